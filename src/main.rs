@@ -1,0 +1,3 @@
+//! The `stateward` command.
+
+fn main() {}

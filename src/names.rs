@@ -1,0 +1,25 @@
+//! The names that stateward writes into a cluster: labels, annotations, field manager.
+//!
+//! Each is part of what users and other tools rely on: never rename one that was released.
+
+/// Prefix of every label and annotation that is ours.
+pub const PREFIX: &str = "stateward.dev/";
+/// Label: `"true"` opts a StatefulSet (or, on a Namespace, all its sets) in, `"false"` out.
+pub const MANAGED: &str = "stateward.dev/managed";
+/// Label: the profile that the user picks.
+pub const PROFILE: &str = "stateward.dev/profile";
+/// Label on pods and claims, and the one entry of the selector that we inject: the set's name.
+pub const STATEFULSET: &str = "stateward.dev/statefulset";
+/// Annotation: the record of what we injected. Ours; a user's edit of it is undone.
+pub const RECORD: &str = "stateward.dev/expansion";
+/// Annotation on each claim template that we inject, and so on its claims: the pin of the set.
+pub const PIN: &str = "stateward.dev/pin";
+/// Annotation: a standing wish to move to a revision of the profile.
+pub const PROFILE_REVISION: &str = "stateward.dev/profile-revision";
+/// Annotation: a wish to move once, consumed by the request that carries it.
+pub const UPGRADE_TO: &str = "stateward.dev/upgrade-to";
+
+/// Where `kubectl apply` keeps the manifest that it sent last.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Annotation on a pod template that names the container which `kubectl` means by default.
+pub const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";

@@ -1,0 +1,365 @@
+//! Paths with list keys, as server-side apply has them:
+//! `spec.template.spec.containers[name="postgres"].readinessProbe`.
+//!
+//! A path survives reordering of lists, so it can be recorded. Which lists have keys, and which
+//! fields are those keys, is [`list_key`]; every other list is a leaf and taken or left whole.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// One step down: into a field of a map, or to the item of a list that has these keys.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Step {
+    /// A field of a map.
+    Field(Cow<'static, str>),
+    /// The item of a keyed list.
+    Item(ItemKey),
+}
+
+/// The keys of a list item, in the order of the list's definition.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemKey(pub Vec<(Cow<'static, str>, Scalar)>);
+
+/// A key's value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scalar {
+    /// A whole number, such as a port.
+    Number(i64),
+    /// Anything else.
+    Text(Cow<'static, str>),
+}
+
+/// A place in an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Path(pub Vec<Step>);
+
+/// How the items of a list are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListKey {
+    /// By these fields of the item; a second value is what the API server fills in if absent.
+    Fields(&'static [(&'static str, Option<&'static str>)]),
+    /// By `metadata.name`.
+    MetadataName,
+    /// `envFrom`, atomic to the API server: by the kind of source and the name it refers to.
+    EnvFrom,
+    /// An atomic list whose items we tell apart by all these fields, present or not.
+    Whole(&'static [&'static str]),
+}
+
+/// The keys of the list in field `name`; `None` for a list that is one leaf.
+///
+/// From the `listType`/`listMapKey` and `patchMergeKey` markers of Kubernetes'
+/// `core/v1/types.go` and `apps/v1/types.go`; the keys of `envFrom` and `tolerations`, atomic
+/// there, are ours, so that a client that replaces the list takes over nothing by accident.
+#[must_use]
+pub fn list_key(name: &str) -> Option<ListKey> {
+    Some(match name {
+        "containers"
+        | "env"
+        | "ephemeralContainers"
+        | "imagePullSecrets"
+        | "initContainers"
+        | "resourceClaims"
+        | "volumes" => ListKey::Fields(&[("name", None)]),
+        "envFrom" => ListKey::EnvFrom,
+        "hostAliases" => ListKey::Fields(&[("ip", None)]),
+        "ports" => ListKey::Fields(&[("containerPort", None), ("protocol", Some("TCP"))]),
+        "tolerations" => ListKey::Whole(&["key", "operator", "value", "effect"]),
+        "topologySpreadConstraints" => ListKey::Fields(&[("topologyKey", None), ("whenUnsatisfiable", None)]),
+        "volumeClaimTemplates" => ListKey::MetadataName,
+        "volumeDevices" => ListKey::Fields(&[("devicePath", None)]),
+        "volumeMounts" => ListKey::Fields(&[("mountPath", None)]),
+        _ => return None,
+    })
+}
+
+impl ListKey {
+    /// The key of `item`, or `None` if it lacks one.
+    #[must_use]
+    pub fn of(self, item: &Value) -> Option<ItemKey> {
+        let mut keys = Vec::with_capacity(2);
+        match self {
+            Self::Fields(fields) => {
+                for (field, default) in fields {
+                    let value = match (item.get(field).and_then(Scalar::read), default) {
+                        (Some(value), _) => value,
+                        (None, Some(default)) => Scalar::Text(Cow::Borrowed(default)),
+                        (None, None) => return None,
+                    };
+                    keys.push((Cow::Borrowed(*field), value));
+                }
+            }
+            Self::MetadataName => {
+                let name = item.get("metadata")?.get("name").and_then(Scalar::read)?;
+                keys.push((Cow::Borrowed("name"), name));
+            }
+            Self::EnvFrom => {
+                let kind = ["configMapRef", "secretRef"]
+                    .into_iter()
+                    .find(|k| item.get(k).is_some())?;
+                keys.push((
+                    Cow::Borrowed(kind),
+                    item[kind].get("name").and_then(Scalar::read)?,
+                ));
+                if let Some(prefix) = item.get("prefix").and_then(Scalar::read) {
+                    keys.push((Cow::Borrowed("prefix"), prefix));
+                }
+            }
+            Self::Whole(fields) => {
+                for field in fields {
+                    if let Some(value) = item.get(field).and_then(Scalar::read) {
+                        keys.push((Cow::Borrowed(*field), value));
+                    }
+                }
+            }
+        }
+        Some(ItemKey(keys))
+    }
+
+    /// Writes `key` into an item that is being made.
+    pub fn write(self, key: &ItemKey, item: &mut Map<String, Value>) {
+        for (field, value) in &key.0 {
+            match (self, field.as_ref()) {
+                (Self::MetadataName, field) => {
+                    if let Some(metadata) = item
+                        .entry("metadata")
+                        .or_insert_with(|| Value::Object(Map::new()))
+                        .as_object_mut()
+                    {
+                        metadata.entry(field).or_insert_with(|| value.to_value());
+                    }
+                }
+                (Self::EnvFrom, kind @ ("configMapRef" | "secretRef")) => {
+                    if let Some(source) = item
+                        .entry(kind)
+                        .or_insert_with(|| Value::Object(Map::new()))
+                        .as_object_mut()
+                    {
+                        source.entry("name").or_insert_with(|| value.to_value());
+                    }
+                }
+                (_, field) => {
+                    item.entry(field).or_insert_with(|| value.to_value());
+                }
+            }
+        }
+    }
+}
+
+impl Scalar {
+    /// Reads a key's value; `None` for null, empty text and anything that is no scalar.
+    #[must_use]
+    pub fn read(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) if text.is_empty() => None,
+            Value::String(text) => Some(Self::Text(Cow::Owned(text.clone()))),
+            Value::Number(number) => number.as_i64().map(Self::Number),
+            Value::Bool(flag) => Some(Self::Text(Cow::Borrowed(if *flag { "true" } else { "false" }))),
+            _ => None,
+        }
+    }
+
+    /// The value as JSON.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Number(number) => Value::from(*number),
+            Self::Text(text) => Value::from(text.as_ref()),
+        }
+    }
+
+    fn is(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Number(number), Value::Number(other)) => other.as_i64() == Some(*number),
+            (Self::Text(text), Value::String(other)) => text == other,
+            _ => false,
+        }
+    }
+}
+
+impl ItemKey {
+    /// A key of one text field.
+    #[must_use]
+    pub fn text(field: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        Self(vec![(Cow::Borrowed(field), Scalar::Text(value.into()))])
+    }
+
+    /// The text of the first key.
+    #[must_use]
+    pub fn first(&self) -> Option<&str> {
+        match self.0.first() {
+            Some((_, Scalar::Text(text))) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn matches(&self, list: ListKey, item: &Value) -> bool {
+        match list {
+            // The two that are looked up most, without building a key for each item.
+            ListKey::Fields(fields) => {
+                self.0.iter().zip(fields).all(|((_, want), (field, default))| {
+                    match (item.get(field), default) {
+                        (Some(value), None) => want.is(value),
+                        (Some(value), Some(_)) if !value.is_null() && value != "" => want.is(value),
+                        (_, Some(default)) => matches!(want, Scalar::Text(text) if text == default),
+                        (None, None) => false,
+                    }
+                })
+            }
+            ListKey::MetadataName => self.0.first().is_some_and(|(_, want)| {
+                item.get("metadata")
+                    .and_then(|m| m.get("name"))
+                    .is_some_and(|name| want.is(name))
+            }),
+            ListKey::EnvFrom | ListKey::Whole(_) => list.of(item).as_ref() == Some(self),
+        }
+    }
+}
+
+/// The position of the item with `key` in the list of field `list`.
+#[must_use]
+pub fn position(list: &str, items: &[Value], key: &ItemKey) -> Option<usize> {
+    let list = list_key(list)?;
+    items.iter().position(|item| key.matches(list, item))
+}
+
+impl Path {
+    /// The path of fields, e.g. `["spec", "serviceName"]`.
+    #[must_use]
+    pub fn fields(fields: &[&'static str]) -> Self {
+        Self(fields.iter().map(|f| Step::Field(Cow::Borrowed(f))).collect())
+    }
+
+    /// This path and then `field`.
+    #[must_use]
+    pub fn field(&self, field: impl Into<Cow<'static, str>>) -> Self {
+        self.then(Step::Field(field.into()))
+    }
+
+    /// This path, which is that of a list, and then the item with `key`.
+    #[must_use]
+    pub fn item(&self, key: ItemKey) -> Self {
+        self.then(Step::Item(key))
+    }
+
+    /// This path, which is that of a list, and then the item whose `name` is `name`.
+    #[must_use]
+    pub fn named(&self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.item(ItemKey::text("name", name))
+    }
+
+    /// This path and one more step.
+    #[must_use]
+    pub fn then(&self, step: Step) -> Self {
+        let mut steps = Vec::with_capacity(self.0.len() + 3);
+        steps.extend_from_slice(&self.0);
+        steps.push(step);
+        Self(steps)
+    }
+
+    /// The path one step up.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let (_, rest) = self.0.split_last()?;
+        Some(Self(rest.to_vec()))
+    }
+
+    /// Whether this path is `prefix` or lies below it.
+    #[must_use]
+    pub fn starts_with(&self, prefix: &Self) -> bool {
+        self.0.starts_with(&prefix.0)
+    }
+
+    /// The name of the last field; that of the list if the path ends at an item.
+    #[must_use]
+    pub fn last_field(&self) -> Option<&str> {
+        self.0.iter().rev().find_map(|step| match step {
+            Step::Field(name) => Some(name.as_ref()),
+            Step::Item(_) => None,
+        })
+    }
+
+    /// The value here in `object`; `null` counts as absent.
+    #[must_use]
+    pub fn lookup<'v>(&self, object: &'v Value) -> Option<&'v Value> {
+        let mut here = object;
+        let mut list = "";
+        for step in &self.0 {
+            match step {
+                Step::Field(name) => {
+                    here = here.get(name.as_ref())?;
+                    list = name;
+                }
+                Step::Item(key) => {
+                    let items = here.as_array()?;
+                    here = &items[position(list, items, key)?];
+                }
+            }
+        }
+        (!here.is_null()).then_some(here)
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Field(name) if name.contains(['.', '/', '[', ' ']) => write!(f, "[{name:?}]")?,
+                Step::Field(name) if index == 0 => f.write_str(name)?,
+                Step::Field(name) => write!(f, ".{name}")?,
+                Step::Item(key) => write!(f, "{key}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ItemKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (index, (field, value)) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            match value {
+                Scalar::Number(number) => write!(f, "{field}={number}")?,
+                Scalar::Text(text) => write!(f, "{field}={text:?}")?,
+            }
+        }
+        f.write_str("]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn items_are_found_by_key_wherever_they_stand() {
+        let object = json!({"ports": [{"containerPort": 53, "protocol": "UDP"}, {"containerPort": 53}]});
+        let key = list_key("ports").unwrap().of(&object["ports"][1]).unwrap();
+        let path = Path::fields(&["ports"]).item(key);
+        assert_eq!(path.to_string(), r#"ports[containerPort=53,protocol="TCP"]"#);
+        assert_eq!(path.lookup(&object), Some(&object["ports"][1]));
+    }
+
+    #[test]
+    fn keys_of_labels_are_quoted() {
+        let path = Path::fields(&["metadata", "labels", "app.kubernetes.io/name"]);
+        assert_eq!(path.to_string(), r#"metadata.labels["app.kubernetes.io/name"]"#);
+    }
+
+    #[test]
+    fn null_counts_as_absent() {
+        let object = json!({"spec": {"selector": null}});
+        assert_eq!(Path::fields(&["spec", "selector"]).lookup(&object), None);
+        assert_eq!(
+            Path::fields(&["spec", "selector", "matchLabels"]).lookup(&object),
+            None
+        );
+    }
+}
