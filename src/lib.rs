@@ -2,9 +2,19 @@
 //! and never restarts, breaks or loses what runs.
 
 pub mod admission;
+pub mod catalogue;
 pub mod engine;
 pub mod expand;
 pub mod fault;
+pub mod hash;
+pub mod image;
 pub mod intent;
 pub mod names;
 pub mod path;
+pub mod union;
+pub mod edit;
+pub mod ownership;
+pub mod patch;
+pub mod quantity;
+pub mod record;
+pub mod settings;
