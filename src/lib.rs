@@ -8,3 +8,4 @@ pub mod fault;
 pub mod intent;
 pub mod names;
 pub mod path;
+pub mod validate;
