@@ -3,6 +3,8 @@
 
 pub mod admission;
 pub mod catalogue;
+pub mod defaults;
+pub mod edit;
 pub mod engine;
 pub mod expand;
 pub mod fault;
@@ -10,11 +12,11 @@ pub mod hash;
 pub mod image;
 pub mod intent;
 pub mod names;
-pub mod path;
-pub mod union;
-pub mod edit;
 pub mod ownership;
 pub mod patch;
+pub mod path;
 pub mod quantity;
 pub mod record;
 pub mod settings;
+pub mod union;
+pub mod validate;
