@@ -103,19 +103,28 @@ impl Catalogue {
     ///
     /// # Errors
     /// Of the first file that is no profile or extends none.
-    pub fn with<'a>(mut self, files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, LoadError> {
+    pub fn with<'a>(
+        mut self,
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, LoadError> {
         let options = serde_saphyr::options! { legacy_octal_numbers: true };
         let mut specs = BTreeMap::new();
         for (file, text) in files {
-            let read: ProfileFile = serde_saphyr::from_str_with_options(text, options.clone())
-                .map_err(|error| LoadError::Parse { file: file.to_owned(), message: error.to_string() })?;
+            let read: ProfileFile =
+                serde_saphyr::from_str_with_options(text, options.clone()).map_err(|error| {
+                    LoadError::Parse {
+                        file: file.to_owned(),
+                        message: error.to_string(),
+                    }
+                })?;
             specs.insert(read.metadata.name.clone(), read.spec);
         }
         let mut sources = std::mem::take(&mut self.sources);
         sources.extend(specs);
         for name in sources.keys() {
             let profile = Arc::new(Profile::resolve(name, &sources)?);
-            self.revisions.insert((name.clone(), profile.revision.clone()), Arc::clone(&profile));
+            self.revisions
+                .insert((name.clone(), profile.revision.clone()), Arc::clone(&profile));
             self.latest.insert(name.clone(), profile);
         }
         self.sources = sources;
@@ -136,7 +145,9 @@ impl Catalogue {
 
     /// The revisions that are known of a profile.
     pub fn revisions(&self, name: &str) -> impl Iterator<Item = &Arc<Profile>> {
-        self.revisions.values().filter(move |profile| profile.name == name)
+        self.revisions
+            .values()
+            .filter(move |profile| profile.name == name)
     }
 
     /// The latest revisions of all profiles, by name.
@@ -148,7 +159,9 @@ impl Catalogue {
     #[must_use]
     pub fn for_image(&self, image: &str) -> Option<&Arc<Profile>> {
         let name = Image::parse(image).name();
-        self.latest.values().find(|profile| profile.images.iter().any(|known| known == name))
+        self.latest
+            .values()
+            .find(|profile| profile.images.iter().any(|known| known == name))
     }
 }
 
@@ -171,7 +184,9 @@ impl Profile {
             offers::merge(
                 &mut profile.offers,
                 &spec.stateful_set,
-                &Source::Profile { name: name.to_owned() },
+                &Source::Profile {
+                    name: name.to_owned(),
+                },
                 false,
             );
             profile.data = profile.data.merged(&spec.data);
@@ -196,10 +211,16 @@ impl Profile {
     /// axis has are passed over.
     #[must_use]
     pub fn variant(&self, cases: &[&str]) -> Variant {
-        let mut variant = Variant { offers: self.offers.clone(), data: self.data.clone() };
+        let mut variant = Variant {
+            offers: self.offers.clone(),
+            data: self.data.clone(),
+        };
         for case in self.axes.iter().flat_map(|axis| &axis.cases) {
             if cases.contains(&case.name.as_str()) {
-                let source = Source::Variant { profile: self.name.clone(), variant: case.name.clone() };
+                let source = Source::Variant {
+                    profile: self.name.clone(),
+                    variant: case.name.clone(),
+                };
                 offers::merge(&mut variant.offers, &case.stateful_set, &source, true);
                 variant.data = variant.data.merged(&case.data);
             }
@@ -219,7 +240,10 @@ impl Case {
         };
         let has_major = self.major_from.is_some() || self.major_to.is_some();
         (has_major && by_major())
-            || self.tag_contains.as_ref().is_some_and(|part| image.tag.is_some_and(|t| t.contains(part)))
+            || self
+                .tag_contains
+                .as_ref()
+                .is_some_and(|part| image.tag.is_some_and(|t| t.contains(part)))
             || (self.otherwise && image.tag.is_some())
     }
 }
@@ -233,11 +257,17 @@ fn chain<'a>(
     let mut next = Some(name);
     while let Some(current) = next {
         let child = chain.last().map_or(name, |(child, _)| child);
-        let fail = |what| LoadError::Extends { name: child.to_owned(), parent: current.to_owned(), what };
+        let fail = |what| LoadError::Extends {
+            name: child.to_owned(),
+            parent: current.to_owned(),
+            what,
+        };
         if chain.iter().any(|(seen, _)| *seen == current) {
             return Err(fail("leads back to itself"));
         }
-        let (key, spec) = sources.get_key_value(current).ok_or_else(|| fail("does not exist"))?;
+        let (key, spec) = sources
+            .get_key_value(current)
+            .ok_or_else(|| fail("does not exist"))?;
         chain.push((key, spec));
         next = spec.extends.as_deref();
     }
@@ -258,7 +288,10 @@ fn revision(chain: &[(&str, &ProfileSpec)]) -> String {
         })
         .collect();
     let digest = Sha256::digest(crate::hash::canonical(&Value::Array(content)).as_bytes());
-    digest.iter().take(4).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    digest
+        .iter()
+        .take(4)
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]
@@ -269,7 +302,13 @@ mod tests {
     fn the_built_in_catalogue_loads() {
         let catalogue = Catalogue::built_in().unwrap();
         assert!(catalogue.latest(DEFAULT).is_some());
-        assert_eq!(catalogue.for_image("mirror.corp/library/postgres:18").unwrap().name, "postgresql");
+        assert_eq!(
+            catalogue
+                .for_image("mirror.corp/library/postgres:18")
+                .unwrap()
+                .name,
+            "postgresql"
+        );
         assert!(catalogue.for_image("nginx").is_none());
     }
 
@@ -301,8 +340,13 @@ mod tests {
             )
         };
         let (a, b) = (file("a", "b"), file("b", "a"));
-        let error = Catalogue::default().with([("a", a.as_str()), ("b", b.as_str())]).unwrap_err();
-        assert_eq!(error.to_string(), "profile b: extends a, which leads back to itself");
+        let error = Catalogue::default()
+            .with([("a", a.as_str()), ("b", b.as_str())])
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "profile b: extends a, which leads back to itself"
+        );
     }
 
     #[test]

@@ -19,7 +19,11 @@ pub fn set(object: &mut Value, path: &Path, value: Value) -> Option<Vec<Path>> {
                 let next = map.entry(name.as_ref()).or_insert(Value::Null);
                 if next.is_null() && !last {
                     let is_list = matches!(path.0.get(index + 1), Some(Step::Item(_)));
-                    *next = if is_list { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
+                    *next = if is_list {
+                        Value::Array(Vec::new())
+                    } else {
+                        Value::Object(Map::new())
+                    };
                     created.push(Path(path.0[..=index].to_vec()));
                 }
                 here = next;
@@ -79,18 +83,17 @@ pub fn remove(object: &mut Value, path: &Path) -> Option<Value> {
 }
 
 /// Takes out those of `created` in which nothing is left: empty maps, empty lists, items of keys
-/// alone. Gives those that stay.
+/// alone. Gives those that stay, in their order.
 pub fn prune(object: &mut Value, mut created: Vec<Path>) -> Vec<Path> {
     // Inner ones first, so that an outer one may be empty by then.
-    created.sort_by_key(|path| std::cmp::Reverse(path.0.len()));
-    created.retain(|path| match path.lookup(object) {
-        None => false,
-        Some(value) if is_empty(path, value) => {
+    let mut inner_first: Vec<&Path> = created.iter().collect();
+    inner_first.sort_by_key(|path| std::cmp::Reverse(path.0.len()));
+    for path in inner_first {
+        if path.lookup(object).is_some_and(|value| is_empty(path, value)) {
             remove(object, path);
-            false
         }
-        Some(_) => true,
-    });
+    }
+    created.retain(|path| path.lookup(object).is_some());
     created
 }
 
@@ -111,27 +114,40 @@ fn is_empty(path: &Path, value: &Value) -> bool {
 pub fn arrange(object: &mut Value, list: &Path, before: &[ItemKey], wanted: &[ItemKey], ours: &[ItemKey]) {
     let Some(name) = list.last_field() else { return };
     let Some(kind) = list_key(name) else { return };
-    let Some(items) = lookup_mut(object, list).and_then(Value::as_array_mut) else { return };
+    let Some(items) = lookup_mut(object, list).and_then(Value::as_array_mut) else {
+        return;
+    };
     let keys: Vec<Option<ItemKey>> = items.iter().map(|item| kind.of(item)).collect();
     let is_ours = |key: &Option<ItemKey>| key.as_ref().is_some_and(|key| ours.contains(key));
     let mut order: Vec<usize> = (0..keys.len()).filter(|index| !is_ours(&keys[*index])).collect();
-    let place_of = |key: &ItemKey, order: &[usize]| order.iter().position(|index| keys[*index].as_ref() == Some(key));
+    let place_of =
+        |key: &ItemKey, order: &[usize]| order.iter().position(|index| keys[*index].as_ref() == Some(key));
     let index_of = |key: &ItemKey| keys.iter().position(|other| other.as_ref() == Some(key));
 
     for key in before.iter().filter(|key| ours.contains(key)) {
         let Some(index) = index_of(key) else { continue };
         let earlier = before.iter().take_while(|other| *other != key);
-        let at = earlier.filter_map(|other| place_of(other, &order)).max().map_or(0, |place| place + 1);
+        let at = earlier
+            .filter_map(|other| place_of(other, &order))
+            .max()
+            .map_or(0, |place| place + 1);
         order.insert(at, index);
     }
     let in_front = matches!(name, "env" | "envFrom");
-    for key in wanted.iter().filter(|key| ours.contains(key) && !before.contains(key)) {
+    for key in wanted
+        .iter()
+        .filter(|key| ours.contains(key) && !before.contains(key))
+    {
         let Some(index) = index_of(key) else { continue };
         let at = beside(key, wanted, &|other| place_of(other, &order));
         order.insert(at.unwrap_or(if in_front { 0 } else { order.len() }), index);
     }
     // Items of ours that neither list knows stay at the end.
-    order.extend((0..keys.len()).filter(|index| !order.contains(index)).collect::<Vec<_>>());
+    order.extend(
+        (0..keys.len())
+            .filter(|index| !order.contains(index))
+            .collect::<Vec<_>>(),
+    );
     if order.iter().enumerate().any(|(place, index)| place != *index) {
         let mut taken: Vec<Option<Value>> = items.drain(..).map(Some).collect();
         items.extend(order.into_iter().filter_map(|index| taken[index].take()));
@@ -149,9 +165,15 @@ fn beside(key: &ItemKey, wanted: &[ItemKey], place: &dyn Fn(&ItemKey) -> Option<
 /// The keys of the items in the list at `list`, those without one left out.
 #[must_use]
 pub fn keys_of(object: &Value, list: &Path) -> Vec<ItemKey> {
-    let Some(kind) = list.last_field().and_then(list_key) else { return Vec::new() };
+    let Some(kind) = list.last_field().and_then(list_key) else {
+        return Vec::new();
+    };
     let items = list.lookup(object).and_then(Value::as_array);
-    items.into_iter().flatten().filter_map(|item| kind.of(item)).collect()
+    items
+        .into_iter()
+        .flatten()
+        .filter_map(|item| kind.of(item))
+        .collect()
 }
 
 fn lookup_mut<'v>(object: &'v mut Value, path: &Path) -> Option<&'v mut Value> {
@@ -184,13 +206,27 @@ mod tests {
     }
 
     fn keys(names: &str) -> Vec<ItemKey> {
-        names.chars().map(|c| ItemKey::text("name", c.to_string())).collect()
+        names
+            .chars()
+            .map(|c| ItemKey::text("name", c.to_string()))
+            .collect()
     }
 
     fn arranged(have: &str, before: &str, wanted: &str, ours: &str) -> String {
         let mut object = env(have);
-        arrange(&mut object, &Path::fields(&["env"]), &keys(before), &keys(wanted), &keys(ours));
-        object["env"].as_array().unwrap().iter().map(|i| i["name"].as_str().unwrap()).collect()
+        arrange(
+            &mut object,
+            &Path::fields(&["env"]),
+            &keys(before),
+            &keys(wanted),
+            &keys(ours),
+        );
+        object["env"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|i| i["name"].as_str().unwrap())
+            .collect()
     }
 
     #[test]
@@ -218,7 +254,11 @@ mod tests {
     #[test]
     fn maps_lists_and_items_are_created_on_the_way() {
         let mut object = json!({"spec": null});
-        let path = Path::fields(&["spec", "containers"]).named("a").field("env").named("X").field("value");
+        let path = Path::fields(&["spec", "containers"])
+            .named("a")
+            .field("env")
+            .named("X")
+            .field("value");
         let created = set(&mut object, &path, json!("1")).unwrap();
         let expected = json!({"spec": {"containers": [{"name": "a", "env": [{"name": "X", "value": "1"}]}]}});
         assert_eq!(object, expected);

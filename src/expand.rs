@@ -146,7 +146,10 @@ impl Family {
             "startupProbe" | "readinessProbe" | "livenessProbe" => Self::Probes,
             "resources" => Self::Resources,
             "securityContext" | "automountServiceAccountToken" => Self::Security,
-            "affinity" | "nodeSelector" | "priorityClassName" | "tolerations"
+            "affinity"
+            | "nodeSelector"
+            | "priorityClassName"
+            | "tolerations"
             | "topologySpreadConstraints" => Self::Scheduling,
             "env" | "envFrom" => Self::Environment,
             _ => return None,

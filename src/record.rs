@@ -73,7 +73,9 @@ impl Record {
     #[must_use]
     pub fn of(object: &Value) -> Read {
         let metadata = &object["metadata"];
-        let Some(text) = metadata["annotations"][crate::names::RECORD].as_str() else { return Read::Absent };
+        let Some(text) = metadata["annotations"][crate::names::RECORD].as_str() else {
+            return Read::Absent;
+        };
         match Self::parse(text) {
             Read::Known(record) if metadata["name"] != record.set.as_str() => Read::Absent,
             read => read,
@@ -83,9 +85,13 @@ impl Record {
     /// Reads a record. Anything malformed is no record: the annotation is open to every editor.
     #[must_use]
     pub fn parse(text: &str) -> Read {
-        let Ok(value) = serde_json::from_str::<Value>(text) else { return Read::Absent };
+        let Ok(value) = serde_json::from_str::<Value>(text) else {
+            return Read::Absent;
+        };
         match value["format"].as_u64() {
-            Some(FORMAT) => Self::from_value(&value).map_or(Read::Absent, |record| Read::Known(Box::new(record))),
+            Some(FORMAT) => {
+                Self::from_value(&value).map_or(Read::Absent, |record| Read::Known(Box::new(record)))
+            }
             Some(format) if format > FORMAT => Read::Newer,
             _ => Read::Absent,
         }
@@ -98,8 +104,12 @@ impl Record {
         record.wish = value["wish"].as_str().map(str::to_owned);
         record.adopted = value["adopted"] == true;
         let templates = value["templates"].as_array();
-        record.templates =
-            templates.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        record.templates = templates
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
         record.read_tree(&mut Path::default(), &value["fields"]);
         Some(record)
     }
@@ -127,7 +137,11 @@ impl Record {
 
     fn read_leaf(&mut self, path: &Path, mark: &str) {
         let hash = mark.trim_end_matches('!').to_owned();
-        self.leaves.push(Leaf { path: path.clone(), hash, over_default: mark.ends_with('!') });
+        self.leaves.push(Leaf {
+            path: path.clone(),
+            hash,
+            over_default: mark.ends_with('!'),
+        });
     }
 
     /// The annotation's text: compact JSON, its paths folded into a tree as managedFields has it.
@@ -138,7 +152,11 @@ impl Record {
             node(&mut tree, path).entry(".").or_insert(Value::Bool(true));
         }
         for leaf in &self.leaves {
-            let mark = Value::from(format!("{}{}", leaf.hash, if leaf.over_default { "!" } else { "" }));
+            let mark = Value::from(format!(
+                "{}{}",
+                leaf.hash,
+                if leaf.over_default { "!" } else { "" }
+            ));
             if self.created.contains(&leaf.path) {
                 node(&mut tree, &leaf.path).insert(".".to_owned(), mark);
             } else if let (Some(parent), Some(last)) = (leaf.path.parent(), leaf.path.0.last()) {
@@ -203,14 +221,20 @@ fn write_step(step: &Step) -> String {
 pub fn key_json(key: &ItemKey) -> String {
     let mut keys: Vec<_> = key.0.iter().collect();
     keys.sort();
-    let map: Map<String, Value> =
-        keys.into_iter().map(|(field, value)| (field.to_string(), value.to_value())).collect();
+    let map: Map<String, Value> = keys
+        .into_iter()
+        .map(|(field, value)| (field.to_string(), value.to_value()))
+        .collect();
     Value::Object(map).to_string()
 }
 
 fn read_step(name: &str) -> Option<Step> {
-    let Some(key) = name.strip_prefix("k:") else { return Some(Step::Field(name.to_owned().into())) };
-    let Value::Object(map) = serde_json::from_str(key).ok()? else { return None };
+    let Some(key) = name.strip_prefix("k:") else {
+        return Some(Step::Field(name.to_owned().into()));
+    };
+    let Value::Object(map) = serde_json::from_str(key).ok()? else {
+        return None;
+    };
     let mut keys = Vec::with_capacity(map.len());
     for (field, value) in map {
         keys.push((field.into(), Scalar::read(&value)?));
@@ -233,11 +257,18 @@ mod tests {
             ("protocol".into(), Scalar::Text("TCP".into())),
         ]);
         record.created = vec![item.clone(), container.field("ports").item(port.clone())];
-        let leaf = |path: Path, over_default| Leaf { path, hash: "0123abcd".into(), over_default };
+        let leaf = |path: Path, over_default| Leaf {
+            path,
+            hash: "0123abcd".into(),
+            over_default,
+        };
         record.leaves = vec![
             leaf(item.field("valueFrom").field("fieldRef"), false),
             leaf(container.field("ports").item(port), false),
-            leaf(Path::fields(&["spec", "template", "spec", "terminationGracePeriodSeconds"]), true),
+            leaf(
+                Path::fields(&["spec", "template", "spec", "terminationGracePeriodSeconds"]),
+                true,
+            ),
         ];
         record.wish = Some("latest".into());
         record
@@ -246,7 +277,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let mut written = record();
-        let Read::Known(mut read) = Record::parse(&written.to_text()) else { panic!("a record") };
+        let Read::Known(mut read) = Record::parse(&written.to_text()) else {
+            panic!("a record")
+        };
         for record in [&mut written, read.as_mut()] {
             record.leaves.sort_by(|a, b| a.path.cmp(&b.path));
             record.created.sort();
@@ -256,7 +289,14 @@ mod tests {
 
     #[test]
     fn text_that_is_no_record_counts_as_none() {
-        for text in ["", "{}", "[]", "{\"format\":1}", "{\"format\":1,\"pin\":\"x\"}", "{\"format\":\"1\"}"] {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "{\"format\":1}",
+            "{\"format\":1,\"pin\":\"x\"}",
+            "{\"format\":\"1\"}",
+        ] {
             assert_eq!(Record::parse(text), Read::Absent, "{text}");
         }
         assert_eq!(Record::parse("{\"format\":2}"), Read::Newer);

@@ -16,7 +16,7 @@ use crate::settings::text;
 
 /// Puts back into `after` what it lacks of `before`, byte for byte: a PUT of the ten lines brings
 /// none of it, and a client that replaces the list of claim templates brings only its own.
-pub fn restore(before: &Value, after: &mut Value, record: &Record, keep: &[String]) {
+pub(super) fn restore(before: &Value, after: &mut Value, record: &Record, keep: &[String]) {
     for field in ["selector", "serviceName", "podManagementPolicy"] {
         let path = Path::fields(&["spec"]).field(field);
         let kept = keep.iter().any(|kept| kept == field);
@@ -39,7 +39,10 @@ pub fn restore(before: &Value, after: &mut Value, record: &Record, keep: &[Strin
 }
 
 fn claims(object: &Value) -> Vec<Value> {
-    object["spec"]["volumeClaimTemplates"].as_array().cloned().unwrap_or_default()
+    object["spec"]["volumeClaimTemplates"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// The request's claim templates with ours put back, in the old order, new ones last.
@@ -58,7 +61,9 @@ fn restored_claims(old: &[Value], new: &[Value], record: &Record) -> Vec<Value> 
             None => {}
         }
     }
-    let added = new.iter().filter(|claim| !old.iter().any(|other| name(other) == name(claim)));
+    let added = new
+        .iter()
+        .filter(|claim| !old.iter().any(|other| name(other) == name(claim)));
     claims.extend(added.cloned());
     claims
 }
@@ -86,7 +91,11 @@ fn same_claim(a: &Value, b: &Value) -> bool {
         }
         edit::remove(&mut claim, &Path::fields(&["metadata", "creationTimestamp"]));
         if claim["spec"]["volumeMode"].is_null() {
-            edit::set(&mut claim, &Path::fields(&["spec", "volumeMode"]), json!("Filesystem"));
+            edit::set(
+                &mut claim,
+                &Path::fields(&["spec", "volumeMode"]),
+                json!("Filesystem"),
+            );
         }
         canonical(&claim)
     };
@@ -95,7 +104,7 @@ fn same_claim(a: &Value, b: &Value) -> bool {
 
 /// The edits of immutable fields that are left once [`restore`] has run.
 #[must_use]
-pub fn edits(before: &Value, after: &Value) -> Vec<Fault> {
+pub(super) fn edits(before: &Value, after: &Value) -> Vec<Fault> {
     let name = text(&after["metadata"]["name"]);
     let mut faults = Vec::new();
     for field in ["selector", "serviceName", "podManagementPolicy"] {
@@ -118,16 +127,28 @@ fn claim_edits(before: &Value, after: &Value, name: &str) -> Vec<Fault> {
     let old_leaves = leaves(&list, &Value::Array(old));
     let new_leaves = leaves(&list, &Value::Array(new));
     let find = |leaves: &[(Path, Value)], path: &Path| {
-        leaves.iter().find(|(other, _)| other == path).map(|(_, value)| value.clone())
+        leaves
+            .iter()
+            .find(|(other, _)| other == path)
+            .map(|(_, value)| value.clone())
     };
     let mut faults = Vec::new();
-    let added = new_leaves.iter().filter(|(path, _)| find(&old_leaves, path).is_none());
+    let added = new_leaves
+        .iter()
+        .filter(|(path, _)| find(&old_leaves, path).is_none());
     for (path, _) in old_leaves.iter().chain(added) {
         let (old, new) = (find(&old_leaves, path), find(&new_leaves, path));
-        let filled_in = matches!(path.last_field(), Some("apiVersion" | "kind" | "phase" | "volumeMode"));
+        let filled_in = matches!(
+            path.last_field(),
+            Some("apiVersion" | "kind" | "phase" | "volumeMode")
+        );
         if old != new && !(filled_in && (old.is_none() || new.is_none())) {
             let storage = path.last_field() == Some("storage");
-            let steps = if storage { grow(name, claim_name(path)) } else { recreate(name) };
+            let steps = if storage {
+                grow(name, claim_name(path))
+            } else {
+                recreate(name)
+            };
             faults.push(edit_of(&path.to_string(), old.as_ref(), new.as_ref(), &steps));
         }
     }
@@ -144,7 +165,11 @@ fn claim_edits(before: &Value, after: &Value, name: &str) -> Vec<Fault> {
 
 fn edit_of(field: &str, old: Option<&Value>, new: Option<&Value>, steps: &str) -> Fault {
     let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), canonical);
-    let problem = format!("cannot change from {} to {} once the set exists", shown(old), shown(new));
+    let problem = format!(
+        "cannot change from {} to {} once the set exists",
+        shown(old),
+        shown(new)
+    );
     Fault::new(Reason::Immutable, field, problem, steps)
 }
 
@@ -165,7 +190,7 @@ fn recreate(name: &str) -> String {
 
 /// The steps that grow the claims of a set.
 #[must_use]
-pub fn grow(name: &str, claim: &str) -> String {
+pub(super) fn grow(name: &str, claim: &str) -> String {
     format!(
         "put the old size back, or, to grow: 1. kubectl patch pvc {claim}-{name}-0 --type=merge -p \
          '{{\"spec\":{{\"resources\":{{\"requests\":{{\"storage\":\"SIZE\"}}}}}}}}' and so for each claim 2. kubectl \

@@ -51,14 +51,24 @@ struct Expansions {
 }
 
 impl Engine {
-    pub(super) fn update(&self, change: Change, before: &Value, was_managed: bool) -> Result<Decision, EngineError> {
+    pub(super) fn update(
+        &self,
+        change: Change,
+        before: &Value,
+        was_managed: bool,
+    ) -> Result<Decision, EngineError> {
         let sent = change.after;
         let record = match Record::of(before) {
             Read::Newer => return carry_over(sent, before),
             Read::Known(record) => *record,
             Read::Absent => match self.adopt(before, sent) {
                 Ok(record) => record,
-                Err(faults) => return Ok(Decision::Refused { faults, warnings: Vec::new() }),
+                Err(faults) => {
+                    return Ok(Decision::Refused {
+                        faults,
+                        warnings: Vec::new(),
+                    });
+                }
             },
         };
         if let Some(undone) = undo(before, sent, &record) {
@@ -84,7 +94,11 @@ impl Engine {
             old: &expansions.old,
             middle: &expansions.middle,
             new: &expansions.new,
-            leave: if request.record.adopted { stays_in_adopted } else { stays },
+            leave: if request.record.adopted {
+                stays_in_adopted
+            } else {
+                stays
+            },
         });
         self.conclude(request, expansions, merged)
     }
@@ -93,11 +107,23 @@ impl Engine {
     /// that all its fields are the user's.
     fn adopt(&self, before: &Value, sent: &Value) -> Result<Record, Vec<Fault>> {
         let (intent, _) = intent_of(sent);
-        let settings = Settings::choose(before, &Intent { profile: intent.profile, ..Intent::default() }, &self.catalogue)
-            .or_else(|faults| {
-                let asked = sent["metadata"]["labels"][names::PROFILE] != before["metadata"]["labels"][names::PROFILE];
-                if asked { Err(faults) } else { Settings::choose(before, &Intent::default(), &self.catalogue) }
-            })?;
+        let settings = Settings::choose(
+            before,
+            &Intent {
+                profile: intent.profile,
+                ..Intent::default()
+            },
+            &self.catalogue,
+        )
+        .or_else(|faults| {
+            let asked =
+                sent["metadata"]["labels"][names::PROFILE] != before["metadata"]["labels"][names::PROFILE];
+            if asked {
+                Err(faults)
+            } else {
+                Settings::choose(before, &Intent::default(), &self.catalogue)
+            }
+        })?;
         let mut record = Record::new(settings::text(&sent["metadata"]["name"]), settings.pin());
         record.adopted = true;
         record.wish = wish_text(sent);
@@ -125,7 +151,11 @@ impl Engine {
     fn expansions(&self, request: &mut Request, parts: &Parts, parts_after: &Parts) -> Option<Expansions> {
         let mut record = request.record.clone();
         // A label on, also again: what is there stays, whatever the annotations beside it say.
-        let old_intent = if request.was_managed { &request.old_intent } else { &request.intent };
+        let old_intent = if request.was_managed {
+            &request.old_intent
+        } else {
+            &request.intent
+        };
         let old = Settings::pinned(request.before, old_intent, &record.pin, &self.catalogue);
         let middle = Settings::pinned(&request.after, old_intent, &record.pin, &self.catalogue);
         let (Some(old), Some(middle)) = (old, middle) else {
@@ -156,27 +186,59 @@ impl Engine {
         record.adopted &= !expansions.moved;
         record.wish = wish_text(request.sent).or(record.wish);
         expansions.record = record;
-        request.faults.extend(new_faults(expansions.new.faults.clone(), &expansions.old.faults));
+        request
+            .faults
+            .extend(new_faults(expansions.new.faults.clone(), &expansions.old.faults));
         Some(expansions)
     }
 
     /// With a revision that nobody knows, what is ours stays; what needs computing is refused.
-    fn without_revision(&self, request: &mut Request, parts: &Parts, mut record: Record) -> Option<Expansions> {
+    fn without_revision(
+        &self,
+        request: &mut Request,
+        parts: &Parts,
+        mut record: Record,
+    ) -> Option<Expansions> {
         let held = Expansion {
-            injections: request.record.leaves.iter().filter(|leaf| parts.ours.contains(&leaf.path)).filter_map(|leaf| {
-                let value = leaf.path.lookup(request.before)?.clone();
-                let source = crate::expand::Source::Profile { name: record.pin.profile.clone() };
-                Some(Injection { path: leaf.path.clone(), value, source, data: false })
-            }).collect(),
+            injections: request
+                .record
+                .leaves
+                .iter()
+                .filter(|leaf| parts.ours.contains(&leaf.path))
+                .filter_map(|leaf| {
+                    let value = leaf.path.lookup(request.before)?.clone();
+                    let source = crate::expand::Source::Profile {
+                        name: record.pin.profile.clone(),
+                    };
+                    Some(Injection {
+                        path: leaf.path.clone(),
+                        value,
+                        source,
+                        data: false,
+                    })
+                })
+                .collect(),
             ..Expansion::default()
         };
-        let mut expansions =
-            Expansions { old: held.clone(), middle: held.clone(), new: held, record: record.clone(), moved: false };
+        let mut expansions = Expansions {
+            old: held.clone(),
+            middle: held.clone(),
+            new: held,
+            record: record.clone(),
+            moved: false,
+        };
         if let Some(profile) = self.target(request)? {
-            let pin = Pin { revision: profile.revision.clone(), profile: profile.name.clone(), ..record.pin.clone() };
+            let pin = Pin {
+                revision: profile.revision.clone(),
+                profile: profile.name.clone(),
+                ..record.pin.clone()
+            };
             let settings = Settings::pinned(&request.after, &request.intent, &pin, &self.catalogue)?;
             let settings = self.moved(&settings, profile, &request.after);
-            expansions.new = (self.expand)(&ownership::after(&request.after, request.before, &record).user, &settings);
+            expansions.new = (self.expand)(
+                &ownership::after(&request.after, request.before, &record).user,
+                &settings,
+            );
             expansions.moved = true;
             record.pin = settings.pin();
             record.wish = wish_text(request.sent).or(record.wish);
@@ -187,11 +249,18 @@ impl Engine {
         if computes(&request.old_intent, &request.intent) {
             let problem = format!("the set is pinned to {}, which is not known here", record.pin);
             let remedy = format!("set the annotation {}: latest first", names::PROFILE_REVISION);
-            let key = warnings::changed_keys(request.before, request.sent).into_iter().next();
+            let key = warnings::changed_keys(request.before, request.sent)
+                .into_iter()
+                .next();
             let key = key.unwrap_or_else(|| names::RECORD.to_owned());
-            request.faults.push(Fault::new(Reason::NotFound, key, problem, remedy));
+            request
+                .faults
+                .push(Fault::new(Reason::NotFound, key, problem, remedy));
         } else {
-            request.warnings.push(format!("revision {} is not known here: all of its fields are kept", record.pin));
+            request.warnings.push(format!(
+                "revision {} is not known here: all of its fields are kept",
+                record.pin
+            ));
         }
         Some(expansions)
     }
@@ -210,13 +279,28 @@ impl Engine {
         let label = request.intent.profile.clone();
         let picked = label.clone().unwrap_or_else(|| record.pin.profile.clone());
         let label_changed = request.old_intent.profile != request.intent.profile;
-        if wish.is_none() && label.is_some() && label_changed && picked != record.pin.profile && request.was_managed {
-            let problem = format!("the set is pinned to {}: its profile changes only with its revision", record.pin);
-            let remedy = format!("add the annotation {}: latest to move, or put the label back", names::PROFILE_REVISION);
-            request.faults.push(Fault::new(Reason::Contradiction, names::PROFILE, problem, remedy));
+        if wish.is_none()
+            && label.is_some()
+            && label_changed
+            && picked != record.pin.profile
+            && request.was_managed
+        {
+            let problem = format!(
+                "the set is pinned to {}: its profile changes only with its revision",
+                record.pin
+            );
+            let remedy = format!(
+                "add the annotation {}: latest to move, or put the label back",
+                names::PROFILE_REVISION
+            );
+            request
+                .faults
+                .push(Fault::new(Reason::Contradiction, names::PROFILE, problem, remedy));
             return Some(None);
         }
-        let Some((key, wish)) = wish else { return Some(None) };
+        let Some((key, wish)) = wish else {
+            return Some(None);
+        };
         match self.find(key, &wish, &picked, label.is_some()) {
             Ok(profile) => Some(Some(profile)),
             Err(fault) => {
@@ -226,11 +310,22 @@ impl Engine {
         }
     }
 
-    fn find(&self, key: &str, wish: &RevisionWish, picked: &str, by_label: bool) -> Result<Arc<Profile>, Fault> {
+    fn find(
+        &self,
+        key: &str,
+        wish: &RevisionWish,
+        picked: &str,
+        by_label: bool,
+    ) -> Result<Arc<Profile>, Fault> {
         let latest = self.catalogue.latest(picked).ok_or_else(|| {
             let remedy = format!("pick one that there is with the label {}", names::PROFILE);
             let at = if by_label { names::PROFILE } else { key };
-            Fault::new(Reason::NotFound, at, format!("there is no profile {picked:?}"), remedy)
+            Fault::new(
+                Reason::NotFound,
+                at,
+                format!("there is no profile {picked:?}"),
+                remedy,
+            )
         })?;
         settings::wished(key, wish, latest, &self.catalogue)
     }
@@ -244,7 +339,11 @@ impl Engine {
             let case = pinned.or_else(|| axis.cases.iter().find(|case| case.fits(&image)));
             cases.extend(case.or(axis.cases.first()).map(|case| case.name.clone()));
         }
-        Settings { profile, ..settings.clone() }.with_cases(cases)
+        Settings {
+            profile,
+            ..settings.clone()
+        }
+        .with_cases(cases)
     }
 
     /// Refuses what settings would do to data, or says that it is not done.
@@ -287,29 +386,54 @@ impl Engine {
             return other;
         }
         let old = image_of(request.before, &request.record.pin.main).to_owned();
-        request.faults.push(warnings::variant(&old, image, &settings, &differ));
+        request
+            .faults
+            .push(warnings::variant(&old, image, &settings, &differ));
         settings
     }
 
     /// The refusals of the result, its record and its warnings.
-    fn conclude(&self, mut request: Request, expansions: Expansions, merged: Merged) -> Result<Decision, EngineError> {
-        let Expansions { record, new, moved, .. } = expansions;
-        let Merged { mut result, leaves, created, restored } = merged;
+    fn conclude(
+        &self,
+        mut request: Request,
+        expansions: Expansions,
+        merged: Merged,
+    ) -> Result<Decision, EngineError> {
+        let Expansions {
+            record, new, moved, ..
+        } = expansions;
+        let Merged {
+            mut result,
+            leaves,
+            created,
+            restored,
+        } = merged;
         let invalid = validate::object(&result);
         if !invalid.is_empty() {
-            request.faults.extend(new_faults(invalid, &validate::object(request.before)));
+            request
+                .faults
+                .extend(new_faults(invalid, &validate::object(request.before)));
         }
         if !request.faults.is_empty() {
             return Ok(request.refused());
         }
-        let mut record = Record { leaves, created, ..record };
+        let mut record = Record {
+            leaves,
+            created,
+            ..record
+        };
         let (old_template, template) = (&request.before["spec"]["template"], &result["spec"]["template"]);
         if hash::canonical(old_template) != hash::canonical(template) {
             record.remember(old_template, &result["spec"]["revisionHistoryLimit"]);
-            request.warnings.extend(warnings::restart(request.before, &result));
+            request
+                .warnings
+                .extend(warnings::restart(request.before, &result));
         }
         request.warnings.extend(warnings::kept(&restored));
-        edit::remove(&mut result, &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]));
+        edit::remove(
+            &mut result,
+            &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]),
+        );
         // The text as it is unless something changed: a repeat must not write.
         let text = match Record::of(request.before) {
             Read::Known(old) if *old == record => {
@@ -339,11 +463,16 @@ impl Engine {
 
     /// What a move to the latest revision would set on a live object, and which revision that is.
     pub(super) fn upgrade_of(&self, object: &Value, record: &Record) -> (Vec<Injection>, String) {
-        let Some(latest) = self.catalogue.latest(&record.pin.profile) else { return Default::default() };
+        let Some(latest) = self.catalogue.latest(&record.pin.profile) else {
+            return Default::default();
+        };
         let (intent, _) = intent_of(object);
         let parts = ownership::before(object, record);
         let pinned = Settings::pinned(object, &intent, &record.pin, &self.catalogue);
-        let latest_pin = Pin { revision: latest.revision.clone(), ..record.pin.clone() };
+        let latest_pin = Pin {
+            revision: latest.revision.clone(),
+            ..record.pin.clone()
+        };
         let Some(settings) = Settings::pinned(object, &intent, &latest_pin, &self.catalogue) else {
             return (Vec::new(), latest.id());
         };
@@ -356,7 +485,10 @@ impl Engine {
         let new = (self.expand)(&parts.user, &settings);
         let value = |path: &Path| old.injections.iter().find(|i| i.path == *path).map(|i| &i.value);
         let differ = new.injections.iter().filter(|i| value(&i.path) != Some(&i.value));
-        let upgrade = differ.filter(|i| !is_immutable(&i.path) && !leave(&i.path, i.data)).cloned().collect();
+        let upgrade = differ
+            .filter(|i| !is_immutable(&i.path) && !leave(&i.path, i.data))
+            .cloned()
+            .collect();
         (upgrade, latest.id())
     }
 }
@@ -370,7 +502,10 @@ impl<'a> Request<'a> {
         let mut faults_left = new_faults(faults.clone(), &old_faults);
         faults_left.extend(immutable::edits(before, &after));
         let old: Vec<Fault> = faults.into_iter().filter(|f| !faults_left.contains(f)).collect();
-        let warnings = old.iter().map(|fault| warnings::line(&fault.to_string())).collect();
+        let warnings = old
+            .iter()
+            .map(|fault| warnings::line(&fault.to_string()))
+            .collect();
         Self {
             before,
             sent,
@@ -387,7 +522,14 @@ impl<'a> Request<'a> {
 
     fn refused(self) -> Decision {
         let faults = new_faults(self.faults, &self.old_faults);
-        if faults.is_empty() { Decision::Ignored } else { Decision::Refused { faults, warnings: self.warnings } }
+        if faults.is_empty() {
+            Decision::Ignored
+        } else {
+            Decision::Refused {
+                faults,
+                warnings: self.warnings,
+            }
+        }
     }
 }
 
@@ -403,7 +545,9 @@ fn stays_in_adopted(path: &Path, data: bool) -> bool {
 }
 
 fn in_metadata(path: &Path) -> bool {
-    path.0.iter().any(|step| matches!(step, crate::path::Step::Field(field) if field == "metadata"))
+    path.0
+        .iter()
+        .any(|step| matches!(step, crate::path::Step::Field(field) if field == "metadata"))
 }
 
 /// Whether a change of intent needs the profile: what only concerns companions does not.
@@ -425,7 +569,15 @@ fn computes(old: &Intent, new: &Intent) -> bool {
 /// A record of a later format: all of ours is carried over, whatever it is.
 fn carry_over(sent: &Value, before: &Value) -> Result<Decision, EngineError> {
     let mut result = sent.clone();
-    let none = Record::new("", Pin { profile: String::new(), revision: String::new(), cases: Vec::new(), main: String::new() });
+    let none = Record::new(
+        "",
+        Pin {
+            profile: String::new(),
+            revision: String::new(),
+            cases: Vec::new(),
+            main: String::new(),
+        },
+    );
     immutable::restore(before, &mut result, &none, &[]);
     let text = settings::text(&before["metadata"]["annotations"][names::RECORD]).to_owned();
     super::write_record(&mut result, &text);
@@ -457,7 +609,14 @@ fn undo(before: &Value, sent: &Value, record: &Record) -> Option<Record> {
             &["metadata", "generation"],
             &["metadata", "resourceVersion"],
         ] {
-            edit::remove(&mut object, &Path(path.iter().map(|f| crate::path::Step::Field((*f).into())).collect()));
+            edit::remove(
+                &mut object,
+                &Path(
+                    path.iter()
+                        .map(|f| crate::path::Step::Field((*f).into()))
+                        .collect(),
+                ),
+            );
         }
         hash::canonical(&object)
     };
@@ -476,4 +635,3 @@ fn undo(before: &Value, sent: &Value, record: &Record) -> Option<Record> {
     record.remember(&before["spec"]["template"], &sent["spec"]["revisionHistoryLimit"]);
     Some(record)
 }
-

@@ -17,10 +17,13 @@ const LIMIT: usize = 240;
 
 /// `text` as one warning: one line, cut to fit.
 #[must_use]
-pub fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     let mut line = text.replace(['\n', '\r'], " ");
     if line.len() > LIMIT {
-        let end = (0..=LIMIT - 3).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+        let end = (0..=LIMIT - 3)
+            .rev()
+            .find(|end| line.is_char_boundary(*end))
+            .unwrap_or(0);
         line.truncate(end);
         line.push('…');
     }
@@ -29,11 +32,14 @@ pub fn line(text: &str) -> String {
 
 /// The labels and annotations of ours that the request adds, changes or takes away.
 #[must_use]
-pub fn changed_keys(before: &Value, after: &Value) -> Vec<String> {
+pub(super) fn changed_keys(before: &Value, after: &Value) -> Vec<String> {
     let mut keys = Vec::new();
     for part in ["labels", "annotations"] {
         let (old, new) = (&before["metadata"][part], &after["metadata"][part]);
-        let both = [old, new].into_iter().filter_map(Value::as_object).flat_map(|map| map.keys());
+        let both = [old, new]
+            .into_iter()
+            .filter_map(Value::as_object)
+            .flat_map(|map| map.keys());
         for key in both {
             let ours = key.starts_with(names::PREFIX) && key != names::RECORD;
             if ours && old[key] != new[key] && !keys.contains(key) {
@@ -46,14 +52,24 @@ pub fn changed_keys(before: &Value, after: &Value) -> Vec<String> {
 
 /// The warning of a change that restarts pods: how many, and what of the template changes.
 #[must_use]
-pub fn restart(before: &Value, result: &Value) -> Option<String> {
+pub(super) fn restart(before: &Value, result: &Value) -> Option<String> {
     let replicas = result["spec"]["replicas"].as_u64().unwrap_or(1);
     let template = Path::fields(&["spec", "template"]);
-    let changed = changed(&template, &before["spec"]["template"], &result["spec"]["template"]);
-    let pods = if replicas == 1 { "1 pod".to_owned() } else { format!("{replicas} pods") };
+    let changed = changed(
+        &template,
+        &before["spec"]["template"],
+        &result["spec"]["template"],
+    );
+    let pods = if replicas == 1 {
+        "1 pod".to_owned()
+    } else {
+        format!("{replicas} pods")
+    };
     match text(&result["spec"]["updateStrategy"]["type"]) {
         _ if replicas == 0 => None,
-        "OnDelete" => Some(line(&format!("{pods} will change when you delete them ({changed})"))),
+        "OnDelete" => Some(line(&format!(
+            "{pods} will change when you delete them ({changed})"
+        ))),
         _ => Some(line(&format!("this change restarts {pods} ({changed})"))),
     }
 }
@@ -62,7 +78,10 @@ pub fn restart(before: &Value, result: &Value) -> Option<String> {
 fn changed(at: &Path, before: &Value, after: &Value) -> String {
     let (old, new) = (leaves(at, before), leaves(at, after));
     let find = |leaves: &[(Path, Value)], path: &Path| {
-        leaves.iter().find(|(other, _)| other == path).map(|(_, value)| canonical(value))
+        leaves
+            .iter()
+            .find(|(other, _)| other == path)
+            .map(|(_, value)| canonical(value))
     };
     let mut words: Vec<String> = Vec::new();
     for (path, _) in new.iter().chain(&old) {
@@ -73,12 +92,20 @@ fn changed(at: &Path, before: &Value, after: &Value) -> String {
             }
         }
     }
-    if words.is_empty() { "the order of list items".to_owned() } else { words.join(", ") }
+    if words.is_empty() {
+        "the order of list items".to_owned()
+    } else {
+        words.join(", ")
+    }
 }
 
 /// The field of a container or of the pod that `path` lies in: `image`, `readinessProbe`.
 fn part(path: &Path) -> String {
-    let depth = if path.starts_with(&containers_path()) { 5 } else { 3 };
+    let depth = if path.starts_with(&containers_path()) {
+        5
+    } else {
+        3
+    };
     match path.0.get(depth).or(path.0.last()) {
         Some(Step::Field(field)) => field.to_string(),
         _ => short(path),
@@ -87,7 +114,7 @@ fn part(path: &Path) -> String {
 
 /// The warning that a request lacks fields of ours, which stay.
 #[must_use]
-pub fn kept(restored: &[Path]) -> Option<String> {
+pub(super) fn kept(restored: &[Path]) -> Option<String> {
     if restored.is_empty() {
         return None;
     }
@@ -106,15 +133,22 @@ pub fn kept(restored: &[Path]) -> Option<String> {
 /// What to say of settings that would change where data is: faults for what was added or changed,
 /// a warning for what was merely taken away, since taking away is harmless where nothing follows.
 #[must_use]
-pub fn data(before: &Value, after: &Value, differ: &[Path], moved: bool) -> (Vec<Fault>, Option<String>) {
+pub(super) fn data(
+    before: &Value,
+    after: &Value,
+    differ: &[Path],
+    moved: bool,
+) -> (Vec<Fault>, Option<String>) {
     let name = text(&after["metadata"]["name"]);
     let mut fields: Vec<String> = differ.iter().map(short).collect();
     fields.dedup();
     let fields = fields.join(", ");
     let annotations = &after["metadata"]["annotations"];
     let present = |key: &String| !annotations[key].is_null() || !after["metadata"]["labels"][key].is_null();
-    let (changed, gone): (Vec<_>, Vec<_>) =
-        changed_keys(before, after).into_iter().filter(|key| places_data(key, moved)).partition(present);
+    let (changed, gone): (Vec<_>, Vec<_>) = changed_keys(before, after)
+        .into_iter()
+        .filter(|key| places_data(key, moved))
+        .partition(present);
     let faults: Vec<Fault> = changed
         .iter()
         .map(|key| {
@@ -123,7 +157,9 @@ pub fn data(before: &Value, after: &Value, differ: &[Path], moved: bool) -> (Vec
         })
         .collect();
     let said = faults.is_empty().then(|| match gone.first() {
-        Some(key) => line(&format!("{key} is gone, and the data stays where it is ({fields})")),
+        Some(key) => line(&format!(
+            "{key} is gone, and the data stays where it is ({fields})"
+        )),
         None => line(&format!("the data stays where it is: {fields} did not change")),
     });
     (faults, said)
@@ -133,8 +169,10 @@ pub fn data(before: &Value, after: &Value, differ: &[Path], moved: bool) -> (Vec
 fn places_data(key: &str, moved: bool) -> bool {
     let name = key.strip_prefix(names::PREFIX).unwrap_or(key);
     let moves = matches!(name, "profile" | "profile-revision" | "upgrade-to");
-    matches!(name, "access-mode" | "main-container" | "mount-path" | "storage" | "storage-class")
-        || name.starts_with("volume.")
+    matches!(
+        name,
+        "access-mode" | "main-container" | "mount-path" | "storage" | "storage-class"
+    ) || name.starts_with("volume.")
         || (moved && moves)
 }
 
@@ -154,7 +192,7 @@ fn steps(key: &str, name: &str) -> String {
 
 /// The fault of an image that needs another variant of the profile than the data was made with.
 #[must_use]
-pub fn variant(old: &str, new: &str, settings: &Settings, differ: &[Path]) -> Fault {
+pub(super) fn variant(old: &str, new: &str, settings: &Settings, differ: &[Path]) -> Fault {
     let mut fields: Vec<String> = differ.iter().map(short).collect();
     fields.dedup();
     let at = containers_path().named(settings.main.clone()).field("image");

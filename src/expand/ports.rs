@@ -29,7 +29,9 @@ pub(super) fn expand(draft: &mut Draft) {
         }
         return;
     };
-    let source = Source::Intent { key: format!("{}ports", names::PREFIX) };
+    let source = Source::Intent {
+        key: format!("{}ports", names::PREFIX),
+    };
     for port in ports {
         let key = ItemKey(vec![
             ("containerPort".into(), Scalar::Number(port.number.into())),
@@ -55,13 +57,21 @@ pub(super) fn first_tcp(draft: &Draft) -> Option<Value> {
     let is_tcp = |port: &&Value| matches!(text(&port["protocol"]), "" | "TCP");
     if let Some(port) = draft.main_items("ports").iter().find(is_tcp) {
         let name = Some(&port["name"]).filter(|name| !text(name).is_empty());
-        return name.or(Some(&port["containerPort"])).filter(|port| !port.is_null()).cloned();
+        return name
+            .or(Some(&port["containerPort"]))
+            .filter(|port| !port.is_null())
+            .cloned();
     }
     let list = draft.main().field("ports");
     draft.injections().iter().find_map(|injection| {
         let key = injection.path.0.get(list.0.len())?;
-        let crate::path::Step::Item(key) = key else { return None };
-        let tcp = key.0.iter().any(|(_, value)| matches!(value, Scalar::Text(t) if t == "TCP"));
+        let crate::path::Step::Item(key) = key else {
+            return None;
+        };
+        let tcp = key
+            .0
+            .iter()
+            .any(|(_, value)| matches!(value, Scalar::Text(t) if t == "TCP"));
         let named = injection.path.last_field() == Some("name");
         (injection.path.starts_with(&list) && tcp && named).then(|| injection.value.clone())
     })
