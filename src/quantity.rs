@@ -197,9 +197,7 @@ impl Unit {
         let power = suffix.strip_prefix(['e', 'E'])?;
         // Saturating: far beyond any bound all powers mean the same.
         let power: i64 = power.parse().ok()?;
-        Some(Self::Exponent(
-            i32::try_from(power.clamp(-10_000, 10_000)).ok()?,
-        ))
+        Some(Self::Exponent(i32::try_from(power.clamp(-10_000, 10_000)).ok()?))
     }
 
     fn format(self) -> Format {
