@@ -41,14 +41,12 @@ impl Intent {
     /// Reads `metadata.labels` and `metadata.annotations` as they were sent.
     ///
     /// The faults are all there are, those of `managed` (see [`managed`]) included; with any, the
-    /// intent lacks what they are about. Keys of other people are not looked at; `null` is nothing.
+    /// intent lacks what they are about and nothing should be made of it. Keys of other people are
+    /// not looked at.
     #[must_use]
-    pub fn parse<'a>(
-        labels: impl Into<Option<&'a Value>>,
-        annotations: impl Into<Option<&'a Value>>,
-    ) -> (Self, Vec<Fault>) {
+    pub fn parse(labels: Option<&Value>, annotations: Option<&Value>) -> (Self, Vec<Fault>) {
         let (mut draft, mut faults) = (Draft::default(), Vec::new());
-        for (on, map) in [(On::Label, labels.into()), (On::Annotation, annotations.into())] {
+        for (on, map) in [(On::Label, labels), (On::Annotation, annotations)] {
             match map {
                 Some(Value::Object(map)) => {
                     for (full, value) in map {
@@ -123,8 +121,8 @@ impl Draft {
 ///
 /// # Errors
 /// If it is anything but `"true"` or `"false"`. [`Intent::parse`] reports the same fault.
-pub fn managed<'a>(labels: impl Into<Option<&'a Value>>) -> Result<Option<bool>, Fault> {
-    let Some(value) = labels.into().and_then(|labels| labels.get(MANAGED)) else {
+pub fn managed(labels: Option<&Value>) -> Result<Option<bool>, Fault> {
+    let Some(value) = labels.and_then(|labels| labels.get(MANAGED)) else {
         return Ok(None);
     };
     let complaint = match text(value) {
@@ -174,22 +172,22 @@ mod tests {
     use crate::intent::{KEYS, RevisionWish, Storage};
 
     fn said(labels: &Value, annotations: &Value) -> Vec<String> {
-        let (_, faults) = Intent::parse(labels, annotations);
+        let (_, faults) = Intent::parse(Some(labels), Some(annotations));
         faults.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn what_a_user_types() {
         let (intent, faults) = Intent::parse(
-            &json!({"stateward.dev/managed": "true", "stateward.dev/profile": "postgresql", "app": 1}),
-            &json!({
+            Some(&json!({"stateward.dev/managed": "true", "stateward.dev/profile": "postgresql", "app": 1})),
+            Some(&json!({
                 "stateward.dev/storage": " 20Gi ",
                 "stateward.dev/profile-revision": "latest",
                 "stateward.dev/ingress-host": "db.example.com",
                 "stateward.dev/ingress-port": "8080",
                 "stateward.dev/expansion": "{}",
                 "other.dev/storage": "?",
-            }),
+            })),
         );
         assert_eq!(faults, []);
         let expected = Intent {
@@ -255,15 +253,15 @@ mod tests {
 
     #[test]
     fn managed_is_true_or_false() {
-        let managed = |value: Value| managed(&json!({MANAGED: value}));
-        assert_eq!(super::managed(&Value::Null), Ok(None));
-        assert_eq!(super::managed(&json!({})), Ok(None));
+        let managed = |value: Value| managed(Some(&json!({MANAGED: value})));
+        assert_eq!(super::managed(None), Ok(None));
+        assert_eq!(super::managed(Some(&json!({}))), Ok(None));
         assert_eq!(managed(json!("true")), Ok(Some(true)));
         assert_eq!(managed(json!("false")), Ok(Some(false)));
         for bad in [json!(true), json!("True"), json!(""), json!(null)] {
             let fault = managed(bad.clone()).unwrap_err();
             assert!(!fault.problem.is_empty() && !fault.remedy.is_empty(), "{bad}");
-            let (_, faults) = Intent::parse(&json!({MANAGED: bad}), &Value::Null);
+            let (_, faults) = Intent::parse(Some(&json!({MANAGED: bad})), None);
             assert_eq!(faults, [fault]);
         }
     }
@@ -272,13 +270,13 @@ mod tests {
         #[test]
         fn no_value_panics(index in 0..KEYS.len(), text in "[ -~ä]{0,30}") {
             let name = KEYS[index].full().replace("<name>", "a");
-            let _ = Intent::parse(&json!({&name: &text}), &json!({&name: &text}));
+            let _ = Intent::parse(Some(&json!({&name: &text})), Some(&json!({&name: &text})));
         }
 
         #[test]
         fn no_key_panics(name in ".{0,20}") {
             let key = format!("{PREFIX}{name}");
-            let _ = Intent::parse(&Value::Null, &json!({&key: "1"}));
+            let _ = Intent::parse(None, Some(&json!({&key: "1"})));
         }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) fn faults(annotations: &[(&str, &str)]) -> Vec<Fault> {
         .iter()
         .map(|(key, value)| (format!("{PREFIX}{key}"), json!(value)))
         .collect();
-    Intent::parse(&Value::Null, &Value::Object(map)).1
+    Intent::parse(None, Some(&Value::Object(map))).1
 }
 
 /// Each value of `name` is accepted by its grammar, and by the pattern that editors see.
@@ -38,8 +38,8 @@ fn complaints(key: &Key, rest: &str, text: &str) -> Vec<String> {
     let full = key.full().replace("<name>", rest);
     let map = json!({ &full: text });
     let (_, faults) = match key.on {
-        On::Label => Intent::parse(&map, &Value::Null),
-        On::Annotation => Intent::parse(&Value::Null, &map),
+        On::Label => Intent::parse(Some(&map), None),
+        On::Annotation => Intent::parse(None, Some(&map)),
     };
     faults
         .iter()
