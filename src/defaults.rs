@@ -2,13 +2,14 @@
 //!
 //! From `SetObjectDefaults_StatefulSet` of Kubernetes 1.36 (`pkg/apis/apps/v1` and
 //! `pkg/apis/core/v1`), and from how that server writes what it has read (a claim template's
-//! `kind`, a container's `resources: {}`, the old name `serviceAccount`). Not the same as a pod's
+//! `kind`, a container's `resources: {}`, `serviceName: ""`, the old name `serviceAccount`). Not the same as a pod's
 //! defaults: a template gets no `enableServiceLinks`, no requests from limits and no `hostPort`.
 //!
 //! Whatever is there stays as it is, at its place and unread if unknown; what `null` stands for, and
 //! for plain texts and numbers also `""` and `0`, is filled in. Nothing is made canonical.
 
 mod containers;
+mod pull;
 mod volumes;
 
 use serde_json::{Map, Value, json};
@@ -18,6 +19,7 @@ pub fn apply(object: &mut Value) {
     let Some(spec) = child(object, "spec") else {
         return;
     };
+    fill(spec, "serviceName", json!(""));
     fill(spec, "replicas", json!(1));
     fill_plain(spec, "podManagementPolicy", json!("OrderedReady"));
     update_strategy(spec);
@@ -151,6 +153,7 @@ mod tests {
         assert_eq!(
             applied(set),
             json!({"spec": {
+                "serviceName": "",
                 "replicas": 1,
                 "podManagementPolicy": "OrderedReady",
                 "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},

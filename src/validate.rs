@@ -11,6 +11,7 @@ mod claims;
 mod containers;
 mod environment;
 mod handlers;
+mod labels;
 mod lifecycle;
 mod mounts;
 mod names;
@@ -41,6 +42,7 @@ pub fn object(object: &Value) -> Vec<Fault> {
     collect(
         object,
         &[
+            labels::check,
             rollout::check,
             selector::check,
             lifecycle::check,

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::containers::{field_ref, pull_policy};
-use super::{child_of, existing, fill, fill_plain, items};
+use super::containers::references;
+use super::{child_of, existing, fill, fill_plain, items, pull};
 
 pub(super) fn apply(volume: &mut Map<String, Value>) {
     // Any other field is a source, perhaps one of a newer Kubernetes.
@@ -22,13 +22,13 @@ pub(super) fn apply(volume: &mut Map<String, Value>) {
         fill(path, "type", json!(""));
     }
     if let Some(downward) = existing(volume, "downwardAPI") {
-        items(downward, "items").for_each(field_ref);
+        items(downward, "items").for_each(references);
     }
     if let Some(projected) = existing(volume, "projected") {
         items(projected, "sources").for_each(apply_to_projection);
     }
     if let Some(image) = existing(volume, "image") {
-        let policy = pull_policy(image.get("reference").and_then(Value::as_str).unwrap_or_default());
+        let policy = pull::policy(image.get("reference").and_then(Value::as_str).unwrap_or_default());
         fill_plain(image, "pullPolicy", json!(policy));
     }
     if let Some(template) = existing(volume, "ephemeral").and_then(|e| existing(e, "volumeClaimTemplate")) {
@@ -62,7 +62,7 @@ fn apply_to_projection(source: &mut Map<String, Value>) {
         fill(token, "expirationSeconds", json!(3600));
     }
     if let Some(downward) = existing(source, "downwardAPI") {
-        items(downward, "items").for_each(field_ref);
+        items(downward, "items").for_each(references);
     }
 }
 

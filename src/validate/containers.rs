@@ -24,6 +24,9 @@ pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
             None => faults.push(nameless(container)),
         }
         check_image(container, faults);
+        container
+            .place
+            .one_of("imagePullPolicy", &["Always", "IfNotPresent", "Never"], faults);
     }
 }
 
@@ -147,14 +150,18 @@ mod tests {
 
     #[test]
     fn an_image_is_needed() {
-        let pod = json!({"containers": [{"name": "app", "image": ""}, {"name": "log", "image": "log:1 "}]});
+        let pod = json!({"containers": [
+            {"name": "app", "image": ""}, {"name": "log", "image": "log:1 ", "imagePullPolicy": "always"},
+        ]});
         assert_eq!(
             faults(&pod),
             [
                 "spec.template.spec.containers[name=\"app\"].image: no image; write one with its version, \
                  for example image: \"postgres:18\"",
                 "spec.template.spec.containers[name=\"log\"].image: \"log:1 \" has white space around it; \
-                 write image: \"log:1\""
+                 write image: \"log:1\"",
+                "spec.template.spec.containers[name=\"log\"].imagePullPolicy: \"always\" is not known here; \
+                 write Always or IfNotPresent or Never",
             ]
         );
     }

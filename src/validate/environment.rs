@@ -26,12 +26,12 @@ fn check_name<'a>(variable: &Place<'a>, names: &mut HashSet<&'a str>, faults: &m
         faults.push(variable.fault_at("name", Reason::Missing, "no name", "write the variable's name"));
         return;
     };
-    if name.contains('=') {
+    if name.contains('=') || !name.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         faults.push(variable.fault_at(
             "name",
             Reason::Invalid,
-            format!("{name:?} contains an equals sign"),
-            "write the name alone, and the value into value",
+            format!("{name:?} is not a variable's name"),
+            "use ASCII letters, digits and underscores; an equals sign cannot be part of it",
         ));
     }
     if !names.insert(name) {
@@ -68,7 +68,7 @@ fn check_value(variable: &Place, faults: &mut Vec<Fault>) {
             "names no source".to_owned(),
             "write one of fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef",
         ),
-        (None, [_]) => return,
+        (None, [source]) => return check_reference(&from, source, faults),
         (None, sources) => (
             Reason::Contradiction,
             format!("has {} sources: {}", sources.len(), sources.join(" and ")),
@@ -76,6 +76,19 @@ fn check_value(variable: &Place, faults: &mut Vec<Fault>) {
         ),
     };
     faults.push(from.fault(reason, problem, remedy));
+}
+
+/// A reference without a name or a key cannot be followed.
+fn check_reference(from: &Place, source: &str, faults: &mut Vec<Fault>) {
+    let needed: &[&str] = match source {
+        "configMapKeyRef" | "secretKeyRef" => &["name", "key"],
+        "fieldRef" => &["fieldPath"],
+        "resourceFieldRef" => &["resource"],
+        _ => &[],
+    };
+    if let Some(reference) = from.field(source) {
+        reference.require(needed, faults);
+    }
 }
 
 fn check_source(source: &Place, faults: &mut Vec<Fault>) {
@@ -128,8 +141,8 @@ mod tests {
                 "env[1].name: \"PGDATA\" is set twice in this container; remove one of the two; the last \
                  would count, and server-side apply refuses both",
                 "env[2].name: no name; write the variable's name",
-                "env[name=\"A=B\"].name: \"A=B\" contains an equals sign; write the name alone, and the \
-                 value into value",
+                "env[name=\"A=B\"].name: \"A=B\" is not a variable's name; use ASCII letters, digits and \
+                 underscores; an equals sign cannot be part of it",
             ]
         );
     }
@@ -150,6 +163,21 @@ mod tests {
                  configMapKeyRef, secretKeyRef",
                 "env[name=\"C\"].valueFrom: has 2 sources: fieldRef and secretKeyRef; keep one of them",
                 "env[name=\"PORT\"].value: 5432 is not text; put it in quotes: \"5432\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn references_are_whole() {
+        let container = json!({"env": [
+            {"name": "A", "valueFrom": {"secretKeyRef": {"name": "", "key": "k"}}},
+            {"name": "B", "valueFrom": {"fieldRef": {}}},
+        ]});
+        assert_eq!(
+            faults(&container),
+            [
+                "env[name=\"A\"].valueFrom.secretKeyRef.name: no name; write it",
+                "env[name=\"B\"].valueFrom.fieldRef.fieldPath: no fieldPath; write it",
             ]
         );
     }

@@ -74,7 +74,8 @@ fn check_grace(spec: &Place, faults: &mut Vec<Fault>) {
     ));
 }
 
-/// The hook runs within the grace period: what is left after it is the container's to stop in.
+/// The last hook runs within the grace period: what is left after it is the container's to stop in.
+/// Of the first, the API server asks for no less.
 fn check_sleep(lifecycle: &Place, grace: i64, faults: &mut Vec<Fault>) {
     for hook in ["postStart", "preStop"] {
         let Some(sleep) = lifecycle.descend(&[hook, "sleep"]) else {
@@ -82,15 +83,13 @@ fn check_sleep(lifecycle: &Place, grace: i64, faults: &mut Vec<Fault>) {
         };
         sleep.at_least("seconds", 0, faults);
         let seconds = sleep.number("seconds").unwrap_or_default();
+        let fits = seconds < grace || (hook == "postStart" && seconds == grace);
         // A grace period that is no good was named already.
-        if hook == "preStop" && grace > 0 && seconds >= grace {
+        if grace > 0 && !fits {
             faults.push(sleep.fault_at(
                 "seconds",
                 Reason::Contradiction,
-                format!(
-                    "{seconds} leaves no time to stop in: it is not below terminationGracePeriodSeconds, \
-                     {grace}"
-                ),
+                format!("{seconds} does not fit into terminationGracePeriodSeconds, {grace}"),
                 format!(
                     "sleep less, or write terminationGracePeriodSeconds: {}",
                     seconds.saturating_add(DEFAULT_GRACE)
@@ -159,9 +158,8 @@ mod tests {
         assert_eq!(
             faults(&sleeping(30, &json!(null))),
             [
-                "containers[name=\"app\"].lifecycle.preStop.sleep.seconds: 30 leaves no time to stop in: it \
-                 is not below terminationGracePeriodSeconds, 30; sleep less, or write \
-                 terminationGracePeriodSeconds: 60"
+                "containers[name=\"app\"].lifecycle.preStop.sleep.seconds: 30 does not fit into \
+                 terminationGracePeriodSeconds, 30; sleep less, or write terminationGracePeriodSeconds: 60"
             ]
         );
         assert_eq!(

@@ -128,6 +128,26 @@ impl<'a> Place<'a> {
         Fault::new(reason, self.at(name), problem, remedy)
     }
 
+    /// Finds fault with a value, if there is one, that is none of `values`.
+    pub(super) fn one_of(&self, name: &str, values: &[&str], faults: &mut Vec<Fault>) {
+        let known = |value: &&Value| **value == "" || values.iter().any(|known| **value == *known);
+        if let Some(value) = self.raw(name).filter(|value| !known(value)) {
+            faults.push(self.fault_at(
+                name,
+                Reason::Invalid,
+                format!("{value} is not known here"),
+                format!("write {}", values.join(" or ")),
+            ));
+        }
+    }
+
+    /// Finds fault with the absence of these fields.
+    pub(super) fn require(&self, names: &[&str], faults: &mut Vec<Fault>) {
+        for name in names.iter().filter(|name| self.text(name).is_none()) {
+            faults.push(self.fault_at(name, Reason::Missing, format!("no {name}"), "write it"));
+        }
+    }
+
     /// Finds fault with a number below `least`.
     pub(super) fn at_least(&self, name: &str, least: i64, faults: &mut Vec<Fault>) {
         if let Some(number) = self.number(name).filter(|number| *number < least) {

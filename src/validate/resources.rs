@@ -43,6 +43,10 @@ fn amounts<'a>(
     let block = resources.field(field);
     let mut found = Vec::new();
     for (name, place) in block.iter().flat_map(Place::fields) {
+        if let Some(fault) = unknown_name(name, &place) {
+            faults.push(fault);
+            continue;
+        }
         match read(&place) {
             Ok(amount) if amount < Amount::ZERO => faults.push(place.fault(
                 Reason::Invalid,
@@ -55,6 +59,29 @@ fn amounts<'a>(
         }
     }
     found
+}
+
+/// Names without a slash are Kubernetes' own; others are for devices and unknown to us.
+fn unknown_name(name: &str, place: &Place) -> Option<Fault> {
+    const OWN: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
+    if OWN.contains(&name) || name.starts_with("hugepages-") || name.contains('/') {
+        return None;
+    }
+    let near = OWN
+        .into_iter()
+        .find(|own| strsim::damerau_levenshtein(own, name) <= 2);
+    let remedy = match near {
+        Some(near) => format!("write {near}"),
+        None if name == "storage" => {
+            "write ephemeral-storage, or ask for storage in a claim template".to_owned()
+        }
+        None => format!("write one of {}", OWN.join(", ")),
+    };
+    Some(place.fault(
+        Reason::Invalid,
+        format!("{name:?} is not a resource of containers"),
+        remedy,
+    ))
 }
 
 /// The quantity at `place`, or what is wrong with it.
@@ -168,6 +195,20 @@ mod tests {
                 "requests.memory: \"2GB\" is not a quantity; write 2Gi",
                 "requests.cpu: \"half\" is not a quantity; write a number with a unit, for example 500m, 2, \
                  512Mi or 20Gi",
+            ]
+        );
+    }
+
+    #[test]
+    fn names_are_known() {
+        assert_eq!(
+            faults(&json!({"requests": {"memmory": "1Gi", "storage": "1Gi", "disk": "1Gi"}})),
+            [
+                "requests.memmory: \"memmory\" is not a resource of containers; write memory",
+                "requests.storage: \"storage\" is not a resource of containers; write ephemeral-storage, or \
+                 ask for storage in a claim template",
+                "requests.disk: \"disk\" is not a resource of containers; write one of cpu, memory, \
+                 ephemeral-storage",
             ]
         );
     }

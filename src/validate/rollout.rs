@@ -10,7 +10,7 @@ pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
     let Some(spec) = root.field("spec") else {
         return;
     };
-    for field in ["replicas", "minReadySeconds", "revisionHistoryLimit"] {
+    for field in ["replicas", "minReadySeconds"] {
         spec.at_least(field, 0, faults);
     }
     if let Some(ordinals) = spec.field("ordinals") {
@@ -20,26 +20,12 @@ pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
         let (problem, remedy) = not_a_label(name);
         faults.push(spec.fault_at("serviceName", Reason::Invalid, problem, remedy));
     }
-    one_of(&spec, "podManagementPolicy", ["OrderedReady", "Parallel"], faults);
+    spec.one_of("podManagementPolicy", &["OrderedReady", "Parallel"], faults);
     if let Some(policy) = spec.field("persistentVolumeClaimRetentionPolicy") {
-        one_of(&policy, "whenDeleted", ["Retain", "Delete"], faults);
-        one_of(&policy, "whenScaled", ["Retain", "Delete"], faults);
+        policy.one_of("whenDeleted", &["Retain", "Delete"], faults);
+        policy.one_of("whenScaled", &["Retain", "Delete"], faults);
     }
     check_strategy(&spec, faults);
-}
-
-fn one_of(place: &Place, field: &str, values: [&str; 2], faults: &mut Vec<Fault>) {
-    if let Some(value) = place.raw(field).filter(|value| *value != "")
-        && !values.iter().any(|known| value == known)
-    {
-        let [first, second] = values;
-        faults.push(place.fault_at(
-            field,
-            Reason::Invalid,
-            format!("{value} is not {first} or {second}"),
-            format!("write {first} or {second}"),
-        ));
-    }
 }
 
 /// Types that we do not know are a newer Kubernetes' (Recreate came with 1.37).
@@ -163,9 +149,8 @@ mod tests {
             [
                 "spec.serviceName: \"orders.db\" is not a DNS label; use at most 63 lower-case letters, \
                  digits and inner hyphens, for example \"orders-db\"",
-                "spec.podManagementPolicy: \"parallel\" is not OrderedReady or Parallel; write OrderedReady \
-                 or Parallel",
-                "spec.persistentVolumeClaimRetentionPolicy.whenScaled: \"Keep\" is not Retain or Delete; \
+                "spec.podManagementPolicy: \"parallel\" is not known here; write OrderedReady or Parallel",
+                "spec.persistentVolumeClaimRetentionPolicy.whenScaled: \"Keep\" is not known here; \
                  write Retain or Delete",
                 "spec.updateStrategy.rollingUpdate: stands beside type \"OnDelete\"; remove it, or write \
                  type: RollingUpdate",

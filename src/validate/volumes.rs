@@ -11,15 +11,25 @@ pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
     let mut names = HashSet::new();
     for volume in spec(root).iter().flat_map(|spec| spec.items("volumes")) {
         check_name(&volume, "name", &mut names, faults);
-        let sources: Vec<&str> = volume.fields().map(|(name, _)| name).collect();
-        let sources: Vec<&str> = sources.into_iter().filter(|name| *name != "name").collect();
-        if let [first, _, ..] = sources.as_slice() {
-            faults.push(volume.fault(
-                Reason::Contradiction,
-                format!("has {} sources: {}", sources.len(), sources.join(" and ")),
-                format!("keep one, for example {first}, and make further volumes of the others"),
-            ));
-        }
+        check_source(&volume, faults);
+    }
+}
+
+/// A volume with no source at all becomes an `emptyDir`.
+fn check_source(volume: &Place, faults: &mut Vec<Fault>) {
+    let sources = volume.fields().filter(|(name, _)| *name != "name");
+    let (names, sources): (Vec<&str>, Vec<Place>) = sources.unzip();
+    match (names.as_slice(), sources.first()) {
+        ([first, _, ..], _) => faults.push(volume.fault(
+            Reason::Contradiction,
+            format!("has {} sources: {}", names.len(), names.join(" and ")),
+            format!("keep one, for example {first}, and make further volumes of the others"),
+        )),
+        (["configMap"], Some(source)) => source.require(&["name"], faults),
+        (["hostPath"], Some(source)) => source.require(&["path"], faults),
+        (["persistentVolumeClaim"], Some(source)) => source.require(&["claimName"], faults),
+        (["secret"], Some(source)) => source.require(&["secretName"], faults),
+        _ => {}
     }
 }
 
@@ -62,6 +72,7 @@ mod tests {
         let object = json!({"spec": {"template": {"spec": {"volumes": [
             {"name": "ok", "emptyDir": {}, "secret": null},
             {"name": "bare"},
+            {"name": "certs", "secret": {"name": "tls"}},
             {"name": "two", "emptyDir": {}, "secret": {"secretName": "x"}},
             {"name": "ok", "emptyDir": {}},
             {"name": "My_Vol", "futureSource": {}},
@@ -76,12 +87,13 @@ mod tests {
         assert_eq!(
             faults,
             [
+                "volumes[name=\"certs\"].secret.secretName: no secretName; write it",
                 "volumes[name=\"two\"]: has 2 sources: emptyDir and secret; keep one, for example emptyDir, \
                  and make further volumes of the others",
-                "volumes[3].name: \"ok\" is the name of another one too; give each a name of its own",
+                "volumes[4].name: \"ok\" is the name of another one too; give each a name of its own",
                 "volumes[name=\"My_Vol\"].name: \"My_Vol\" is not a DNS label; use at most 63 lower-case \
                  letters, digits and inner hyphens, for example \"my-vol\"",
-                "volumes[5].name: no name; write the name by which containers mount it",
+                "volumes[6].name: no name; write the name by which containers mount it",
             ]
         );
     }
