@@ -54,11 +54,7 @@ impl Pin {
         (!profile.is_empty() && !revision.is_empty()).then(|| Self {
             profile: profile.to_owned(),
             revision: revision.to_owned(),
-            cases: cases
-                .split(',')
-                .filter(|case| !case.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            cases: cases.split(',').filter(|case| !case.is_empty()).map(str::to_owned).collect(),
             main: String::new(),
         })
     }
@@ -67,11 +63,7 @@ impl Pin {
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.profile, self.revision)?;
-        if self.cases.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "/{}", self.cases.join(","))
-        }
+        if self.cases.is_empty() { Ok(()) } else { write!(f, "/{}", self.cases.join(",")) }
     }
 }
 
@@ -84,9 +76,7 @@ impl Settings {
     pub fn choose(object: &Value, intent: &Intent, catalogue: &Catalogue) -> Result<Self, Vec<Fault>> {
         let main = main_container(object, intent, catalogue)?;
         let latest = match &intent.profile {
-            Some(name) => catalogue
-                .latest(name)
-                .ok_or_else(|| vec![unknown_profile(name, catalogue)])?,
+            Some(name) => catalogue.latest(name).ok_or_else(|| vec![unknown_profile(name, catalogue)])?,
             None => catalogue
                 .for_image(image_of(object, &main))
                 .or_else(|| catalogue.latest(DEFAULT))
@@ -120,14 +110,7 @@ impl Settings {
             _ if has_container(object, &pin.main) => pin.main.clone(),
             _ => main_container(object, &Intent::default(), catalogue).ok()?,
         };
-        Some(Self::of(
-            object,
-            intent,
-            main,
-            profile,
-            pin.cases.clone(),
-            Vec::new(),
-        ))
+        Some(Self::of(object, intent, main, profile, pin.cases.clone(), Vec::new()))
     }
 
     fn of(
@@ -155,12 +138,7 @@ impl Settings {
     pub fn with_cases(&self, cases: Vec<String>) -> Self {
         let names: Vec<&str> = cases.iter().map(String::as_str).collect();
         let variant = self.profile.variant(&names);
-        Self {
-            cases,
-            variant,
-            unresolved: Vec::new(),
-            ..self.clone()
-        }
+        Self { cases, variant, unresolved: Vec::new(), ..self.clone() }
     }
 
     /// What a set with these settings is pinned to.
@@ -178,9 +156,7 @@ impl Settings {
 /// The containers of a StatefulSet, none if there is no such list.
 #[must_use]
 pub fn containers(object: &Value) -> &[Value] {
-    object["spec"]["template"]["spec"]["containers"]
-        .as_array()
-        .map_or(&[], Vec::as_slice)
+    object["spec"]["template"]["spec"]["containers"].as_array().map_or(&[], Vec::as_slice)
 }
 
 /// The path of the list of containers.
@@ -192,22 +168,14 @@ pub fn containers_path() -> Path {
 /// The image of a container; empty if there is none.
 #[must_use]
 pub fn image_of<'a>(object: &'a Value, container: &str) -> &'a str {
-    containers(object)
-        .iter()
-        .find(|c| c["name"] == container)
-        .map_or("", |c| text(&c["image"]))
+    containers(object).iter().find(|c| c["name"] == container).map_or("", |c| text(&c["image"]))
 }
 
 /// The wish for a revision that holds at creation: the one for once before the standing one.
 #[must_use]
 pub fn wish(intent: &Intent) -> Option<(&'static str, &RevisionWish)> {
     let once = intent.upgrade_to.as_ref().map(|wish| (names::UPGRADE_TO, wish));
-    once.or_else(|| {
-        intent
-            .profile_revision
-            .as_ref()
-            .map(|wish| (names::PROFILE_REVISION, wish))
-    })
+    once.or_else(|| intent.profile_revision.as_ref().map(|wish| (names::PROFILE_REVISION, wish)))
 }
 
 /// The revision that a wish asks for, `latest` being the newest of the profile in use.
@@ -224,29 +192,15 @@ pub fn wished(
         return Ok(Arc::clone(latest));
     };
     if *profile != latest.name {
-        let problem = format!(
-            "{profile}@{revision} is no revision of {}, the profile in use",
-            latest.name
-        );
-        let remedy = format!(
-            "write latest, or set the label {} to {profile} too",
-            names::PROFILE
-        );
+        let problem = format!("{profile}@{revision} is no revision of {}, the profile in use", latest.name);
+        let remedy = format!("write latest, or set the label {} to {profile} too", names::PROFILE);
         return Err(Fault::new(Reason::Contradiction, key, problem, remedy));
     }
-    catalogue
-        .revision(profile, revision)
-        .map(Arc::clone)
-        .ok_or_else(|| {
-            let known: Vec<String> = catalogue.revisions(profile).map(|known| known.id()).collect();
-            let problem = format!("nobody knows the revision {profile}@{revision}");
-            Fault::new(
-                Reason::NotFound,
-                key,
-                problem,
-                format!("write latest, or one of {}", known.join(", ")),
-            )
-        })
+    catalogue.revision(profile, revision).map(Arc::clone).ok_or_else(|| {
+        let known: Vec<String> = catalogue.revisions(profile).map(|known| known.id()).collect();
+        let problem = format!("nobody knows the revision {profile}@{revision}");
+        Fault::new(Reason::NotFound, key, problem, format!("write latest, or one of {}", known.join(", ")))
+    })
 }
 
 /// The container that gets the profile: the one that the user names, else the one that kubectl
@@ -263,11 +217,7 @@ fn main_container(object: &Value, intent: &Intent, catalogue: &Catalogue) -> Res
         return Err(vec![Fault::new(Reason::NotFound, key, problem, remedy)]);
     }
     let annotated = text(&object["spec"]["template"]["metadata"]["annotations"][names::DEFAULT_CONTAINER]);
-    let known = || {
-        containers(object)
-            .iter()
-            .find(|c| catalogue.for_image(text(&c["image"])).is_some())
-    };
+    let known = || containers(object).iter().find(|c| catalogue.for_image(text(&c["image"])).is_some());
     let name = names
         .iter()
         .copied()
@@ -279,29 +229,17 @@ fn main_container(object: &Value, intent: &Intent, catalogue: &Catalogue) -> Res
 }
 
 fn has_container(object: &Value, name: &str) -> bool {
-    containers(object)
-        .iter()
-        .any(|container| container["name"] == name)
+    containers(object).iter().any(|container| container["name"] == name)
 }
 
 fn unknown_profile(name: &str, catalogue: &Catalogue) -> Fault {
-    let known: Vec<&str> = catalogue
-        .profiles()
-        .map(|profile| profile.name.as_str())
-        .collect();
-    let near = known
-        .iter()
-        .find(|known| strsim::damerau_levenshtein(known, name) <= 2);
+    let known: Vec<&str> = catalogue.profiles().map(|profile| profile.name.as_str()).collect();
+    let near = known.iter().find(|known| strsim::damerau_levenshtein(known, name) <= 2);
     let remedy = match near {
         Some(near) => format!("did you mean {near}? There are {}", known.join(", ")),
         None => format!("write one of {}", known.join(", ")),
     };
-    Fault::new(
-        Reason::NotFound,
-        names::PROFILE,
-        format!("there is no profile {name:?}"),
-        remedy,
-    )
+    Fault::new(Reason::NotFound, names::PROFILE, format!("there is no profile {name:?}"), remedy)
 }
 
 /// A string's text; empty for anything else.
@@ -330,20 +268,14 @@ mod tests {
             &json!([{"name": "proxy", "image": "envoy:1"}, {"name": "pg", "image": "postgres:18-alpine"}]),
         );
         let settings = choose(&object, &Intent::default()).unwrap();
-        assert_eq!(
-            (settings.main.as_str(), settings.profile.name.as_str()),
-            ("pg", "postgresql")
-        );
+        assert_eq!((settings.main.as_str(), settings.profile.name.as_str()), ("pg", "postgresql"));
         assert_eq!(settings.cases, ["18", "alpine"]);
         assert!(settings.pin().to_string().ends_with("/18,alpine"));
     }
 
     #[test]
     fn a_name_that_no_container_has_is_told() {
-        let intent = Intent {
-            main_container: Some("x".into()),
-            ..Intent::default()
-        };
+        let intent = Intent { main_container: Some("x".into()), ..Intent::default() };
         let faults = choose(&set(&json!([{"name": "a", "image": "b"}])), &intent).unwrap_err();
         assert_eq!(
             faults[0].to_string(),
@@ -353,10 +285,7 @@ mod tests {
 
     #[test]
     fn an_unknown_profile_is_told_with_the_nearest() {
-        let intent = Intent {
-            profile: Some("postgresq".into()),
-            ..Intent::default()
-        };
+        let intent = Intent { profile: Some("postgresq".into()), ..Intent::default() };
         let faults = choose(&set(&json!([{"name": "a", "image": "b"}])), &intent).unwrap_err();
         assert_eq!(
             faults[0].to_string(),

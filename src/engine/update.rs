@@ -64,10 +64,7 @@ impl Engine {
             Read::Absent => match self.adopt(before, sent) {
                 Ok(record) => record,
                 Err(faults) => {
-                    return Ok(Decision::Refused {
-                        faults,
-                        warnings: Vec::new(),
-                    });
+                    return Ok(Decision::Refused { faults, warnings: Vec::new() });
                 }
             },
         };
@@ -94,11 +91,7 @@ impl Engine {
             old: &expansions.old,
             middle: &expansions.middle,
             new: &expansions.new,
-            leave: if request.record.adopted {
-                stays_in_adopted
-            } else {
-                stays
-            },
+            leave: if request.record.adopted { stays_in_adopted } else { stays },
         });
         self.conclude(request, expansions, merged)
     }
@@ -109,20 +102,13 @@ impl Engine {
         let (intent, _) = intent_of(sent);
         let settings = Settings::choose(
             before,
-            &Intent {
-                profile: intent.profile,
-                ..Intent::default()
-            },
+            &Intent { profile: intent.profile, ..Intent::default() },
             &self.catalogue,
         )
         .or_else(|faults| {
             let asked =
                 sent["metadata"]["labels"][names::PROFILE] != before["metadata"]["labels"][names::PROFILE];
-            if asked {
-                Err(faults)
-            } else {
-                Settings::choose(before, &Intent::default(), &self.catalogue)
-            }
+            if asked { Err(faults) } else { Settings::choose(before, &Intent::default(), &self.catalogue) }
         })?;
         let mut record = Record::new(settings::text(&sent["metadata"]["name"]), settings.pin());
         record.adopted = true;
@@ -151,11 +137,7 @@ impl Engine {
     fn expansions(&self, request: &mut Request, parts: &Parts, parts_after: &Parts) -> Option<Expansions> {
         let mut record = request.record.clone();
         // A label on, also again: what is there stays, whatever the annotations beside it say.
-        let old_intent = if request.was_managed {
-            &request.old_intent
-        } else {
-            &request.intent
-        };
+        let old_intent = if request.was_managed { &request.old_intent } else { &request.intent };
         let old = Settings::pinned(request.before, old_intent, &record.pin, &self.catalogue);
         let middle = Settings::pinned(&request.after, old_intent, &record.pin, &self.catalogue);
         let (Some(old), Some(middle)) = (old, middle) else {
@@ -186,9 +168,7 @@ impl Engine {
         record.adopted &= !expansions.moved;
         record.wish = wish_text(request.sent).or(record.wish);
         expansions.record = record;
-        request
-            .faults
-            .extend(new_faults(expansions.new.faults.clone(), &expansions.old.faults));
+        request.faults.extend(new_faults(expansions.new.faults.clone(), &expansions.old.faults));
         Some(expansions)
     }
 
@@ -207,15 +187,8 @@ impl Engine {
                 .filter(|leaf| parts.ours.contains(&leaf.path))
                 .filter_map(|leaf| {
                     let value = leaf.path.lookup(request.before)?.clone();
-                    let source = crate::expand::Source::Profile {
-                        name: record.pin.profile.clone(),
-                    };
-                    Some(Injection {
-                        path: leaf.path.clone(),
-                        value,
-                        source,
-                        data: false,
-                    })
+                    let source = crate::expand::Source::Profile { name: record.pin.profile.clone() };
+                    Some(Injection { path: leaf.path.clone(), value, source, data: false })
                 })
                 .collect(),
             ..Expansion::default()
@@ -235,10 +208,8 @@ impl Engine {
             };
             let settings = Settings::pinned(&request.after, &request.intent, &pin, &self.catalogue)?;
             let settings = self.moved(&settings, profile, &request.after);
-            expansions.new = (self.expand)(
-                &ownership::after(&request.after, request.before, &record).user,
-                &settings,
-            );
+            expansions.new =
+                (self.expand)(&ownership::after(&request.after, request.before, &record).user, &settings);
             expansions.moved = true;
             record.pin = settings.pin();
             record.wish = wish_text(request.sent).or(record.wish);
@@ -249,18 +220,13 @@ impl Engine {
         if computes(&request.old_intent, &request.intent) {
             let problem = format!("the set is pinned to {}, which is not known here", record.pin);
             let remedy = format!("set the annotation {}: latest first", names::PROFILE_REVISION);
-            let key = warnings::changed_keys(request.before, request.sent)
-                .into_iter()
-                .next();
+            let key = warnings::changed_keys(request.before, request.sent).into_iter().next();
             let key = key.unwrap_or_else(|| names::RECORD.to_owned());
-            request
-                .faults
-                .push(Fault::new(Reason::NotFound, key, problem, remedy));
+            request.faults.push(Fault::new(Reason::NotFound, key, problem, remedy));
         } else {
-            request.warnings.push(format!(
-                "revision {} is not known here: all of its fields are kept",
-                record.pin
-            ));
+            request
+                .warnings
+                .push(format!("revision {} is not known here: all of its fields are kept", record.pin));
         }
         Some(expansions)
     }
@@ -285,17 +251,13 @@ impl Engine {
             && picked != record.pin.profile
             && request.was_managed
         {
-            let problem = format!(
-                "the set is pinned to {}: its profile changes only with its revision",
-                record.pin
-            );
+            let problem =
+                format!("the set is pinned to {}: its profile changes only with its revision", record.pin);
             let remedy = format!(
                 "add the annotation {}: latest to move, or put the label back",
                 names::PROFILE_REVISION
             );
-            request
-                .faults
-                .push(Fault::new(Reason::Contradiction, names::PROFILE, problem, remedy));
+            request.faults.push(Fault::new(Reason::Contradiction, names::PROFILE, problem, remedy));
             return Some(None);
         }
         let Some((key, wish)) = wish else {
@@ -320,12 +282,7 @@ impl Engine {
         let latest = self.catalogue.latest(picked).ok_or_else(|| {
             let remedy = format!("pick one that there is with the label {}", names::PROFILE);
             let at = if by_label { names::PROFILE } else { key };
-            Fault::new(
-                Reason::NotFound,
-                at,
-                format!("there is no profile {picked:?}"),
-                remedy,
-            )
+            Fault::new(Reason::NotFound, at, format!("there is no profile {picked:?}"), remedy)
         })?;
         settings::wished(key, wish, latest, &self.catalogue)
     }
@@ -339,11 +296,7 @@ impl Engine {
             let case = pinned.or_else(|| axis.cases.iter().find(|case| case.fits(&image)));
             cases.extend(case.or(axis.cases.first()).map(|case| case.name.clone()));
         }
-        Settings {
-            profile,
-            ..settings.clone()
-        }
-        .with_cases(cases)
+        Settings { profile, ..settings.clone() }.with_cases(cases)
     }
 
     /// Refuses what settings would do to data, or says that it is not done.
@@ -386,9 +339,7 @@ impl Engine {
             return other;
         }
         let old = image_of(request.before, &request.record.pin.main).to_owned();
-        request
-            .faults
-            .push(warnings::variant(&old, image, &settings, &differ));
+        request.faults.push(warnings::variant(&old, image, &settings, &differ));
         settings
     }
 
@@ -399,41 +350,23 @@ impl Engine {
         expansions: Expansions,
         merged: Merged,
     ) -> Result<Decision, EngineError> {
-        let Expansions {
-            record, new, moved, ..
-        } = expansions;
-        let Merged {
-            mut result,
-            leaves,
-            created,
-            restored,
-        } = merged;
+        let Expansions { record, new, moved, .. } = expansions;
+        let Merged { mut result, leaves, created, restored } = merged;
         let invalid = validate::object(&result);
         if !invalid.is_empty() {
-            request
-                .faults
-                .extend(new_faults(invalid, &validate::object(request.before)));
+            request.faults.extend(new_faults(invalid, &validate::object(request.before)));
         }
         if !request.faults.is_empty() {
             return Ok(request.refused());
         }
-        let mut record = Record {
-            leaves,
-            created,
-            ..record
-        };
+        let mut record = Record { leaves, created, ..record };
         let (old_template, template) = (&request.before["spec"]["template"], &result["spec"]["template"]);
         if hash::canonical(old_template) != hash::canonical(template) {
             record.remember(old_template, &result["spec"]["revisionHistoryLimit"]);
-            request
-                .warnings
-                .extend(warnings::restart(request.before, &result));
+            request.warnings.extend(warnings::restart(request.before, &result));
         }
         request.warnings.extend(warnings::kept(&restored));
-        edit::remove(
-            &mut result,
-            &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]),
-        );
+        edit::remove(&mut result, &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]));
         // The text as it is unless something changed: a repeat must not write.
         let text = match Record::of(request.before) {
             Read::Known(old) if *old == record => {
@@ -469,10 +402,7 @@ impl Engine {
         let (intent, _) = intent_of(object);
         let parts = ownership::before(object, record);
         let pinned = Settings::pinned(object, &intent, &record.pin, &self.catalogue);
-        let latest_pin = Pin {
-            revision: latest.revision.clone(),
-            ..record.pin.clone()
-        };
+        let latest_pin = Pin { revision: latest.revision.clone(), ..record.pin.clone() };
         let Some(settings) = Settings::pinned(object, &intent, &latest_pin, &self.catalogue) else {
             return (Vec::new(), latest.id());
         };
@@ -485,10 +415,7 @@ impl Engine {
         let new = (self.expand)(&parts.user, &settings);
         let value = |path: &Path| old.injections.iter().find(|i| i.path == *path).map(|i| &i.value);
         let differ = new.injections.iter().filter(|i| value(&i.path) != Some(&i.value));
-        let upgrade = differ
-            .filter(|i| !is_immutable(&i.path) && !leave(&i.path, i.data))
-            .cloned()
-            .collect();
+        let upgrade = differ.filter(|i| !is_immutable(&i.path) && !leave(&i.path, i.data)).cloned().collect();
         (upgrade, latest.id())
     }
 }
@@ -502,10 +429,7 @@ impl<'a> Request<'a> {
         let mut faults_left = new_faults(faults.clone(), &old_faults);
         faults_left.extend(immutable::edits(before, &after));
         let old: Vec<Fault> = faults.into_iter().filter(|f| !faults_left.contains(f)).collect();
-        let warnings = old
-            .iter()
-            .map(|fault| warnings::line(&fault.to_string()))
-            .collect();
+        let warnings = old.iter().map(|fault| warnings::line(&fault.to_string())).collect();
         Self {
             before,
             sent,
@@ -525,10 +449,7 @@ impl<'a> Request<'a> {
         if faults.is_empty() {
             Decision::Ignored
         } else {
-            Decision::Refused {
-                faults,
-                warnings: self.warnings,
-            }
+            Decision::Refused { faults, warnings: self.warnings }
         }
     }
 }
@@ -545,9 +466,7 @@ fn stays_in_adopted(path: &Path, data: bool) -> bool {
 }
 
 fn in_metadata(path: &Path) -> bool {
-    path.0
-        .iter()
-        .any(|step| matches!(step, crate::path::Step::Field(field) if field == "metadata"))
+    path.0.iter().any(|step| matches!(step, crate::path::Step::Field(field) if field == "metadata"))
 }
 
 /// Whether a change of intent needs the profile: what only concerns companions does not.
@@ -571,12 +490,7 @@ fn carry_over(sent: &Value, before: &Value) -> Result<Decision, EngineError> {
     let mut result = sent.clone();
     let none = Record::new(
         "",
-        Pin {
-            profile: String::new(),
-            revision: String::new(),
-            cases: Vec::new(),
-            main: String::new(),
-        },
+        Pin { profile: String::new(), revision: String::new(), cases: Vec::new(), main: String::new() },
     );
     immutable::restore(before, &mut result, &none, &[]);
     let text = settings::text(&before["metadata"]["annotations"][names::RECORD]).to_owned();
@@ -611,11 +525,7 @@ fn undo(before: &Value, sent: &Value, record: &Record) -> Option<Record> {
         ] {
             edit::remove(
                 &mut object,
-                &Path(
-                    path.iter()
-                        .map(|f| crate::path::Step::Field((*f).into()))
-                        .collect(),
-                ),
+                &Path(path.iter().map(|f| crate::path::Step::Field((*f).into())).collect()),
             );
         }
         hash::canonical(&object)

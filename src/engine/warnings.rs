@@ -20,10 +20,7 @@ const LIMIT: usize = 240;
 pub(super) fn line(text: &str) -> String {
     let mut line = text.replace(['\n', '\r'], " ");
     if line.len() > LIMIT {
-        let end = (0..=LIMIT - 3)
-            .rev()
-            .find(|end| line.is_char_boundary(*end))
-            .unwrap_or(0);
+        let end = (0..=LIMIT - 3).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
         line.truncate(end);
         line.push('…');
     }
@@ -36,10 +33,7 @@ pub(super) fn changed_keys(before: &Value, after: &Value) -> Vec<String> {
     let mut keys = Vec::new();
     for part in ["labels", "annotations"] {
         let (old, new) = (&before["metadata"][part], &after["metadata"][part]);
-        let both = [old, new]
-            .into_iter()
-            .filter_map(Value::as_object)
-            .flat_map(|map| map.keys());
+        let both = [old, new].into_iter().filter_map(Value::as_object).flat_map(|map| map.keys());
         for key in both {
             let ours = key.starts_with(names::PREFIX) && key != names::RECORD;
             if ours && old[key] != new[key] && !keys.contains(key) {
@@ -55,21 +49,11 @@ pub(super) fn changed_keys(before: &Value, after: &Value) -> Vec<String> {
 pub(super) fn restart(before: &Value, result: &Value) -> Option<String> {
     let replicas = result["spec"]["replicas"].as_u64().unwrap_or(1);
     let template = Path::fields(&["spec", "template"]);
-    let changed = changed(
-        &template,
-        &before["spec"]["template"],
-        &result["spec"]["template"],
-    );
-    let pods = if replicas == 1 {
-        "1 pod".to_owned()
-    } else {
-        format!("{replicas} pods")
-    };
+    let changed = changed(&template, &before["spec"]["template"], &result["spec"]["template"]);
+    let pods = if replicas == 1 { "1 pod".to_owned() } else { format!("{replicas} pods") };
     match text(&result["spec"]["updateStrategy"]["type"]) {
         _ if replicas == 0 => None,
-        "OnDelete" => Some(line(&format!(
-            "{pods} will change when you delete them ({changed})"
-        ))),
+        "OnDelete" => Some(line(&format!("{pods} will change when you delete them ({changed})"))),
         _ => Some(line(&format!("this change restarts {pods} ({changed})"))),
     }
 }
@@ -78,10 +62,7 @@ pub(super) fn restart(before: &Value, result: &Value) -> Option<String> {
 fn changed(at: &Path, before: &Value, after: &Value) -> String {
     let (old, new) = (leaves(at, before), leaves(at, after));
     let find = |leaves: &[(Path, Value)], path: &Path| {
-        leaves
-            .iter()
-            .find(|(other, _)| other == path)
-            .map(|(_, value)| canonical(value))
+        leaves.iter().find(|(other, _)| other == path).map(|(_, value)| canonical(value))
     };
     let mut words: Vec<String> = Vec::new();
     for (path, _) in new.iter().chain(&old) {
@@ -92,20 +73,12 @@ fn changed(at: &Path, before: &Value, after: &Value) -> String {
             }
         }
     }
-    if words.is_empty() {
-        "the order of list items".to_owned()
-    } else {
-        words.join(", ")
-    }
+    if words.is_empty() { "the order of list items".to_owned() } else { words.join(", ") }
 }
 
 /// The field of a container or of the pod that `path` lies in: `image`, `readinessProbe`.
 fn part(path: &Path) -> String {
-    let depth = if path.starts_with(&containers_path()) {
-        5
-    } else {
-        3
-    };
+    let depth = if path.starts_with(&containers_path()) { 5 } else { 3 };
     match path.0.get(depth).or(path.0.last()) {
         Some(Step::Field(field)) => field.to_string(),
         _ => short(path),
@@ -145,10 +118,8 @@ pub(super) fn data(
     let fields = fields.join(", ");
     let annotations = &after["metadata"]["annotations"];
     let present = |key: &String| !annotations[key].is_null() || !after["metadata"]["labels"][key].is_null();
-    let (changed, gone): (Vec<_>, Vec<_>) = changed_keys(before, after)
-        .into_iter()
-        .filter(|key| places_data(key, moved))
-        .partition(present);
+    let (changed, gone): (Vec<_>, Vec<_>) =
+        changed_keys(before, after).into_iter().filter(|key| places_data(key, moved)).partition(present);
     let faults: Vec<Fault> = changed
         .iter()
         .map(|key| {
@@ -157,9 +128,7 @@ pub(super) fn data(
         })
         .collect();
     let said = faults.is_empty().then(|| match gone.first() {
-        Some(key) => line(&format!(
-            "{key} is gone, and the data stays where it is ({fields})"
-        )),
+        Some(key) => line(&format!("{key} is gone, and the data stays where it is ({fields})")),
         None => line(&format!("the data stays where it is: {fields} did not change")),
     });
     (faults, said)
@@ -169,10 +138,8 @@ pub(super) fn data(
 fn places_data(key: &str, moved: bool) -> bool {
     let name = key.strip_prefix(names::PREFIX).unwrap_or(key);
     let moves = matches!(name, "profile" | "profile-revision" | "upgrade-to");
-    matches!(
-        name,
-        "access-mode" | "main-container" | "mount-path" | "storage" | "storage-class"
-    ) || name.starts_with("volume.")
+    matches!(name, "access-mode" | "main-container" | "mount-path" | "storage" | "storage-class")
+        || name.starts_with("volume.")
         || (moved && moves)
 }
 

@@ -84,21 +84,12 @@ pub fn is_immutable(path: &Path) -> bool {
 #[must_use]
 pub fn merge(update: &Update) -> Merged {
     let index = |expansion: &'_ Expansion| -> HashMap<Path, usize> {
-        expansion
-            .injections
-            .iter()
-            .enumerate()
-            .map(|(at, i)| (i.path.clone(), at))
-            .collect()
+        expansion.injections.iter().enumerate().map(|(at, i)| (i.path.clone(), at)).collect()
     };
     let (old, middle, new) = (index(update.old), index(update.middle), index(update.new));
     let named = Named::of(update.after);
-    let recorded: HashMap<&Path, &Leaf> = update
-        .record
-        .leaves
-        .iter()
-        .map(|leaf| (&leaf.path, leaf))
-        .collect();
+    let recorded: HashMap<&Path, &Leaf> =
+        update.record.leaves.iter().map(|leaf| (&leaf.path, leaf)).collect();
     let mut merged = Merged {
         result: update.after.clone(),
         leaves: Vec::with_capacity(recorded.len() + 4),
@@ -106,24 +97,13 @@ pub fn merge(update: &Update) -> Merged {
         restored: Vec::new(),
     };
     let rest = update.new.injections.iter().map(|i| &i.path);
-    let rest = rest.chain(
-        update
-            .old
-            .injections
-            .iter()
-            .map(|i| &i.path)
-            .filter(|p| !new.contains_key(*p)),
-    );
+    let rest = rest.chain(update.old.injections.iter().map(|i| &i.path).filter(|p| !new.contains_key(*p)));
     let paths = update.record.leaves.iter().map(|leaf| &leaf.path);
     for path in paths.chain(rest.filter(|path| !recorded.contains_key(*path))) {
         let find = |index: &HashMap<Path, usize>, expansion: &'_ Expansion| -> Option<Injection> {
             index.get(path).map(|at| expansion.injections[*at].clone())
         };
-        let wanted = [
-            find(&old, update.old),
-            find(&middle, update.middle),
-            find(&new, update.new),
-        ];
+        let wanted = [find(&old, update.old), find(&middle, update.middle), find(&new, update.new)];
         let fate = update.fate(path, &wanted);
         merged.carry_out(update, path, fate, recorded.get(path).copied(), &named);
     }
@@ -142,16 +122,10 @@ impl Update<'_> {
             return if ours { Fate::Keep } else { Fate::Leave };
         }
         if displaced(path, &self.parts_after.user) {
-            return if self.parts_after.ours.contains(path) {
-                Fate::Withdraw
-            } else {
-                Fate::Leave
-            };
+            return if self.parts_after.ours.contains(path) { Fate::Withdraw } else { Fate::Leave };
         }
         let value = |injection: &Option<Injection>| injection.as_ref().map(|i| i.value.clone());
-        let data = [old, middle, new]
-            .iter()
-            .any(|i| i.as_ref().is_some_and(|i| i.data));
+        let data = [old, middle, new].iter().any(|i| i.as_ref().is_some_and(|i| i.data));
         // What settings would do to where data is was refused or warned of before.
         let stays = value(middle) != value(new) && (self.leave)(path, data);
         if stays || value(old) == value(new) {
@@ -207,13 +181,7 @@ impl Update<'_> {
         for list in lists {
             let wanted = item_keys(self.new.injections.iter().map(|injection| &injection.path), &list);
             let ours = item_keys(merged.created.iter().filter(|path| !users.contains(path)), &list);
-            edit::arrange(
-                &mut merged.result,
-                &list,
-                &edit::keys_of(self.before, &list),
-                &wanted,
-                &ours,
-            );
+            edit::arrange(&mut merged.result, &list, &edit::keys_of(self.before, &list), &wanted, &ours);
         }
     }
 }
@@ -238,20 +206,13 @@ impl Merged {
                 if let Some(value) = path.lookup(update.before) {
                     self.put(path, value.clone());
                     let over_default = leaf.over_default || over_default();
-                    self.leaves.push(Leaf {
-                        over_default,
-                        ..leaf.clone()
-                    });
+                    self.leaves.push(Leaf { over_default, ..leaf.clone() });
                 }
             }
             (Fate::Set(value), _) => {
                 let hash = hash::leaf(&value);
                 self.put(path, value);
-                self.leaves.push(Leaf {
-                    path: path.clone(),
-                    hash,
-                    over_default: over_default(),
-                });
+                self.leaves.push(Leaf { path: path.clone(), hash, over_default: over_default() });
             }
             (Fate::Withdraw, _) => _ = edit::remove(&mut self.result, path),
             (Fate::Keep | Fate::Restore, None) | (Fate::Leave, _) => {}
@@ -271,10 +232,7 @@ impl Merged {
 /// spread constraint for the same topology key, an anti-affinity.
 fn displaced(path: &Path, user: &Value) -> bool {
     if let Some((probe, _)) = probe_of(path) {
-        let at = path
-            .0
-            .iter()
-            .position(|step| matches!(step, Step::Field(f) if f == probe));
+        let at = path.0.iter().position(|step| matches!(step, Step::Field(f) if f == probe));
         let probe = at.and_then(|at| Path(path.0[..=at].to_vec()).lookup(user).cloned());
         return probe.is_some_and(|probe| handler(&probe).is_some());
     }
@@ -287,10 +245,7 @@ fn displaced(path: &Path, user: &Value) -> bool {
     match path.0.get(4) {
         Some(Step::Item(key)) => {
             let users = user["spec"]["template"]["spec"]["topologySpreadConstraints"].as_array();
-            users
-                .into_iter()
-                .flatten()
-                .any(|c| Some(crate::settings::text(&c["topologyKey"])) == key.first())
+            users.into_iter().flatten().any(|c| Some(crate::settings::text(&c["topologyKey"])) == key.first())
         }
         Some(Step::Field(field)) if field == "podAntiAffinity" => {
             let users = user["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"].as_object();

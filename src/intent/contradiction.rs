@@ -32,13 +32,8 @@ fn storage(draft: &Draft) -> Vec<Fault> {
 
 fn service(draft: &Draft) -> Option<Fault> {
     let none = draft.intent.service.as_deref() == Some("none");
-    (none && draft.has("service-ports")).then(|| {
-        clash(
-            "service-ports",
-            "service",
-            "is `none`, so there is no client Service",
-        )
-    })
+    (none && draft.has("service-ports"))
+        .then(|| clash("service-ports", "service", "is `none`, so there is no client Service"))
 }
 
 fn ingress(draft: &Draft) -> Vec<Fault> {
@@ -119,11 +114,7 @@ mod tests {
     fn each_names_both_keys() {
         for (annotations, expected) in [
             (
-                &[
-                    ("storage", "none"),
-                    ("storage-class", "fast"),
-                    ("mount-path", "/data"),
-                ][..],
+                &[("storage", "none"), ("storage-class", "fast"), ("mount-path", "/data")][..],
                 &[
                     "stateward.dev/storage-class: stateward.dev/storage is `none`, so there is no data volume; take \
                      one of the two away",
@@ -131,10 +122,7 @@ mod tests {
                      one of the two away",
                 ][..],
             ),
-            (
-                &[("storage-class", "fast"), ("access-mode", "ReadWriteMany")],
-                &[],
-            ),
+            (&[("storage-class", "fast"), ("access-mode", "ReadWriteMany")], &[]),
             (
                 &[("service", "none"), ("service-ports", "80:http")],
                 &[
@@ -143,11 +131,7 @@ mod tests {
                 ],
             ),
             (
-                &[
-                    ("gateway", "infra/public"),
-                    ("ingress-host", "a.b"),
-                    ("ingress-class", "nginx"),
-                ],
+                &[("gateway", "infra/public"), ("ingress-host", "a.b"), ("ingress-class", "nginx")],
                 &[
                     "stateward.dev/ingress-class: stateward.dev/gateway makes a route, and no Ingress; take one of the \
                    two away",

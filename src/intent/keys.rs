@@ -298,12 +298,7 @@ pub static KEYS: &[Key] = &[
         effect: "Picks requests and limits of the main container out of the sizes that the profile defines.",
         native: "spec.template.spec.containers[].resources",
         pattern: whole!(label!()),
-        read: |draft, entry| {
-            put(
-                &mut draft.intent.size,
-                syntax::label("name of a size", entry.text),
-            )
-        },
+        read: |draft, entry| put(&mut draft.intent.size, syntax::label("name of a size", entry.text)),
     },
     Key {
         name: "env-from",
@@ -467,9 +462,7 @@ pub(crate) fn managed(text: &str) -> Result<bool, Complaint> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(
-            Complaint::invalid(format!("{} is neither \"true\" nor \"false\"", quote(text)))
-                .remedy("write \"true\" to opt in or \"false\" to opt out, in quotation marks"),
-        ),
+        _ => Err(Complaint::invalid(format!("{} is neither \"true\" nor \"false\"", quote(text)))
+            .remedy("write \"true\" to opt in or \"false\" to opt out, in quotation marks")),
     }
 }

@@ -86,34 +86,15 @@ impl Draft {
             return vec![unknown::misplaced(full, key)];
         }
         self.present.insert(key.name);
-        let read = text(value)
-            .map_err(Vec::from)
-            .and_then(|text| (key.read)(self, &Entry { rest, text }));
+        let read = text(value).map_err(Vec::from).and_then(|text| (key.read)(self, &Entry { rest, text }));
         let complaints = read.err().unwrap_or_default();
         complaints.into_iter().map(|c| c.at(full, key)).collect()
     }
 
     fn finish(self) -> Intent {
-        let IngressDraft {
-            host,
-            class,
-            path,
-            port,
-            tls_secret,
-            cluster_issuer,
-        } = self.ingress;
-        let ingress = host.map(|host| Ingress {
-            host,
-            class,
-            path,
-            port,
-            tls_secret,
-            cluster_issuer,
-        });
-        Intent {
-            ingress,
-            ..self.intent
-        }
+        let IngressDraft { host, class, path, port, tls_secret, cluster_issuer } = self.ingress;
+        let ingress = host.map(|host| Ingress { host, class, path, port, tls_secret, cluster_issuer });
+        Intent { ingress, ..self.intent }
     }
 }
 
@@ -144,10 +125,9 @@ fn text(value: &Value) -> Result<&str, Complaint> {
             format!("it is {} ({value}), not text", kind(value)),
             format!("put it in quotation marks: \"{value}\""),
         ),
-        Value::Null | Value::Array(_) | Value::Object(_) => (
-            format!("it is {}, not text", kind(value)),
-            "write a text, or take the key away".to_owned(),
-        ),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            (format!("it is {}, not text", kind(value)), "write a text, or take the key away".to_owned())
+        }
     };
     Err(Complaint::invalid(problem).remedy(remedy))
 }
@@ -205,10 +185,7 @@ mod tests {
             ..Intent::default()
         };
         assert_eq!(intent, expected);
-        assert_eq!(
-            Intent::parse(None, Some(&Value::Null)),
-            (Intent::default(), vec![])
-        );
+        assert_eq!(Intent::parse(None, Some(&Value::Null)), (Intent::default(), vec![]));
     }
 
     #[test]

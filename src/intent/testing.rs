@@ -8,10 +8,8 @@ use crate::names::PREFIX;
 
 /// The faults of these annotations (keys without the prefix).
 pub(crate) fn faults(annotations: &[(&str, &str)]) -> Vec<Fault> {
-    let map: Map<_, _> = annotations
-        .iter()
-        .map(|(key, value)| (format!("{PREFIX}{key}"), json!(value)))
-        .collect();
+    let map: Map<_, _> =
+        annotations.iter().map(|(key, value)| (format!("{PREFIX}{key}"), json!(value))).collect();
     Intent::parse(None, Some(&Value::Object(map))).1
 }
 
