@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use self::offers::Offer;
-use self::profile::{Axis, Case, DataVolume, ProfileFile, ProfileSpec};
+pub use self::profile::{Axis, Case};
+use self::profile::{DataVolume, ProfileFile, ProfileSpec};
 use crate::expand::Source;
 use crate::image::Image;
 

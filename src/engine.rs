@@ -1,7 +1,10 @@
 //! One StatefulSet admitted: the function that the webhook and the commands share.
 
 mod create;
+mod data;
 mod immutable;
+mod pin;
+mod undo;
 mod update;
 mod warnings;
 
@@ -81,7 +84,7 @@ pub enum Decision {
 }
 
 /// An admitted change.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Admitted {
     /// The profile in use and its revision, `postgresql@5f3c9a`; with the variant behind a slash.
     pub pin: String,
@@ -171,8 +174,8 @@ impl Engine {
         }
         let faults = crate::validate::object(change.after);
         match change.before {
-            Some(before) if !faults.is_empty() => new_faults(faults, &crate::validate::object(before)),
-            _ => faults,
+            Some(before) => new_faults(faults, || crate::validate::object(before)),
+            None => faults,
         }
     }
 
@@ -239,7 +242,11 @@ fn intent_of(object: &Value) -> (Intent, Vec<Fault>) {
 }
 
 /// The faults that `before` does not have.
-fn new_faults(faults: Vec<Fault>, before: &[Fault]) -> Vec<Fault> {
+fn new_faults(faults: Vec<Fault>, before: impl FnOnce() -> Vec<Fault>) -> Vec<Fault> {
+    if faults.is_empty() {
+        return faults;
+    }
+    let before = before();
     faults.into_iter().filter(|fault| !before.iter().any(|old| old.same_as(fault))).collect()
 }
 

@@ -13,7 +13,7 @@ use crate::settings::Pin;
 pub const FORMAT: u64 = 1;
 
 /// What we did to one StatefulSet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
     /// The set's name: a record on a set of another name was copied and counts for nothing.
     pub set: String,
@@ -58,15 +58,7 @@ impl Record {
     /// An empty record.
     #[must_use]
     pub fn new(set: &str, pin: Pin) -> Self {
-        Self {
-            set: set.to_owned(),
-            pin,
-            wish: None,
-            adopted: false,
-            leaves: Vec::new(),
-            created: Vec::new(),
-            templates: Vec::new(),
-        }
+        Self { set: set.to_owned(), pin, ..Self::default() }
     }
 
     /// Reads the annotation of `object`; a record of another set counts as absent.

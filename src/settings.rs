@@ -14,7 +14,7 @@ use crate::names;
 use crate::path::Path;
 
 /// What a set is pinned to, from its creation on: profile, revision, variant and main container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pin {
     /// The profile's name.
     pub profile: String,
@@ -105,12 +105,20 @@ impl Settings {
     #[must_use]
     pub fn pinned(object: &Value, intent: &Intent, pin: &Pin, catalogue: &Catalogue) -> Option<Self> {
         let profile = Arc::clone(catalogue.revision(&pin.profile, &pin.revision)?);
-        let main = match &intent.main_container {
-            Some(name) if has_container(object, name) => name.clone(),
-            _ if has_container(object, &pin.main) => pin.main.clone(),
-            _ => main_container(object, &Intent::default(), catalogue).ok()?,
-        };
-        Some(Self::of(object, intent, main, profile, pin.cases.clone(), Vec::new()))
+        let main = pinned_main(object, intent, pin);
+        Some(Self::new(object, intent, main, profile, pin.cases.clone()))
+    }
+
+    /// Settings of these parts, every axis told.
+    #[must_use]
+    pub fn new(
+        object: &Value,
+        intent: &Intent,
+        main: String,
+        profile: Arc<Profile>,
+        cases: Vec<String>,
+    ) -> Self {
+        Self::of(object, intent, main, profile, cases, Vec::new())
     }
 
     fn of(
@@ -203,36 +211,53 @@ pub fn wished(
     })
 }
 
+/// The main container of a pinned set: the one that the user names, else the pinned one, else, if
+/// that was renamed, chosen anew.
+#[must_use]
+pub fn pinned_main(object: &Value, intent: &Intent, pin: &Pin) -> String {
+    let named = intent.main_container.iter().chain([&pin.main]).find(|name| has_container(object, name));
+    named.cloned().unwrap_or_else(|| default_main(object, |_| false))
+}
+
+/// The fault of naming a main container that is not there.
+#[must_use]
+pub fn unknown_main(object: &Value, intent: &Intent) -> Option<Fault> {
+    let name = intent.main_container.as_ref().filter(|name| !has_container(object, name))?;
+    let names: Vec<&str> = containers(object).iter().map(|c| text(&c["name"])).collect();
+    let key = format!("{}main-container", names::PREFIX);
+    let problem = format!("no container is named {name:?}");
+    Some(Fault::new(Reason::NotFound, key, problem, format!("write one of {}", names.join(", "))))
+}
+
 /// The container that gets the profile: the one that the user names, else the one that kubectl
 /// means by default, else the first whose image a profile knows, else the first.
 fn main_container(object: &Value, intent: &Intent, catalogue: &Catalogue) -> Result<String, Vec<Fault>> {
-    let names: Vec<&str> = containers(object).iter().map(|c| text(&c["name"])).collect();
-    if let Some(name) = &intent.main_container {
-        if names.contains(&name.as_str()) {
-            return Ok(name.clone());
-        }
-        let key = format!("{}main-container", names::PREFIX);
-        let problem = format!("no container is named {name:?}");
-        let remedy = format!("write one of {}", names.join(", "));
-        return Err(vec![Fault::new(Reason::NotFound, key, problem, remedy)]);
+    if let Some(fault) = unknown_main(object, intent) {
+        return Err(vec![fault]);
     }
+    let known = |image: &str| catalogue.for_image(image).is_some();
+    Ok(intent.main_container.clone().unwrap_or_else(|| default_main(object, known)))
+}
+
+/// The container that kubectl means by default, else the first whose image is known, else the first.
+fn default_main(object: &Value, known: impl Fn(&str) -> bool) -> String {
     let annotated = text(&object["spec"]["template"]["metadata"]["annotations"][names::DEFAULT_CONTAINER]);
-    let known = || containers(object).iter().find(|c| catalogue.for_image(text(&c["image"])).is_some());
-    let name = names
+    let all = containers(object);
+    let main = all
         .iter()
-        .copied()
-        .find(|name| *name == annotated)
-        .or_else(|| known().map(|c| text(&c["name"])))
-        .or_else(|| names.first().copied())
-        .unwrap_or_default();
-    Ok(name.to_owned())
+        .find(|container| container["name"] == annotated)
+        .or_else(|| all.iter().find(|container| known(text(&container["image"]))))
+        .or(all.first());
+    main.map_or_else(String::new, |container| text(&container["name"]).to_owned())
 }
 
 fn has_container(object: &Value, name: &str) -> bool {
     containers(object).iter().any(|container| container["name"] == name)
 }
 
-fn unknown_profile(name: &str, catalogue: &Catalogue) -> Fault {
+/// The fault of naming a profile that is not there.
+#[must_use]
+pub fn unknown_profile(name: &str, catalogue: &Catalogue) -> Fault {
     let known: Vec<&str> = catalogue.profiles().map(|profile| profile.name.as_str()).collect();
     let near = known.iter().find(|known| strsim::damerau_levenshtein(known, name) <= 2);
     let remedy = match near {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Admitted, Change, Decision, Engine, EngineError, Facts, finish};
+use super::{Admitted, Change, Decision, Engine, EngineError, Facts, data, finish};
 use crate::edit;
 use crate::expand::{Expansion, Injection};
 use crate::fault::{Fault, Reason};
@@ -104,7 +104,7 @@ impl Engine {
             return Ok(if wish(intent).is_some() { chosen } else { pinned });
         }
         // An image that needs nothing else than the claims have, and no wish: newer defaults alone.
-        let variant = self.variant_of(sent, &pinned);
+        let variant = data::cases_of_image(sent, &pinned);
         if wish(intent).is_none()
             && intent.profile.as_ref().is_none_or(|p| *p == pin.profile)
             && variant == pinned.cases
@@ -112,17 +112,6 @@ impl Engine {
             return Ok(pinned);
         }
         Err(vec![left_behind(sent, &chosen, &pin, &differ)])
-    }
-
-    /// The cases that the main container's image needs of the profile in use; where its tag does
-    /// not tell, those that are in use.
-    pub(super) fn variant_of(&self, object: &Value, settings: &Settings) -> Vec<String> {
-        let image = crate::image::Image::parse(image_of(object, &settings.main));
-        let case = |(index, axis): (usize, &crate::catalogue::profile::Axis)| {
-            let fits = axis.cases.iter().find(|case| case.fits(&image)).map(|case| case.name.clone());
-            fits.or_else(|| settings.cases.get(index).cloned())
-        };
-        settings.profile.axes.iter().enumerate().filter_map(case).collect()
     }
 
     /// The paths on which stored data depends and on which two settings differ.
@@ -210,12 +199,6 @@ fn refused(faults: Vec<Fault>) -> Decision {
     Decision::Refused { faults, warnings: Vec::new() }
 }
 
-fn listed(paths: &[Path]) -> String {
-    let mut names: Vec<String> = paths.iter().map(super::short).collect();
-    names.dedup();
-    names.join(", ")
-}
-
 fn untold(
     user: &Value,
     settings: &Settings,
@@ -228,7 +211,7 @@ fn untold(
         "{image:?} does not tell the {} of {}, on which {} depend",
         axis.name,
         settings.profile.name,
-        listed(paths)
+        data::listed(paths)
     );
     let remedy = format!("{}, or write these fields yourself", axis.unknown);
     Fault::new(Reason::Missing, at.to_string(), problem, remedy)
@@ -247,7 +230,7 @@ fn left_behind(sent: &Value, chosen: &Settings, pin: &Pin, paths: &[Path]) -> Fa
         "claims of {} hold data of {pin}, and {image:?} with {} would look for it elsewhere ({})",
         chosen.name,
         chosen.profile.id(),
-        listed(paths)
+        data::listed(paths)
     );
     let remedy = "use an image of the old kind and move the data with the database's own tools, write these \
                   fields yourself, choose another name, or delete the claims if their data is not needed";

@@ -2,14 +2,13 @@
 
 use serde_json::Value;
 
-use super::{immutable, short};
+use super::short;
 use crate::catalogue::offers::leaves;
 use crate::expand::Family;
-use crate::fault::{Fault, Reason};
 use crate::hash::canonical;
 use crate::names;
 use crate::path::{Path, Step};
-use crate::settings::{Settings, containers_path, text};
+use crate::settings::{containers_path, text};
 
 /// The API server cuts a warning at 256 bytes and drops one that holds a newline (measured on
 /// 1.36.2).
@@ -101,77 +100,4 @@ pub(super) fn kept(restored: &[Path]) -> Option<String> {
          (readiness-probe: none, …), see stateward explain",
         words.join(", ")
     )))
-}
-
-/// What to say of settings that would change where data is: faults for what was added or changed,
-/// a warning for what was merely taken away, since taking away is harmless where nothing follows.
-#[must_use]
-pub(super) fn data(
-    before: &Value,
-    after: &Value,
-    differ: &[Path],
-    moved: bool,
-) -> (Vec<Fault>, Option<String>) {
-    let name = text(&after["metadata"]["name"]);
-    let mut fields: Vec<String> = differ.iter().map(short).collect();
-    fields.dedup();
-    let fields = fields.join(", ");
-    let annotations = &after["metadata"]["annotations"];
-    let present = |key: &String| !annotations[key].is_null() || !after["metadata"]["labels"][key].is_null();
-    let (changed, gone): (Vec<_>, Vec<_>) =
-        changed_keys(before, after).into_iter().filter(|key| places_data(key, moved)).partition(present);
-    let faults: Vec<Fault> = changed
-        .iter()
-        .map(|key| {
-            let problem = format!("stored data stays where it is, and this would change {fields}");
-            Fault::new(Reason::Data, key, problem, steps(key, name))
-        })
-        .collect();
-    let said = faults.is_empty().then(|| match gone.first() {
-        Some(key) => line(&format!("{key} is gone, and the data stays where it is ({fields})")),
-        None => line(&format!("the data stays where it is: {fields} did not change")),
-    });
-    (faults, said)
-}
-
-/// Whether a key says where data is.
-fn places_data(key: &str, moved: bool) -> bool {
-    let name = key.strip_prefix(names::PREFIX).unwrap_or(key);
-    let moves = matches!(name, "profile" | "profile-revision" | "upgrade-to");
-    matches!(name, "access-mode" | "main-container" | "mount-path" | "storage" | "storage-class")
-        || name.starts_with("volume.")
-        || (moved && moves)
-}
-
-fn steps(key: &str, name: &str) -> String {
-    match key.strip_prefix(names::PREFIX).unwrap_or(key) {
-        "storage" => immutable::grow(name, "data"),
-        "profile" | "profile-revision" | "upgrade-to" => format!(
-            "put it back; to move all the same, create a second set from the new defaults, copy the data of \
-             {name} with the database's own tools, and delete the old set"
-        ),
-        _ => format!(
-            "put it back; to move the data, create a set of another name, copy the data of {name} with the \
-             database's own tools, and delete the old set"
-        ),
-    }
-}
-
-/// The fault of an image that needs another variant of the profile than the data was made with.
-#[must_use]
-pub(super) fn variant(old: &str, new: &str, settings: &Settings, differ: &[Path]) -> Fault {
-    let mut fields: Vec<String> = differ.iter().map(short).collect();
-    fields.dedup();
-    let at = containers_path().named(settings.main.clone()).field("image");
-    let problem = format!(
-        "{new:?} keeps its data otherwise than {old:?}, with which {} was created ({})",
-        settings.name,
-        fields.join(", ")
-    );
-    let remedy = format!(
-        "put the old tag back; to move, create a set of another name with {new}, copy the data with the \
-         database's own tools (dump and restore), and delete {}; or write these fields yourself",
-        settings.name
-    );
-    Fault::new(Reason::Data, at.to_string(), problem, remedy)
 }
