@@ -74,6 +74,9 @@ fn meant(name: &str) -> Option<(String, &'static Key)> {
     if let Some(rest) = name.strip_prefix("volume-").filter(|rest| !rest.is_empty()) {
         return Some((format!("volume.{rest}"), Key::find("volume.")?.0));
     }
+    if nearest(name, ["volume"]).is_some() {
+        return Some(("volume.<name>".to_owned(), Key::find("volume.")?.0));
+    }
     let found = nearest(name, KEYS.iter().map(|key| key.name))?;
     Some((found.to_owned(), Key::find(found)?.0))
 }
@@ -106,6 +109,11 @@ mod tests {
                 "volume-wal",
                 On::Annotation,
                 "did you mean `stateward.dev/volume.wal`?",
+            ),
+            (
+                "volumes",
+                On::Annotation,
+                "did you mean `stateward.dev/volume.<name>`?",
             ),
             (
                 "replicas",
