@@ -58,7 +58,8 @@ fn judge(before: &Value, after: &Value, differ: &[Path], moved: bool) -> (Vec<Fa
     let name = text(&after["metadata"]["name"]);
     let fields = listed(differ);
     let metadata = &after["metadata"];
-    let present = |key: &String| !metadata["annotations"][key].is_null() || !metadata["labels"][key].is_null();
+    let present =
+        |key: &String| !metadata["annotations"][key].is_null() || !metadata["labels"][key].is_null();
     let (changed, gone): (Vec<_>, Vec<_>) =
         changed_keys(before, after).into_iter().filter(|key| places_data(key, moved)).partition(present);
     let faults: Vec<Fault> = changed

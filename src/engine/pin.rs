@@ -31,7 +31,12 @@ pub(super) struct Expansions {
 impl Engine {
     /// The record of a set that has none: older than us, or admitted while we were away. Empty, so
     /// that all its fields are the user's.
-    pub(super) fn adopt(&self, before: &Value, sent: &Value, was_managed: bool) -> Result<Record, Vec<Fault>> {
+    pub(super) fn adopt(
+        &self,
+        before: &Value,
+        sent: &Value,
+        was_managed: bool,
+    ) -> Result<Record, Vec<Fault>> {
         let profile = intent_of(sent).0.profile;
         let asked = profile.is_some() && profile != intent_of(before).0.profile;
         let intent = Intent { profile, ..Intent::default() };
@@ -97,13 +102,7 @@ impl Engine {
 
     /// The new expansion under another revision. An adopted set gets everything, as if it had
     /// never been expanded, which it was not.
-    fn move_to(
-        &self,
-        profile: Arc<Profile>,
-        request: &Request,
-        parts: &Both,
-        expansions: &mut Expansions,
-    ) {
+    fn move_to(&self, profile: Arc<Profile>, request: &Request, parts: &Both, expansions: &mut Expansions) {
         let settings = moved(&request.after, &request.intent, &request.record.pin, profile);
         if request.record.adopted {
             (expansions.old, expansions.middle) = Default::default();
@@ -128,7 +127,9 @@ impl Engine {
         let Some((key, wish)) = wish else {
             let relabelled = request.was_managed && request.old_intent.profile.as_deref() != label;
             return match label {
-                Some(label) if relabelled && label != record.pin.profile => Err(relabelled_alone(&record.pin)),
+                Some(label) if relabelled && label != record.pin.profile => {
+                    Err(relabelled_alone(&record.pin))
+                }
                 _ => Ok(None),
             };
         };
@@ -154,10 +155,9 @@ impl Engine {
         let new = (self.expand)(&user, &moved(object, &intent, &record.pin, Arc::clone(latest)));
         let value = |path: &Path| old.injections.iter().find(|i| i.path == *path).map(|i| &i.value);
         let leave = data::rule(record);
-        let upgrade = new
-            .injections
-            .iter()
-            .filter(|i| value(&i.path) != Some(&i.value) && !is_immutable(&i.path) && !leave(&i.path, i.data));
+        let upgrade = new.injections.iter().filter(|i| {
+            value(&i.path) != Some(&i.value) && !is_immutable(&i.path) && !leave(&i.path, i.data)
+        });
         (upgrade.cloned().collect(), latest.id())
     }
 }
@@ -222,6 +222,7 @@ fn moved(object: &Value, intent: &Intent, pin: &Pin, profile: Arc<Profile>) -> S
 
 fn relabelled_alone(pin: &Pin) -> Fault {
     let problem = format!("the set is pinned to {pin}: its profile changes only together with its revision");
-    let remedy = format!("add the annotation {}: latest to move, or put the label back", names::PROFILE_REVISION);
+    let remedy =
+        format!("add the annotation {}: latest to move, or put the label back", names::PROFILE_REVISION);
     Fault::new(Reason::Contradiction, names::PROFILE, problem, remedy)
 }

@@ -197,7 +197,7 @@ mod tests {
                     "stateward.dev/profile": "a",
                     "stateward.dev/storage": 20,
                     "stateward.dev/size": null,
-                    "stateward.dev/keep": " ",
+                    "stateward.dev/service": " ",
                     "stateward.dev/ports": {"a": 1},
                     "stateward.dev/storge": "1Gi",
                     "stateward.dev/statefulset": "x",
@@ -210,8 +210,7 @@ mod tests {
                 "stateward.dev/profile: it is a label, not an annotation; move it to metadata.labels",
                 "stateward.dev/storage: it is a number (20), not text; put it in quotation marks: \"20\"",
                 "stateward.dev/size: it is null, not text; write a text, or take the key away",
-                "stateward.dev/keep: it is empty; write names of fields, separated by commas, for example \
-                 `podManagementPolicy`",
+                "stateward.dev/service: it is empty; write the name of a service class, or `none`, for example `internal`",
                 "stateward.dev/ports: it is a map, not text; write a text, or take the key away",
                 "stateward.dev/storge: there is no annotation \"storge\" of stateward; did you mean \
                  `stateward.dev/storage`?",

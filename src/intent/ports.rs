@@ -89,6 +89,8 @@ mod tests {
 
     #[test]
     fn service_ports_to_container_ports() {
+        const WRITE: &str =
+            "write port:container-port (number or name), separated by commas, for example `80:http`";
         assert_eq!(
             of_service("80:http, 443 : 8443").unwrap(),
             [
@@ -97,8 +99,6 @@ mod tests {
             ]
         );
         good("service-ports", &["80:80", " 80 : http , 81:a-b"]);
-        const WRITE: &str =
-            "write port:container-port (number or name), separated by commas, for example `80:http`";
         bad(
             "service-ports",
             &[

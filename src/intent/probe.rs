@@ -211,8 +211,8 @@ mod tests {
     #[test]
     fn refused() {
         const WRITE: &str = "write `none` or one of tcp:PORT, http:PORT/PATH, https:PORT/PATH, grpc:PORT[/SERVICE], \
-                             exec:COMMAND, then optionally `;period=`, `;timeout=`, `;failures=`, `;delay=`, for \
-                             example `exec:pg_isready;period=10`";
+                             exec:COMMAND, then optionally `;period=`, `;timeout=`, `;delay=` (seconds) and \
+                             `;failures=`, for example `exec:pg_isready;period=10`";
         bad(
             "liveness-probe",
             &[

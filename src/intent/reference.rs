@@ -159,10 +159,16 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::LazyLock;
     use std::{env, fs};
 
+    use jsonschema::Validator;
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::intent::testing::good;
+    use crate::fault::Reason;
+    use crate::intent::Intent;
+    use crate::intent::testing::{good, intent};
 
     const BEGIN: &str = "<!-- annotations:begin -->";
     const END: &str = "<!-- annotations:end -->";
@@ -208,6 +214,18 @@ mod tests {
     }
 
     #[test]
+    fn every_key_says_something() {
+        let host = [("ingress-host", "a.example.com")];
+        for key in KEYS.iter().filter(|key| key.on == On::Annotation) {
+            let name = key.name.replace("<name>", "wal");
+            let said = [host[0], (name.as_str(), key.example)];
+            assert_ne!(intent(&said).0, intent(&host).0, "{name}");
+        }
+        let label = json!({"stateward.dev/profile": "a"});
+        assert_ne!(Intent::parse(Some(&label), None).0, Intent::default());
+    }
+
+    #[test]
     fn no_key_stands_twice_and_no_cell_breaks_the_table() {
         for (index, key) in KEYS.iter().enumerate() {
             assert!(KEYS[index + 1..].iter().all(|other| other.name != key.name), "{}", key.name);
@@ -237,5 +255,30 @@ mod tests {
         assert!(!set(json!({}), json!({"stateward.dev/volume.A": "1Gi,path=/a"})));
         assert!(!set(json!({}), json!({"stateward.dev/storage": "10GB"})));
         assert!(!set(json!({}), json!({"stateward.dev/storage": 20})));
+    }
+
+    proptest! {
+        /// Editors never complain about what we accept: each example with a few letters put in.
+        #[test]
+        fn patterns_match_whatever_is_accepted(
+            index in 0..KEYS.len(),
+            slips in prop::collection::vec((any::<prop::sample::Index>(), "[ ,;:=/.%+0-9a-zA-Z*_'-]"), 0..4),
+        ) {
+            static PATTERNS: LazyLock<Vec<Validator>> = LazyLock::new(|| {
+                let pattern = |key: &Key| jsonschema::draft7::new(&json!({"pattern": key.pattern})).unwrap();
+                KEYS.iter().map(pattern).collect()
+            });
+            let key = &KEYS[index];
+            let mut text = key.example.to_owned();
+            for (at, letter) in &slips {
+                text.insert_str(at.index(text.len() + 1), letter);
+            }
+            let name = key.name.replace("<name>", "wal");
+            let said = [("ingress-host", "a.example.com"), (name.as_str(), text.as_str())];
+            let full = format!("{PREFIX}{name}");
+            let (_, faults) = intent(&said);
+            let refused = faults.iter().any(|f| f.field == full && f.reason != Reason::Contradiction);
+            prop_assert!(refused || PATTERNS[index].is_valid(&json!(text)), "{} {:?}", key.name, text);
+        }
     }
 }

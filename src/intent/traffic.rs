@@ -53,8 +53,8 @@ mod tests {
 
     #[test]
     fn services() {
-        good("service", &["none", "ClusterIP", "internal", "lb.v1"]);
         const WRITE: &str = "write the name of a service class, or `none`, for example `internal`";
+        good("service", &["none", "ClusterIP", "internal", "lb.v1"]);
         bad(
             "service",
             &[
@@ -67,8 +67,8 @@ mod tests {
 
     #[test]
     fn paths() {
-        good("ingress-path", &["/", "/search", "/a.b/c/"]);
         const WRITE: &str = "write a path that begins with a slash, for example `/search`";
+        good("ingress-path", &["/", "/search", "/a.b/c/"]);
         bad(
             "ingress-path",
             &[

@@ -61,6 +61,9 @@ fn meant(name: &str) -> Option<(String, &'static Key)> {
     if let Some(rest) = name.strip_prefix("volume-").filter(|rest| !rest.is_empty()) {
         return Some((format!("volume.{rest}"), Key::find("volume.")?.0));
     }
+    if nearest(name, ["volume"]).is_some() {
+        return Some(("volume.<name>".to_owned(), Key::find("volume.")?.0));
+    }
     let found = nearest(name, KEYS.iter().map(|key| key.name))?;
     Some((found.to_owned(), Key::find(found)?.0))
 }
@@ -78,6 +81,7 @@ mod tests {
             ("port", On::Annotation, "did you mean `stateward.dev/ports`?"),
             ("volumes.wal", On::Annotation, "did you mean `stateward.dev/volume.wal`?"),
             ("volume-wal", On::Annotation, "did you mean `stateward.dev/volume.wal`?"),
+            ("volumes", On::Annotation, "did you mean `stateward.dev/volume.<name>`?"),
             ("replicas", On::Annotation, "take it away; docs/annotations.md lists all keys"),
             ("", On::Label, "take it away; docs/annotations.md lists all keys"),
         ] {
