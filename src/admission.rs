@@ -218,7 +218,7 @@ pub fn message(name: &str, faults: &[Fault]) -> String {
     format!("StatefulSet {name} has {count}:{}", lines.concat())
 }
 
-/// What serde_json says without the text that it read: bodies are not to be echoed.
+/// What `serde_json` says without the text that it read: bodies are not to be echoed.
 fn position(error: &serde_json::Error) -> String {
     format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column())
 }

@@ -27,14 +27,11 @@ pub fn set(object: &mut Value, path: &Path, value: Value) -> Option<Vec<Path>> {
             }
             Step::Item(key) => {
                 let items = here.as_array_mut()?;
-                let at = match position(list, items, key) {
-                    Some(at) => at,
-                    None => {
-                        items.push(new_item(list, key));
-                        created.push(Path(path.0[..=index].to_vec()));
-                        items.len() - 1
-                    }
-                };
+                let at = position(list, items, key).unwrap_or_else(|| {
+                    items.push(new_item(list, key));
+                    created.push(Path(path.0[..=index].to_vec()));
+                    items.len() - 1
+                });
                 here = &mut items[at];
             }
         }

@@ -59,14 +59,12 @@ impl Engine {
         let pin = &request.record.pin;
         let old = Settings::pinned(request.before, old_intent, pin, &self.catalogue);
         let middle = Settings::pinned(&request.after, old_intent, pin, &self.catalogue);
-        let (known, old, middle) = match (old, middle) {
-            (Some(old), Some(middle)) => {
-                (true, (self.expand)(&parts.before.user, &old), (self.expand)(&parts.after.user, &middle))
-            }
-            _ => {
-                let held = held(request, parts);
-                (false, held.clone(), held)
-            }
+        let known = old.is_some() && middle.is_some();
+        let (old, middle) = if let (Some(old), Some(middle)) = (old, middle) {
+            ((self.expand)(&parts.before.user, &old), (self.expand)(&parts.after.user, &middle))
+        } else {
+            let held = held(request, parts);
+            (held.clone(), held)
         };
         let record = request.record.clone();
         let mut expansions = Expansions { old, middle, new: Expansion::default(), record, moved: false };

@@ -78,49 +78,7 @@ impl Engine {
             new: &expansions.new,
             leave: data::rule(&request.record),
         });
-        self.conclude(request, expansions, merged)
-    }
-
-    /// The refusals of the result, its record and its warnings.
-    fn conclude(
-        &self,
-        mut request: Request,
-        expansions: Expansions,
-        merged: Merged,
-    ) -> Result<Decision, EngineError> {
-        let Expansions { record, new, moved, .. } = expansions;
-        let Merged { mut result, leaves, created, restored } = merged;
-        let before = request.before;
-        let invalid = new_faults(validate::object(&result), || validate::object(before));
-        request.faults.extend(invalid);
-        if !request.faults.is_empty() {
-            return Ok(request.refused());
-        }
-        let mut record = Record { leaves, created, ..record };
-        if hash::canonical(&before["spec"]["template"]) != hash::canonical(&result["spec"]["template"]) {
-            record.remember(&before["spec"]["template"], &result["spec"]["revisionHistoryLimit"]);
-            request.warnings.extend(warnings::restart(before, &result));
-        }
-        request.warnings.extend(warnings::kept(&restored));
-        if moved {
-            request.warnings.push(format!("moved to {}", record.pin));
-        }
-        edit::remove(&mut result, &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]));
-        super::write_record(&mut result, &text_of(&record, before));
-        let injections: Vec<Injection> = new
-            .injections
-            .into_iter()
-            .filter(|injection| record.leaves.iter().any(|leaf| leaf.path == injection.path))
-            .collect();
-        let admitted = Admitted {
-            pin: record.pin.to_string(),
-            injections,
-            withheld: new.withheld,
-            patch: json_patch::Patch::default(),
-            result,
-            warnings: request.warnings,
-        };
-        finish(request.sent, admitted)
+        conclude(request, expansions, merged)
     }
 }
 
@@ -148,6 +106,43 @@ impl<'a> Request<'a> {
     fn refused(self) -> Decision {
         Decision::Refused { faults: self.faults, warnings: self.warnings }
     }
+}
+
+/// The refusals of the result, its record and its warnings.
+fn conclude(mut request: Request, expansions: Expansions, merged: Merged) -> Result<Decision, EngineError> {
+    let Expansions { record, new, moved, .. } = expansions;
+    let Merged { mut result, leaves, created, restored } = merged;
+    let before = request.before;
+    let invalid = new_faults(validate::object(&result), || validate::object(before));
+    request.faults.extend(invalid);
+    if !request.faults.is_empty() {
+        return Ok(request.refused());
+    }
+    let mut record = Record { leaves, created, ..record };
+    if hash::canonical(&before["spec"]["template"]) != hash::canonical(&result["spec"]["template"]) {
+        record.remember(&before["spec"]["template"], &result["spec"]["revisionHistoryLimit"]);
+        request.warnings.extend(warnings::restart(before, &result));
+    }
+    request.warnings.extend(warnings::kept(&restored));
+    if moved {
+        request.warnings.push(format!("moved to {}", record.pin));
+    }
+    edit::remove(&mut result, &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]));
+    super::write_record(&mut result, &text_of(&record, before));
+    let injections: Vec<Injection> = new
+        .injections
+        .into_iter()
+        .filter(|injection| record.leaves.iter().any(|leaf| leaf.path == injection.path))
+        .collect();
+    let admitted = Admitted {
+        pin: record.pin.to_string(),
+        injections,
+        withheld: new.withheld,
+        patch: json_patch::Patch::default(),
+        result,
+        warnings: request.warnings,
+    };
+    finish(request.sent, admitted)
 }
 
 /// The record's text: as it stands unless something changed, since a repeat must not write.

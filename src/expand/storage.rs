@@ -78,10 +78,8 @@ fn data_volume(draft: &mut Draft) -> Option<Wanted> {
         return None;
     };
     let profile = Source::Profile { name: draft.settings.profile.name.clone() };
-    let intended = |said: bool, name: &str| match said {
-        true => Source::Intent { key: key(name) },
-        false => profile.clone(),
-    };
+    let intended =
+        |said: bool, name: &str| if said { Source::Intent { key: key(name) } } else { profile.clone() };
     Some(Wanted {
         claim: data.claim.clone().unwrap_or_else(|| "data".to_owned()),
         size: size.clone(),

@@ -107,6 +107,7 @@ pub fn merge(update: &Update) -> Merged {
         let fate = update.fate(path, &wanted);
         merged.carry_out(update, path, fate, recorded.get(path).copied(), &named);
     }
+    update.untangle(&mut merged.result);
     update.sweep(&mut merged.result);
     let created = std::mem::take(&mut merged.created);
     let (users, created): (Vec<_>, Vec<_>) = created.into_iter().partition(|path| named.names_struct(path));
@@ -133,6 +134,8 @@ impl Update<'_> {
         }
         match value(new) {
             Some(value) => Fate::Set(value),
+            // Whatever stands beside it now, the data under a mount is not taken away.
+            None if self.parts_after.ours.contains(path) && data && is_mount(path) => Fate::Keep,
             None if self.parts_after.ours.contains(path) => Fate::Withdraw,
             None => Fate::Leave,
         }
@@ -144,10 +147,19 @@ impl Update<'_> {
             return Fate::Keep;
         }
         match path.lookup(self.after) {
-            None => Fate::Restore,
+            None if self.has_room(path) => Fate::Restore,
             Some(value) if is_api_default(path, value) => Fate::Restore,
-            Some(_) => Fate::Leave,
+            None | Some(_) => Fate::Leave,
         }
+    }
+
+    /// Whether the items of the user's that `path` leads through are still there: what was in a
+    /// container that is gone is gone with it.
+    fn has_room(&self, path: &Path) -> bool {
+        (1..path.0.len()).filter(|end| matches!(path.0[end - 1], Step::Item(_))).all(|end| {
+            let item = Path(path.0[..end].to_vec());
+            self.record.created.contains(&item) || item.lookup(self.after).is_some()
+        })
     }
 
     /// Takes out what server-side apply leaves of a probe whose handler it removed: timings that
@@ -168,14 +180,39 @@ impl Update<'_> {
         }
     }
 
+    /// Takes our half out of a spread constraint that client-side apply merged into one of the
+    /// user's: it merges by `topologyKey` alone, labels of both selectors together.
+    fn untangle(&self, result: &mut Value) {
+        let list = Path::fields(&["spec", "template", "spec", "topologySpreadConstraints"]);
+        let applied = self.after["metadata"]["annotations"][crate::names::LAST_APPLIED].as_str();
+        let Some(applied) = applied.and_then(|text| serde_json::from_str::<Value>(text).ok()) else { return };
+        let theirs = edit::keys_of(&applied, &list).into_iter().map(|key| list.item(key));
+        for item in theirs {
+            let merged = item.lookup(self.before).is_none() && item.lookup(self.after).is_some();
+            let key = |path: &Path| match path.0.last() {
+                Some(Step::Item(key)) => key.first().map(str::to_owned),
+                _ => None,
+            };
+            let into_ours = self
+                .record
+                .created
+                .iter()
+                .any(|p| p.parent().as_ref() == Some(&list) && key(p) == key(&item));
+            if let (true, Some(value)) = (merged && into_ours, item.lookup(&applied)) {
+                edit::set(result, &item, value.clone());
+            }
+        }
+    }
+
     /// Puts the items that are ours where they belong.
     fn arrange(&self, merged: &mut Merged, users: &[Path]) {
         let mut lists: Vec<Path> = Vec::new();
         for path in &merged.created {
-            if let (Some(Step::Item(_)), Some(list)) = (path.0.last(), path.parent()) {
-                if !lists.contains(&list) && !is_immutable(&list) {
-                    lists.push(list);
-                }
+            if let (Some(Step::Item(_)), Some(list)) = (path.0.last(), path.parent())
+                && !lists.contains(&list)
+                && !is_immutable(&list)
+            {
+                lists.push(list);
             }
         }
         for list in lists {
@@ -226,6 +263,10 @@ impl Merged {
             }
         }
     }
+}
+
+fn is_mount(path: &Path) -> bool {
+    path.0.iter().any(|step| matches!(step, Step::Field(field) if field == "volumeMounts"))
 }
 
 /// Whether the user's own fields leave no room for ours at `path`: the other member of a union, a
