@@ -2,9 +2,13 @@
 //! and never restarts, breaks or loses what runs.
 
 pub mod admission;
+pub mod certificates;
 pub mod engine;
 pub mod expand;
 pub mod fault;
 pub mod intent;
 pub mod names;
 pub mod path;
+pub mod server;
+pub mod stores;
+pub mod telemetry;
