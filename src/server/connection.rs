@@ -5,6 +5,7 @@ mod activity;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -22,6 +23,9 @@ use tower::ServiceExt;
 use self::activity::{Activity, Verdict, Watched};
 use super::drain::{Drain, Phase};
 use super::limits::Limits;
+
+/// How often to look at what a connection is doing.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What the client and we agreed to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +48,8 @@ where
     let watched = TokioIo::new(Watched::new(io, Arc::clone(&activity)));
     let mut connection = pin!(builder.serve_connection(watched, service));
     let mut stopping = pin!(drain.reached(Phase::Stopping));
-    let mut closing = false;
-    let mut looks = tokio::time::interval(limits.headers.min(limits.idle) / 4);
+    let (mut is_stopping, mut is_closing) = (false, false);
+    let mut looks = tokio::time::interval(LOOK.min(limits.headers / 4).min(limits.idle / 4));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -56,15 +60,16 @@ where
                 return;
             }
             () = activity.asked_to_close() => connection.as_mut().graceful_shutdown(),
-            () = &mut stopping, if !closing => {
-                closing = true;
-                connection.as_mut().graceful_shutdown();
-            }
+            () = &mut stopping, if !is_stopping => is_stopping = true,
             _ = looks.tick() => match activity.verdict(limits) {
                 Verdict::Fine => {}
                 Verdict::Idle => connection.as_mut().graceful_shutdown(),
                 Verdict::Stuck => return,
             },
+        }
+        if is_stopping && !is_closing && activity.may_close() {
+            is_closing = true;
+            connection.as_mut().graceful_shutdown();
         }
     }
 }
@@ -83,8 +88,8 @@ fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(64)
         .max_header_list_size(16 << 10)
-        .keep_alive_interval(std::time::Duration::from_secs(30))
-        .keep_alive_timeout(std::time::Duration::from_secs(10));
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(10));
     builder
 }
 

@@ -84,9 +84,14 @@ pub fn init(level: Option<&str>, dropped: Counter) -> Result<LogGuard, LogError>
     Ok(LogGuard { queue })
 }
 
-/// Logs the place of a panic but not its message, which may quote what a user sent.
+/// Logs the place of a panic but not its message, which may quote what a user sent. Builds for
+/// development and tests show it all the same.
 fn say_where_panics_happen() {
-    std::panic::set_hook(Box::new(|panic| {
+    let shown_before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if cfg!(debug_assertions) {
+            shown_before(panic);
+        }
         let place = panic
             .location()
             .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);

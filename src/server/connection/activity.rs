@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
@@ -11,6 +12,9 @@ use tokio::time::Instant;
 
 use super::Protocol;
 use crate::server::limits::Limits;
+
+/// For how long a new connection is given the chance to bring its request when the process stops.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// What is to be done with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub(super) struct Activity {
 #[derive(Debug)]
 struct State {
     in_flight: usize,
+    /// Whether a request has ever come.
+    is_used: bool,
     /// When the last request ended, or the connection began.
     rested: Instant,
     /// When the first byte of a request came that has not been handed to the service yet.
@@ -43,6 +49,7 @@ impl Activity {
     pub(super) fn new(protocol: Protocol) -> Self {
         let state = State {
             in_flight: 0,
+            is_used: false,
             rested: Instant::now(),
             headers: None,
         };
@@ -57,6 +64,7 @@ impl Activity {
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
         let mut state = self.state();
         state.in_flight += 1;
+        state.is_used = true;
         state.headers = None;
         drop(state);
         Busy(Arc::clone(self))
@@ -69,6 +77,15 @@ impl Activity {
 
     pub(super) async fn asked_to_close(&self) {
         self.close.notified().await;
+    }
+
+    /// Whether the connection can be closed politely without losing a request on its way. Hyper
+    /// closes an HTTP/1.1 connection at once that has not brought a whole request yet, and who has
+    /// just shaken hands is about to send one. HTTP/2 has GOAWAY for this.
+    pub(super) fn may_close(&self) -> bool {
+        let state = self.state();
+        let is_fresh = !state.is_used && state.rested.elapsed() < FIRST_REQUEST;
+        self.protocol == Protocol::Http2 || !is_fresh && state.headers.is_none()
     }
 
     pub(super) fn verdict(&self, limits: &Limits) -> Verdict {
@@ -175,8 +192,6 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -199,6 +214,18 @@ mod tests {
             Verdict::Stuck,
             "5 s after the first byte"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_on_its_way_is_waited_for() {
+        let activity = Arc::new(Activity::new(Protocol::Http1));
+        assert!(!activity.may_close(), "just shaken hands");
+        tokio::time::advance(FIRST_REQUEST).await;
+        assert!(activity.may_close(), "it does not want anything");
+        activity.received();
+        assert!(!activity.may_close(), "its headers are coming");
+        drop(activity.begin());
+        assert!(activity.may_close());
     }
 
     #[tokio::test(start_paused = true)]

@@ -37,6 +37,7 @@ impl Failure {
                 | AlertDescription::CertificateRevoked
                 | AlertDescription::CertificateExpired
                 | AlertDescription::CertificateUnknown
+                | AlertDescription::DecryptError
                 | AlertDescription::UnknownCA,
             ) => Self::Rejected,
             Error::General(text) if text.contains("server certificate") => Self::NoCertificate,
