@@ -2,6 +2,7 @@
 //! and never restarts, breaks or loses what runs.
 
 pub mod admission;
+pub mod cli;
 pub mod engine;
 pub mod expand;
 pub mod fault;
