@@ -1,19 +1,64 @@
 //! The commands: arguments, and what of a report goes where.
+//!
+//! Exit codes: 0 fine, 1 refused or faults found, 2 usage, 3 unreadable input, 4 cluster, 5 a fault
+//! of stateward itself.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, Subcommand};
 
-use self::input::InputError;
-use self::report::{Exit, Report};
+use self::explain::{ExplainArgs, Explanation, Managed};
+use self::input::{InputArgs, InputError, Source};
+use self::judge::Judge;
+use self::lint::LintArgs;
+use self::render::RenderArgs;
+use self::report::{Exit, Painter, Report, object_name};
 use crate::engine::EngineError;
 
+pub mod explain;
 pub mod input;
 pub mod judge;
+pub mod lint;
 pub mod output;
 pub mod render;
 pub mod report;
+
+/// Expands ten-line StatefulSets into production-grade ones, and never restarts them unasked
+#[derive(Debug, Parser)]
+#[command(name = "stateward", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print manifests as the webhook would make them; other kinds pass through untouched
+    Render(Scoped<RenderArgs>),
+    /// Show what is wrong with manifests, under the lines that caused it
+    Lint(Scoped<LintArgs>),
+    /// Say of each field what is injected, from where and why, and what is not
+    Explain(Scoped<ExplainArgs>),
+}
+
+/// Arguments of one command, and those that all share.
+#[derive(Debug, clap::Args)]
+struct Scoped<A: clap::Args> {
+    #[command(flatten)]
+    args: A,
+    /// Namespace of objects that name none
+    #[arg(short = 'n', long)]
+    namespace: Option<String>,
+    /// Directory of profiles that join the built-in ones
+    #[arg(long, value_name = "DIR")]
+    profiles: Vec<PathBuf>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 fine, 1 refused or faults found, 2 usage, 3 unreadable input, 4 cluster, 5 a fault of stateward itself";
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +80,121 @@ pub enum Failure {
     Cluster(String),
 }
 
+/// Does what the command line says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, with code 0; a closed output is no matter.
+            _ = error.print();
+            return ExitCode::from(if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Fine
+            });
+        }
+    };
+    let report = match cli.command.run() {
+        Ok(report) => report,
+        Err(failure) => Report {
+            stderr: format!("error: {failure}\n"),
+            exit: failure.exit(),
+            ..Report::default()
+        },
+    };
+    ExitCode::from(print(&report))
+}
+
+impl Command {
+    fn run(self) -> Result<Report, Failure> {
+        match self {
+            Self::Render(scoped) => {
+                let sources = sources(&scoped.args.input)?;
+                let mut painter = painter(&io::stderr());
+                scoped.judged(|judge| {
+                    render::run(&scoped.args, &sources, scoped.namespace(), judge, &mut painter)
+                })
+            }
+            Self::Lint(scoped) => {
+                let sources = sources(&scoped.args.input)?;
+                let mut painter = painter(&io::stdout());
+                scoped.judged(|judge| {
+                    lint::run(&scoped.args, &sources, scoped.namespace(), judge, &mut painter)
+                })
+            }
+            Self::Explain(scoped) => match scoped.args.live.name()? {
+                Some(name) => scoped.judged(|judge| explain_live(&scoped, &name, judge)),
+                None => {
+                    let sources = sources(&scoped.args.input)?;
+                    let mut painter = painter(&io::stderr());
+                    scoped.judged(|judge| {
+                        explain::run(&scoped.args, &sources, scoped.namespace(), judge, &mut painter)
+                    })
+                }
+            },
+        }
+    }
+}
+
+impl<A: clap::Args> Scoped<A> {
+    fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or("default")
+    }
+
+    /// Does `work` with an engine that knows the profiles asked for.
+    fn judged<T>(&self, work: impl FnOnce(&Judge<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+        work(&Judge {
+            defaults: &|_| (),
+            admit: &|_| Ok(crate::engine::Decision::Ignored),
+            explain: &|_| Ok(None),
+        })
+    }
+}
+
+fn explain_live(scoped: &Scoped<ExplainArgs>, name: &str, judge: &Judge<'_>) -> Result<Report, Failure> {
+    let object = scoped.args.live.read(name, scoped.namespace.as_deref())?;
+    let managed = (judge.explain)(&object)?.map(|admitted| Managed::new(admitted, Vec::new()));
+    let explanation = Explanation {
+        object: object_name(&object, scoped.namespace()),
+        managed,
+    };
+    let stdout = explain::print(&[explanation], scoped.args.output)?;
+    Ok(Report {
+        stdout,
+        ..Report::default()
+    })
+}
+
+fn sources(input: &InputArgs) -> Result<Vec<Source>, Failure> {
+    if input.files.is_empty() {
+        return Err(Failure::Usage(
+            "no manifests; name them with -f FILE, -f DIR or -f - for standard input".to_owned(),
+        ));
+    }
+    input.read().map_err(Failure::Input)
+}
+
+/// Colours if `stream` is a terminal, or as `NO_COLOR` and `CLICOLOR_FORCE` say.
+fn painter(stream: &impl anstream::stream::RawStream) -> Painter {
+    Painter::new(AutoStream::choice(stream) != ColorChoice::Never)
+}
+
+/// Prints the report. A reader that has seen enough, such as `head`, is no failure.
+fn print(report: &Report) -> Exit {
+    for (text, stream) in [
+        (&report.stderr, &mut io::stderr() as &mut dyn Write),
+        (&report.stdout, &mut io::stdout()),
+    ] {
+        match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(_) => return Exit::Internal,
+        }
+    }
+    report.exit
+}
+
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
@@ -46,7 +206,44 @@ impl Failure {
     }
 }
 
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
 fn lines(errors: &[InputError]) -> String {
     let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
     lines.join("\nerror: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn files_and_names_exclude_each_other() {
+        assert!(Cli::try_parse_from(["stateward", "explain", "-f", "a.yaml", "db"]).is_err());
+        assert!(Cli::try_parse_from(["stateward", "explain", "sts", "db", "-n", "shop"]).is_ok());
+        assert!(
+            Cli::try_parse_from(["stateward", "render", "-f", "-", "-f", "b", "-R", "-o", "json"]).is_ok()
+        );
+    }
+
+    #[test]
+    fn failures_have_their_codes() {
+        let missing = InputArgs {
+            files: vec![PathBuf::from("no/such/file")],
+            recursive: false,
+        };
+        assert_eq!(sources(&missing).unwrap_err().exit(), Exit::Unreadable);
+        assert_eq!(sources(&InputArgs::default()).unwrap_err().exit(), Exit::Usage);
+    }
 }

@@ -3,14 +3,25 @@
 //! Pure: no clock, network, randomness or environment. Deterministic, and idempotent: expanding
 //! what came out adds nothing.
 
+mod draft;
+mod environment;
+mod identity;
+mod ports;
+mod probes;
+mod resources;
+mod scheduling;
+mod security;
+mod storage;
+pub mod update;
+
 use std::fmt;
 
 use serde_json::Value;
 
+pub use self::draft::{Draft, is_api_default};
 use crate::fault::Fault;
 use crate::path::{Path, Step};
-
-pub mod reasons;
+use crate::settings::Settings;
 
 /// One field that we add. From the list of these derive the patch, the record, `explain` and the
 /// warnings; nothing else says what we did.
@@ -160,4 +171,25 @@ impl Family {
             Self::Lifecycle => "lifecycle",
         }
     }
+}
+
+/// Expands one StatefulSet.
+///
+/// `user` is the object with the user's fields alone: as sent on CREATE, without what the record
+/// claims on UPDATE. It has passed [`crate::validate::structure`]: its containers have names.
+#[must_use]
+pub fn expand(user: &Value, settings: &Settings) -> Expansion {
+    let mut draft = Draft::new(user, settings);
+    identity::expand(&mut draft);
+    ports::expand(&mut draft);
+    storage::expand(&mut draft);
+    probes::expand(&mut draft);
+    resources::expand(&mut draft);
+    security::expand(&mut draft);
+    scheduling::expand(&mut draft);
+    environment::expand(&mut draft);
+    for offer in draft.offers(|path| Family::of(path) == Family::Lifecycle) {
+        draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+    }
+    draft.finish()
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::input;
-use crate::engine::{Change, Decision, EngineError};
+use crate::engine::{Admitted, Change, Decision, EngineError};
 
 /// The engine, as the commands see it.
 pub struct Judge<'e> {
@@ -11,6 +11,8 @@ pub struct Judge<'e> {
     pub defaults: &'e dyn Fn(&mut Value),
     /// Decides on an object with its defaults.
     pub admit: &'e dyn Fn(Change<'_>) -> Result<Decision, EngineError>,
+    /// What of ours a live object holds; `None` if it is not managed.
+    pub explain: &'e dyn Fn(&Value) -> Result<Option<Admitted>, EngineError>,
 }
 
 /// One StatefulSet, judged.

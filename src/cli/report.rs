@@ -164,7 +164,7 @@ impl Painter {
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_width(100)
             .with_wrap_lines(colours)
-            .with_context_lines(0)
+            .with_context_lines(1)
             .with_links(false);
         Self { handler, text: None }
     }
@@ -199,10 +199,12 @@ impl Painter {
             painted = format!("{report}\n");
         }
         // No line ends in spaces, so that expected texts can be kept in files.
-        painted
-            .lines()
-            .map(|line| format!("{}\n", line.trim_end()))
-            .collect()
+        let mut plain = String::new();
+        for line in painted.lines() {
+            plain.push_str(line.trim_end());
+            plain.push('\n');
+        }
+        plain + "\n"
     }
 
     fn text(&mut self, source: &Source) -> Arc<NamedSource<String>> {

@@ -44,6 +44,7 @@ fn rendered(args: &RenderArgs, text: &str) -> Report {
     let judge = Judge {
         defaults: &defaults,
         admit: &admit,
+        explain: &|_| Ok(None),
     };
     run(args, &[source], "default", &judge, &mut Painter::new(false)).unwrap()
 }
@@ -146,6 +147,7 @@ fn a_result_that_would_not_come_out_is_printed_whole() {
     let judge = Judge {
         defaults: &defaults,
         admit: &admit,
+        explain: &|_| Ok(None),
     };
     let report = run(
         &args(Format::Yaml, false),
