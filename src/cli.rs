@@ -10,13 +10,13 @@ use std::process::ExitCode;
 use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, Subcommand};
 
-use self::explain::{ExplainArgs, Explanation, Managed};
+use self::explain::{ExplainArgs, Explanation};
 use self::input::{InputArgs, InputError, Source};
-use self::judge::Judge;
 use self::lint::LintArgs;
 use self::render::RenderArgs;
-use self::report::{Exit, Painter, Report, object_name};
-use crate::engine::EngineError;
+use self::report::{Exit, Painter, Report};
+use crate::catalogue::{Catalogue, LoadError};
+use crate::engine::{Engine, EngineError};
 
 pub mod explain;
 pub mod input;
@@ -44,11 +44,18 @@ enum Command {
     Explain(Scoped<ExplainArgs>),
 }
 
-/// Arguments of one command, and those that all share.
+/// Arguments of one command, and those that all of them share.
 #[derive(Debug, clap::Args)]
 struct Scoped<A: clap::Args> {
     #[command(flatten)]
     args: A,
+    #[command(flatten)]
+    scope: Scope,
+}
+
+/// What every command on manifests wants to know.
+#[derive(Debug, clap::Args)]
+struct Scope {
     /// Namespace of objects that name none
     #[arg(short = 'n', long)]
     namespace: Option<String>,
@@ -66,6 +73,9 @@ pub enum Failure {
     /// Manifests that cannot be read.
     #[error("{}", lines(.0))]
     Input(Vec<InputError>),
+    /// Profiles that cannot be used.
+    #[error(transparent)]
+    Profiles(#[from] LoadError),
     /// A fault of our own.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -109,57 +119,66 @@ pub fn run() -> ExitCode {
 impl Command {
     fn run(self) -> Result<Report, Failure> {
         match self {
-            Self::Render(scoped) => {
-                let sources = sources(&scoped.args.input)?;
-                let mut painter = painter(&io::stderr());
-                scoped.judged(|judge| {
-                    render::run(&scoped.args, &sources, scoped.namespace(), judge, &mut painter)
-                })
+            Self::Render(Scoped { args, scope }) => {
+                let sources = sources(&args.input)?;
+                render::run(
+                    &args,
+                    &sources,
+                    scope.namespace(),
+                    &scope.engine()?,
+                    &mut painter(&io::stderr()),
+                )
             }
-            Self::Lint(scoped) => {
-                let sources = sources(&scoped.args.input)?;
-                let mut painter = painter(&io::stdout());
-                scoped.judged(|judge| {
-                    lint::run(&scoped.args, &sources, scoped.namespace(), judge, &mut painter)
-                })
+            Self::Lint(Scoped { args, scope }) => {
+                let sources = sources(&args.input)?;
+                lint::run(
+                    &args,
+                    &sources,
+                    scope.namespace(),
+                    &scope.engine()?,
+                    &mut painter(&io::stdout()),
+                )
             }
-            Self::Explain(scoped) => match scoped.args.live.name()? {
-                Some(name) => scoped.judged(|judge| explain_live(&scoped, &name, judge)),
+            Self::Explain(Scoped { args, scope }) => match args.live.name()? {
+                Some(name) => explain_live(&args, &scope, &name),
                 None => {
-                    let sources = sources(&scoped.args.input)?;
+                    let sources = sources(&args.input)?;
                     let mut painter = painter(&io::stderr());
-                    scoped.judged(|judge| {
-                        explain::run(&scoped.args, &sources, scoped.namespace(), judge, &mut painter)
-                    })
+                    explain::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter)
                 }
             },
         }
     }
 }
 
-impl<A: clap::Args> Scoped<A> {
+impl Scope {
     fn namespace(&self) -> &str {
         self.namespace.as_deref().unwrap_or("default")
     }
 
-    /// Does `work` with an engine that knows the profiles asked for.
-    fn judged<T>(&self, work: impl FnOnce(&Judge<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
-        work(&Judge {
-            defaults: &|_| (),
-            admit: &|_| Ok(crate::engine::Decision::Ignored),
-            explain: &|_| Ok(None),
-        })
+    /// An engine that knows the profiles asked for.
+    fn engine(&self) -> Result<Engine, Failure> {
+        let input = InputArgs {
+            files: self.profiles.clone(),
+            recursive: false,
+        };
+        let sources = input.read().map_err(Failure::Input)?;
+        let files = sources.iter().flat_map(|source| {
+            let profiles = source
+                .documents
+                .iter()
+                .filter(|document| document.value["kind"] == "StatefulSetProfile");
+            profiles.map(|document| (source.name.as_str(), &source.text[document.piece.body.clone()]))
+        });
+        Ok(Engine::new(Catalogue::built_in()?.with(files)?))
     }
 }
 
-fn explain_live(scoped: &Scoped<ExplainArgs>, name: &str, judge: &Judge<'_>) -> Result<Report, Failure> {
-    let object = scoped.args.live.read(name, scoped.namespace.as_deref())?;
-    let managed = (judge.explain)(&object)?.map(|admitted| Managed::new(admitted, Vec::new()));
-    let explanation = Explanation {
-        object: object_name(&object, scoped.namespace()),
-        managed,
-    };
-    let stdout = explain::print(&[explanation], scoped.args.output)?;
+fn explain_live(args: &ExplainArgs, scope: &Scope, name: &str) -> Result<Report, Failure> {
+    let engine = scope.engine()?;
+    let object = args.live.read(name, scope.namespace.as_deref())?;
+    let explanation = Explanation::live(&engine, &object, scope.namespace());
+    let stdout = explain::print(&[explanation], args.output)?;
     Ok(Report {
         stdout,
         ..Report::default()
@@ -198,7 +217,7 @@ fn print(report: &Report) -> Exit {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
-            Self::Input(_) => Exit::Unreadable,
+            Self::Input(_) | Self::Profiles(_) => Exit::Unreadable,
             Self::Engine(_) | Self::Output(_) => Exit::Internal,
             Self::Usage(_) => Exit::Usage,
             Self::Cluster(_) => Exit::Cluster,

@@ -4,11 +4,12 @@ use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::input::{self, InputArgs, Source};
-use super::judge::Judge;
+use super::judge;
 use super::output;
 use super::report::{Exit, Finding, Painter, Report, object_name};
-use crate::engine::{Admitted, Decision};
+use crate::engine::{Admitted, Decision, Engine};
 use crate::expand::{Family, Injection, Source as From, Withheld, reasons};
+use crate::names;
 use crate::path::{Path, Step};
 
 pub mod live;
@@ -43,11 +44,22 @@ pub enum ExplainFormat {
 pub struct Explanation {
     /// `StatefulSet namespace/name`.
     pub object: String,
-    /// `None` if it is not managed.
-    pub managed: Option<Managed>,
+    /// What stateward has to do with it.
+    pub state: State,
 }
 
-/// What stateward has to do with a set.
+/// Whether a set is ours.
+#[derive(Debug)]
+pub enum State {
+    /// It passes untouched.
+    Unmanaged,
+    /// Managed, but without a record: created while the webhook was away, or before it was managed.
+    Unrecorded,
+    /// Managed.
+    Managed(Box<Managed>),
+}
+
+/// What is injected into a set and what is not.
 #[derive(Debug)]
 pub struct Managed {
     /// The profile in use with its revision and variant.
@@ -58,8 +70,9 @@ pub struct Managed {
     pub injected: Vec<Row>,
     /// What was not injected.
     pub withheld: Vec<Withheld>,
-    /// What a move to the latest revision of the profile would bring; empty if there is none, or
-    /// if that is not known, as for a file.
+    /// The latest revision of the profile.
+    pub latest: String,
+    /// What a move to it would bring; nothing for a file, which gets the latest anyway.
     pub upgrade: Vec<Row>,
     /// For the person who applies.
     pub warnings: Vec<String>,
@@ -83,16 +96,16 @@ pub fn run(
     args: &ExplainArgs,
     sources: &[Source],
     namespace: &str,
-    judge: &Judge<'_>,
+    engine: &Engine,
     painter: &mut Painter,
 ) -> Result<Report, Failure> {
     let mut report = Report::default();
     let mut explanations = Vec::new();
     for source in sources {
         for item in source.documents.iter().flat_map(input::Document::statefulsets) {
-            let managed = match judge.create(item.object, namespace)?.decision {
-                Decision::Ignored => None,
-                Decision::Admitted(admitted) => Some(Managed::new(*admitted, Vec::new())),
+            let state = match judge::create(engine, item.object, namespace)?.decision {
+                Decision::Ignored => State::Unmanaged,
+                Decision::Admitted(admitted) => State::Managed(Box::new(Managed::of(*admitted))),
                 Decision::Refused { faults, .. } => {
                     report.end(Exit::Findings);
                     for fault in faults {
@@ -104,7 +117,7 @@ pub fn run(
             };
             explanations.push(Explanation {
                 object: object_name(item.object, namespace),
-                managed,
+                state,
             });
         }
     }
@@ -132,24 +145,46 @@ pub fn print(explanations: &[Explanation], format: ExplainFormat) -> Result<Stri
 }
 
 impl Managed {
-    /// What `admitted` says, and what an upgrade would bring.
+    /// Of an object that is created now.
     #[must_use]
-    pub fn new(admitted: Admitted, upgrade: Vec<Injection>) -> Self {
+    pub fn of(admitted: Admitted) -> Self {
         Self {
             main_container: main_container(&admitted),
+            latest: admitted.pin.clone(),
             pin: admitted.pin,
             injected: rows(admitted.injections),
             withheld: merged(admitted.withheld),
-            upgrade: rows(upgrade),
+            upgrade: Vec::new(),
             warnings: admitted.warnings,
         }
     }
 }
 
 impl Explanation {
+    /// Of an object of a cluster.
+    #[must_use]
+    pub fn live(engine: &Engine, object: &Value, namespace: &str) -> Self {
+        let is_managed = object["metadata"]["labels"][names::MANAGED] == "true";
+        let state = match engine.explain(object) {
+            None if is_managed => State::Unrecorded,
+            None => State::Unmanaged,
+            Some(explanation) => State::Managed(Box::new(Managed {
+                latest: explanation.latest,
+                upgrade: rows(explanation.upgrade),
+                ..Managed::of(explanation.now)
+            })),
+        };
+        Self {
+            object: object_name(object, namespace),
+            state,
+        }
+    }
+
     fn to_value(&self) -> Value {
-        let Some(managed) = &self.managed else {
-            return json!({"object": self.object, "managed": false});
+        let managed = match &self.state {
+            State::Unmanaged => return json!({"object": self.object, "managed": false}),
+            State::Unrecorded => return json!({"object": self.object, "managed": true}),
+            State::Managed(managed) => managed,
         };
         let Managed {
             pin,
@@ -157,8 +192,9 @@ impl Explanation {
             injected,
             withheld,
             upgrade,
+            latest,
             warnings,
-        } = managed;
+        } = managed.as_ref();
         let withheld: Vec<_> = withheld
             .iter()
             .map(|w| json!({"path": w.path.to_string(), "why": w.why}))
@@ -170,6 +206,7 @@ impl Explanation {
             "mainContainer": main_container,
             "injected": injected.iter().map(Row::to_value).collect::<Vec<_>>(),
             "withheld": withheld,
+            "latest": latest,
             "upgrade": upgrade.iter().map(Row::to_value).collect::<Vec<_>>(),
             "warnings": warnings,
         })

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::Failure;
 use super::input::{InputArgs, Item, Source};
-use super::judge::Judge;
+use super::judge;
 use super::report::{Exit, Finding, Gravity, Painter, Report};
-use crate::engine::Decision;
+use crate::engine::{Decision, Engine};
 use crate::names;
 
 /// Arguments of `lint`.
@@ -34,7 +34,7 @@ pub fn run(
     args: &LintArgs,
     sources: &[Source],
     namespace: &str,
-    judge: &Judge<'_>,
+    engine: &Engine,
     painter: &mut Painter,
 ) -> Result<Report, Failure> {
     let mut findings = Vec::new();
@@ -43,7 +43,7 @@ pub fn run(
         for document in &source.documents {
             for item in document.statefulsets() {
                 sets += 1;
-                let decision = judge.create(item.object, namespace)?.decision;
+                let decision = judge::create(engine, item.object, namespace)?.decision;
                 findings.extend(of_decision(source, &item, namespace, decision));
             }
         }
@@ -137,71 +137,49 @@ fn counted(count: usize, word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Change, EngineError};
-    use crate::fault::{Fault, Reason};
 
-    const TEXT: &str = "kind: Service\n---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: db\n  namespace: shop\n  annotations:\n    stateward.dev/storage: a lot\nspec: {}\n";
-
-    fn refuse(_: Change<'_>) -> Result<Decision, EngineError> {
-        let fault = Fault::new(
-            Reason::Invalid,
-            "stateward.dev/storage",
-            "\"a lot\" is no quantity",
-            "write for example 20Gi",
+    fn lint(output: LintFormat, label: &str) -> Report {
+        let text = format!(
+            "kind: Service\n---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: db\n  namespace: shop\n  labels: {{{label}}}\n  annotations:\n    stateward.dev/storage: a lot\nspec:\n  template:\n    spec:\n      containers:\n      - name: db\n        image: postgres:17\n"
         );
-        let warnings = vec!["spec.replicas: one replica; a node that goes takes it all".to_owned()];
-        Ok(Decision::Refused {
-            faults: vec![fault],
-            warnings,
-        })
-    }
-
-    fn ignore(_: Change<'_>) -> Result<Decision, EngineError> {
-        Ok(Decision::Ignored)
-    }
-
-    fn lint(output: LintFormat, admit: &dyn Fn(Change<'_>) -> Result<Decision, EngineError>) -> Report {
-        let source = Source::parse("db.yaml".to_owned(), TEXT.to_owned()).unwrap();
+        let source = Source::parse("db.yaml".to_owned(), text).unwrap();
         let args = LintArgs {
             input: InputArgs::default(),
             output,
         };
-        let judge = Judge {
-            defaults: &|_| (),
-            admit,
-            explain: &|_| Ok(None),
-        };
-        run(&args, &[source], "default", &judge, &mut Painter::new(false)).unwrap()
+        let engine = Engine::built_in().unwrap();
+        run(&args, &[source], "default", &engine, &mut Painter::new(false)).unwrap()
     }
+
+    const MANAGED: &str = "stateward.dev/managed: \"true\"";
 
     #[test]
     fn faults_stand_under_their_lines() {
-        let report = lint(LintFormat::Text, &refuse);
+        let report = lint(LintFormat::Text, MANAGED);
         assert_eq!(report.exit, Exit::Findings);
         insta::assert_snapshot!(report.stdout);
     }
 
     #[test]
     fn json_names_the_place() {
-        let report = lint(LintFormat::Json, &refuse);
+        let report = lint(LintFormat::Json, MANAGED);
         let findings: Value = serde_json::from_str(&report.stdout).unwrap();
+        let finding = &findings[0];
         assert_eq!(
-            findings[0],
-            serde_json::json!({
-                "file": "db.yaml", "line": 9, "column": 28, "object": "StatefulSet shop/db", "severity": "error",
-                "field": "stateward.dev/storage", "reason": "Invalid", "problem": "\"a lot\" is no quantity",
-                "remedy": "write for example 20Gi",
-            })
+            (&finding["file"], &finding["line"], &finding["column"]),
+            (&"db.yaml".into(), &10.into(), &28.into())
         );
+        assert_eq!(finding["object"], "StatefulSet shop/db");
         assert_eq!(
-            (&findings[1]["severity"], &findings[1]["line"]),
-            (&"warning".into(), &10.into())
+            (&finding["severity"], &finding["reason"]),
+            (&"error".into(), &"Invalid".into())
         );
+        assert_eq!(finding["field"], "stateward.dev/storage");
     }
 
     #[test]
     fn a_forgotten_label_is_warned_of() {
-        let report = lint(LintFormat::Text, &ignore);
+        let report = lint(LintFormat::Text, "");
         assert_eq!(report.exit, Exit::Fine);
         assert!(
             report.stdout.contains("the set is not managed; add the label"),
@@ -212,6 +190,12 @@ mod tests {
             report.stdout.ends_with("1 StatefulSet: 0 faults, 1 warning\n"),
             "{}",
             report.stdout
+        );
+        let opted_out = lint(LintFormat::Text, "stateward.dev/managed: \"false\"");
+        assert!(
+            opted_out.stdout.contains("not managed; passes untouched"),
+            "{}",
+            opted_out.stdout
         );
     }
 

@@ -5,10 +5,11 @@ use serde_json::Value;
 use self::own::States;
 use super::Failure;
 use super::input::{Document, InputArgs, Source};
-use super::judge::{Judge, Judged};
+use super::judge::{self, Judged};
 use super::output::{self, Format};
 use super::report::{Exit, Finding, Painter, Report};
-use crate::engine::{Admitted, Decision};
+use crate::defaults;
+use crate::engine::{Admitted, Decision, Engine};
 use crate::fault::Fault;
 use crate::path::Path;
 
@@ -42,7 +43,7 @@ pub fn run(
     args: &RenderArgs,
     sources: &[Source],
     namespace: &str,
-    judge: &Judge<'_>,
+    engine: &Engine,
     painter: &mut Painter,
 ) -> Result<Report, Failure> {
     let mut report = Report::default();
@@ -50,7 +51,7 @@ pub fn run(
     for source in sources {
         for document in &source.documents {
             let mut warnings = Vec::new();
-            let rendered = render(document, namespace, args.full, judge, &mut warnings)?;
+            let rendered = render(document, namespace, args.full, engine, &mut warnings)?;
             for warning in warnings {
                 report.stderr.push_str(&format!("warning: {warning}\n"));
             }
@@ -83,14 +84,14 @@ fn render(
     document: &Document,
     namespace: &str,
     full: bool,
-    judge: &Judge<'_>,
+    engine: &Engine,
     warnings: &mut Vec<String>,
 ) -> Result<Rendered, Failure> {
     let mut object = document.value.clone();
     let mut refused = Vec::new();
     let mut changed = false;
     for item in document.statefulsets() {
-        let Judged { filled, decision } = judge.create(item.object, namespace)?;
+        let Judged { filled, decision } = judge::create(engine, item.object, namespace)?;
         match decision {
             Decision::Ignored => {}
             Decision::Refused {
@@ -106,7 +107,7 @@ fn render(
                     let result = if full {
                         admitted.result.clone()
                     } else {
-                        applied(item.object, &filled, &admitted, judge)
+                        applied(item.object, &filled, &admitted)
                     };
                     match item.index {
                         Some(index) => object["items"][index] = result,
@@ -125,7 +126,7 @@ fn render(
 }
 
 /// What the user would apply to get this result.
-fn applied(written: &Value, filled: &Value, admitted: &Admitted, judge: &Judge<'_>) -> Value {
+fn applied(written: &Value, filled: &Value, admitted: &Admitted) -> Value {
     let ours: Vec<Path> = admitted
         .injections
         .iter()
@@ -138,7 +139,7 @@ fn applied(written: &Value, filled: &Value, admitted: &Admitted, judge: &Judge<'
     };
     let own = own::without_defaults(states, &ours);
     let mut stored = own.clone();
-    (judge.defaults)(&mut stored);
+    defaults::apply(&mut stored);
     // A default may depend on a field that we set. Then only the whole result says what is meant.
     if stored == admitted.result {
         own

@@ -54,36 +54,33 @@ fn injections() -> Vec<Injection> {
 }
 
 fn managed() -> Managed {
-    Managed::new(
-        Admitted {
-            pin: "postgresql@5f3c9a/17-debian".to_owned(),
-            injections: injections(),
-            withheld: vec![
-                Withheld {
-                    path: container().field("livenessProbe").field("exec"),
-                    why: "you wrote it".to_owned(),
-                },
-                Withheld {
-                    path: container().field("livenessProbe").field("periodSeconds"),
-                    why: "you wrote it".to_owned(),
-                },
-            ],
-            patch: json_patch::Patch::default(),
-            result: Value::Null,
-            warnings: vec!["one replica".to_owned()],
-        },
-        Vec::new(),
-    )
+    Managed::of(Admitted {
+        pin: "postgresql@5f3c9a/17-debian".to_owned(),
+        injections: injections(),
+        withheld: vec![
+            Withheld {
+                path: container().field("livenessProbe").field("exec"),
+                why: "you wrote it".to_owned(),
+            },
+            Withheld {
+                path: container().field("livenessProbe").field("periodSeconds"),
+                why: "you wrote it".to_owned(),
+            },
+        ],
+        patch: json_patch::Patch::default(),
+        result: Value::Null,
+        warnings: vec!["one replica".to_owned()],
+    })
 }
 
 fn explained(format: ExplainFormat) -> String {
     let unmanaged = Explanation {
         object: "StatefulSet default/web".to_owned(),
-        managed: None,
+        state: State::Unmanaged,
     };
     let db = Explanation {
         object: "StatefulSet default/db".to_owned(),
-        managed: Some(managed()),
+        state: State::Managed(Box::new(managed())),
     };
     print(&[db, unmanaged], format).unwrap()
 }

@@ -4,19 +4,21 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{Explanation, Managed, Row};
+use super::{Explanation, Managed, Row, State};
 use crate::expand::{Family, Withheld, reasons};
 use crate::path::{Path, Scalar, Step};
 
 const WIDTH: usize = 100;
 const FIELD: usize = 44;
 const INDENT: &str = "      ";
+const UNRECORDED: &str = "it was created without us; its next change by a user is expanded";
 
 pub(super) fn explanation(explanation: &Explanation) -> String {
     let object = &explanation.object;
-    match &explanation.managed {
-        None => format!("{object}\n  not managed; passes untouched\n"),
-        Some(managed) => format!("{object}\n{}", managed_text(managed)),
+    match &explanation.state {
+        State::Unmanaged => format!("{object}\n  not managed; passes untouched\n"),
+        State::Unrecorded => format!("{object}\n  managed, but never expanded: {UNRECORDED}\n"),
+        State::Managed(managed) => format!("{object}\n{}", managed_text(managed)),
     }
 }
 
@@ -54,7 +56,7 @@ fn managed_text(managed: &Managed) -> String {
     );
     section(
         &mut text,
-        "an upgrade would bring",
+        &format!("an upgrade to {} would bring", managed.latest),
         row_texts(managed.upgrade.iter(), main),
     );
     section(

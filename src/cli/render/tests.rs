@@ -1,52 +1,12 @@
-use json_patch::Patch;
 use serde_json::json;
 
 use super::*;
-use crate::engine::Change;
-use crate::engine::EngineError;
-use crate::fault::Reason;
-
-/// Adds a service name and a policy that depends on nothing, refuses sets without replicas.
-fn admit(change: Change<'_>) -> Result<Decision, EngineError> {
-    let object = change.after;
-    if object["metadata"]["labels"]["stateward.dev/managed"] != "true" {
-        return Ok(Decision::Ignored);
-    }
-    if object["spec"]
-        .get("replicas")
-        .is_none_or(|replicas| replicas == 0)
-    {
-        let fault = Fault::new(Reason::Invalid, "spec.replicas", "must be one", "write 1");
-        return Ok(Decision::Refused {
-            faults: vec![fault],
-            warnings: vec!["look".to_owned()],
-        });
-    }
-    let mut result = object.clone();
-    result["spec"]["serviceName"] = json!("x-headless");
-    let patch: Patch = json_patch::diff(object, &result);
-    Ok(Decision::Admitted(Box::new(Admitted {
-        pin: "default@0".to_owned(),
-        injections: Vec::new(),
-        withheld: Vec::new(),
-        patch,
-        result,
-        warnings: Vec::new(),
-    })))
-}
-
-fn defaults(object: &mut Value) {
-    object["spec"]["podManagementPolicy"] = json!("OrderedReady");
-}
+use crate::cli::judge;
 
 fn rendered(args: &RenderArgs, text: &str) -> Report {
     let source = Source::parse("in.yaml".to_owned(), text.to_owned()).unwrap();
-    let judge = Judge {
-        defaults: &defaults,
-        admit: &admit,
-        explain: &|_| Ok(None),
-    };
-    run(args, &[source], "default", &judge, &mut Painter::new(false)).unwrap()
+    let engine = Engine::built_in().unwrap();
+    run(args, &[source], "default", &engine, &mut Painter::new(false)).unwrap()
 }
 
 fn args(output: Format, full: bool) -> RenderArgs {
@@ -57,49 +17,90 @@ fn args(output: Format, full: bool) -> RenderArgs {
     }
 }
 
-fn set(managed: &str, replicas: &str) -> String {
+fn set(managed: &str, image: &str) -> String {
     format!(
-        "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: x\n  labels:\n    stateward.dev/managed: \"{managed}\"\nspec:\n  replicas: {replicas} # many\n"
+        "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: x\n  labels:\n    stateward.dev/managed: \"{managed}\"\nspec:\n  template:\n    spec:\n      containers:\n      - image: {image} # this one\n        name: x\n  replicas: 3\n"
     )
 }
 
 #[test]
 fn what_is_not_changed_keeps_its_bytes() {
-    let text = format!(
-        "# top\r\nkind: Service\r\n---\n{}---\n# end\n---\nkind: Secret\nmode:   0644",
-        set("false", "3")
-    );
+    let unmanaged = set("false", "x:1");
+    let text =
+        format!("# top\r\nkind: Service\r\n---\n{unmanaged}---\n# end\n---\nkind: Secret\nmode:   0644");
     let report = rendered(&args(Format::Yaml, false), &text);
     assert_eq!((report.stdout.as_str(), report.exit), (text.as_str(), Exit::Fine));
 }
 
 #[test]
 fn what_is_changed_keeps_its_order_and_its_head() {
-    let text = format!("---\n# Source: db.yaml\n{}---\nkind: Service\n", set("true", "3"));
+    let text = format!(
+        "---\n# Source: db.yaml\n{}---\nkind: Service\n",
+        set("true", "x:1")
+    );
     let report = rendered(&args(Format::Yaml, false), &text);
-    let expected = text.replace("3 # many\n", "3\n  serviceName: x-headless\n");
-    assert_eq!(report.stdout, expected);
+    let lines: Vec<_> = report.stdout.lines().collect();
+    assert_eq!(
+        lines[..6],
+        [
+            "---",
+            "# Source: db.yaml",
+            "apiVersion: apps/v1",
+            "kind: StatefulSet",
+            "metadata:",
+            "  name: x"
+        ]
+    );
+    assert!(
+        report.stdout.contains("- image: x:1\n        name: x\n"),
+        "{}",
+        report.stdout
+    );
+    assert!(
+        report.stdout.contains("\n  serviceName: x-headless\n"),
+        "{}",
+        report.stdout
+    );
+    assert!(
+        report.stdout.ends_with("---\nkind: Service\n"),
+        "{}",
+        report.stdout
+    );
+    assert!(
+        !report.stdout.contains("revisionHistoryLimit"),
+        "{}",
+        report.stdout
+    );
     let full = rendered(&args(Format::Yaml, true), &text);
     assert!(
-        full.stdout.contains("podManagementPolicy: OrderedReady\n"),
+        full.stdout.contains("revisionHistoryLimit: 10\n"),
         "{}",
         full.stdout
     );
 }
 
 #[test]
+fn what_is_rendered_again_keeps_its_bytes() {
+    let once = rendered(&args(Format::Yaml, false), &set("true", "postgres:17")).stdout;
+    let twice = rendered(&args(Format::Yaml, false), &once).stdout;
+    assert_eq!(twice, once);
+}
+
+#[test]
 fn what_is_refused_is_not_printed() {
-    let text = format!("kind: Service\n---\n{}---\nkind: Secret\n", set("true", "0"));
+    let text = format!(
+        "kind: Service\n---\n{}---\nkind: Secret\n",
+        set("true", "postgres:latest")
+    );
     let report = rendered(&args(Format::Yaml, false), &text);
     assert_eq!(
         (report.stdout.as_str(), report.exit),
         ("kind: Service\n---\nkind: Secret\n", Exit::Findings)
     );
     for part in [
-        "warning: look",
-        "StatefulSet default/x: spec.replicas: must be one",
-        "in.yaml:10:13",
-        "write 1",
+        "StatefulSet default/x: spec.template.spec",
+        "in.yaml:13:16",
+        "help:",
     ] {
         assert!(report.stderr.contains(part), "{part}: {}", report.stderr);
     }
@@ -107,55 +108,42 @@ fn what_is_refused_is_not_printed() {
 
 #[test]
 fn items_of_a_list_are_rendered_in_it() {
-    let indented = set("true", "3").replace('\n', "\n  ");
+    let indented = set("true", "x:1").replace('\n', "\n  ");
     let text = format!(
         "apiVersion: v1\nkind: List\nitems:\n- kind: Service\n- {}\n",
         indented.trim_end()
     );
     let report = rendered(&args(Format::Yaml, false), &text);
-    assert!(
-        report
-            .stdout
-            .starts_with("apiVersion: v1\nkind: List\nitems:\n- kind: Service\n- apiVersion"),
-        "{}",
-        report.stdout
-    );
-    assert!(report.stdout.contains("    serviceName: x-headless\n"));
+    let start = "apiVersion: v1\nkind: List\nitems:\n- kind: Service\n- apiVersion";
+    assert!(report.stdout.starts_with(start), "{}", report.stdout);
+    assert!(report.stdout.contains("\n    serviceName: x-headless\n"));
 }
 
 #[test]
 fn json_holds_all_documents() {
-    let text = format!("kind: Service\n---\n{}---\n# none\n", set("true", "3"));
+    let text = format!("kind: Service\n---\n{}---\n# none\n", set("true", "x:1"));
     let report = rendered(&args(Format::Json, false), &text);
     let list: Value = serde_json::from_str(&report.stdout).unwrap();
     assert_eq!(list["kind"], "List");
     assert_eq!(list["items"][0], json!({"kind": "Service"}));
-    assert_eq!(
-        list["items"][1]["spec"],
-        json!({"replicas": 3, "serviceName": "x-headless"})
-    );
+    assert_eq!(list["items"][1]["spec"]["serviceName"], "x-headless");
 }
 
-/// A default that hangs on what we inject would not come out the same: then all is printed.
+/// What render prints, applied, is stored as the webhook would have stored what it was given.
 #[test]
-fn a_result_that_would_not_come_out_is_printed_whole() {
-    let source = Source::parse("in.yaml".to_owned(), set("true", "3")).unwrap();
-    let defaults = |object: &mut Value| {
-        let headless = object["spec"].get("serviceName").is_some();
-        object["spec"]["policy"] = json!(if headless { "b" } else { "a" });
+fn render_and_admission_agree() {
+    let text = set("true", "postgres:17");
+    let source = Source::parse("in.yaml".to_owned(), text.clone()).unwrap();
+    let engine = Engine::built_in().unwrap();
+    let Decision::Admitted(admitted) = judge::create(&engine, &source.documents[0].value, "default")
+        .unwrap()
+        .decision
+    else {
+        panic!("refused");
     };
-    let judge = Judge {
-        defaults: &defaults,
-        admit: &admit,
-        explain: &|_| Ok(None),
-    };
-    let report = run(
-        &args(Format::Yaml, false),
-        &[source],
-        "default",
-        &judge,
-        &mut Painter::new(false),
-    )
-    .unwrap();
-    assert!(report.stdout.contains("policy: a\n"), "{}", report.stdout);
+    let report = rendered(&args(Format::Json, false), &text);
+    let mut stored: Value = serde_json::from_str(&report.stdout).unwrap();
+    assert!(stored["spec"].get("revisionHistoryLimit").is_none());
+    defaults::apply(&mut stored);
+    assert_eq!(stored, admitted.result);
 }
