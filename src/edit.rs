@@ -119,8 +119,8 @@ pub fn arrange(object: &mut Value, list: &Path, before: &[ItemKey], wanted: &[It
 
     for key in before.iter().filter(|key| ours.contains(key)) {
         let Some(index) = index_of(key) else { continue };
-        let earlier = before.iter().take_while(|other| *other != key);
-        let at = earlier.filter_map(|other| place_of(other, &order)).max().map_or(0, |place| place + 1);
+        let at = beside(key, before, &|other| place_of(other, &order));
+        let at = at.unwrap_or(index.min(order.len()));
         order.insert(at, index);
     }
     let in_front = matches!(name, "env" | "envFrom");
