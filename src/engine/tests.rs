@@ -127,3 +127,12 @@ fn another_variant_is_refused_unless_the_user_writes_what_differs() {
     minor["spec"]["template"]["spec"]["containers"][0]["image"] = json!("postgres:17.2");
     assert_eq!(main_container(&stored(Some(&object), &minor))["image"], "postgres:17.2");
 }
+
+#[test]
+fn positions_in_faults_are_those_of_the_manifest() {
+    let mut object = set(&json!({}), "postgres:18");
+    object["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{"name": "LANG", "value": "C"}, {"name": "LANG", "value": "de"}]);
+    let faults = refused(None, &object);
+    assert!(faults[0].contains("env[1].name: "), "{faults:?}");
+}
