@@ -42,6 +42,14 @@ impl Material {
         }
     }
 
+    /// The same, but for the key that signs: the next look makes another CA.
+    pub(super) fn without_authority_key(&self) -> Self {
+        Self {
+            authority_key: String::new(),
+            ..self.clone()
+        }
+    }
+
     /// What `stored` becomes: itself if nothing is due.
     pub(super) fn brought_up_to_date(
         stored: Option<&Self>,

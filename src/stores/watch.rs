@@ -54,11 +54,11 @@ pub(super) struct Feed {
 /// Why following broke off.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
-    #[error("failed to list: {0}")]
+    #[error("failed to list: {}", said(.0))]
     List(#[source] kube::Error),
     #[error("the API server did not answer a list within {LIST:?}")]
     ListTimeout,
-    #[error("failed to watch: {0}")]
+    #[error("failed to watch: {}", said(.0))]
     Watch(#[source] kube::Error),
     #[error("the watch was ended: {0}")]
     Ended(String),
@@ -167,6 +167,14 @@ where
             WatchEvent::Error(status) => return Err(Broken::Ended(status.message)),
         }
         feed.heard(memory);
+    }
+}
+
+/// What went wrong, in the API server's own words where it has answered.
+pub(crate) fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
     }
 }
 
