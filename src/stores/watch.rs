@@ -170,12 +170,21 @@ where
     }
 }
 
-/// What went wrong, in the API server's own words where it has answered.
+/// What went wrong, in the API server's own words where it has answered, else with all causes.
 pub(crate) fn said(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
+    if let kube::Error::Api(status) = error {
+        return status.message.clone();
     }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 fn note(version: &mut String, seen: Option<&str>) {
@@ -262,48 +271,4 @@ impl Broken {
 }
 
 #[cfg(test)]
-mod tests {
-    use kube::core::Status;
-
-    use super::super::namespaces::Namespaces;
-    use super::*;
-
-    fn feed() -> Feed {
-        let (readiness, metrics) = (Readiness::new(), Arc::new(Metrics::new()));
-        let feed = Feed {
-            store: "namespaces",
-            labels: None,
-            readiness,
-            metrics,
-        };
-        feed.announce();
-        feed
-    }
-
-    fn answered(code: u16) -> Broken {
-        Broken::List(kube::Error::Api(
-            Status::failure("no", "No").with_code(code).boxed(),
-        ))
-    }
-
-    #[test]
-    fn an_absent_kind_is_empty_and_a_forbidden_one_is_not_ready() {
-        let (feed, memory) = (feed(), Namespaces::default());
-        let forbidden = answered(403).absent_or_forbidden().unwrap();
-        feed.explain(&forbidden, &memory);
-        let report = feed.readiness.report();
-        assert!(report.contains("may not list namespaces"), "{report}");
-        feed.explain(&answered(404).absent_or_forbidden().unwrap(), &memory);
-        assert!(feed.readiness.is_ready());
-        assert_eq!(answered(500).absent_or_forbidden(), None);
-    }
-
-    #[test]
-    fn what_was_ready_stays_ready() {
-        let (feed, memory) = (feed(), Namespaces::default());
-        feed.readiness.ready(feed.store);
-        feed.heard(&memory);
-        feed.explain(&Refusal::Forbidden { verb: "watch" }, &memory);
-        assert!(feed.readiness.is_ready());
-    }
-}
+mod tests;
