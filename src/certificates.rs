@@ -82,11 +82,7 @@ impl Keeper {
         serving: Arc<Serving>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let KeeperSettings {
-            namespace,
-            names,
-            webhook,
-        } = settings;
+        let KeeperSettings { namespace, names, webhook } = settings;
         Self {
             vault: Vault::new(Api::namespaced(client.clone(), &namespace), namespace),
             bundle: Bundle::new(client, webhook, metrics),
@@ -122,19 +118,14 @@ impl Keeper {
             }
         }
         // Once clients trust us, an API server that is away is no reason to turn them away.
-        let trouble = trouble
-            .filter(|_| !self.bundle.was_published())
-            .map(|error| error.to_string());
+        let trouble = trouble.filter(|_| !self.bundle.was_published()).map(|error| error.to_string());
         self.serving.check((self.clock)(), trouble.as_deref());
     }
 
     /// Brings Secret, configurations and served certificate in line, in this order: a leaf is
     /// served only after the bundle that verifies it has been offered to the API server.
     async fn look(&mut self) -> Result<(), KeeperError> {
-        let material = self
-            .vault
-            .settle((self.clock)(), &self.names, self.known.as_ref())
-            .await?;
+        let material = self.vault.settle((self.clock)(), &self.names, self.known.as_ref()).await?;
         let published = self.bundle.publish(&material.bundle_pem()).await;
         self.serve(&material)?;
         self.known = Some(material);

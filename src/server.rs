@@ -72,13 +72,7 @@ impl Webhook {
     #[must_use]
     pub fn new(responder: Arc<dyn Respond>, limits: Limits, metrics: Arc<Metrics>) -> Arc<Self> {
         let (gate, memory) = (Gate::new(&limits), Arc::new(Semaphore::new(limits.bodies_kib)));
-        Arc::new(Self {
-            responder,
-            limits,
-            gate,
-            memory,
-            metrics,
-        })
+        Arc::new(Self { responder, limits, gate, memory, metrics })
     }
 }
 
@@ -101,10 +95,7 @@ pub fn router(webhook: &Arc<Webhook>) -> Router {
 fn caught(metrics: &Metrics, _panic: Box<dyn Any + Send>) -> Response {
     metrics.panics.inc();
     metrics.count_outcome("unknown", "panic");
-    (
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "stateward failed on this review; its log says where\n",
-    )
+    (StatusCode::INTERNAL_SERVER_ERROR, "stateward failed on this review; its log says where\n")
         .into_response()
 }
 
@@ -155,40 +146,20 @@ pub async fn start(
     );
     // Its own drain, which never begins: readiness must be seen to fail until the very end.
     let admin_app = admin::router(readiness.clone(), Arc::clone(metrics));
-    let admin_limits = Limits {
-        connections: 64,
-        handshakes: 64,
-        ..Limits::default()
-    };
-    let admin_listener = Listener::new(
-        admin_socket,
-        None,
-        admin_app,
-        admin_limits,
-        admin_drain,
-        Arc::new(Metrics::new()),
-    );
+    let admin_limits = Limits { connections: 64, handshakes: 64, ..Limits::default() };
+    let admin_listener =
+        Listener::new(admin_socket, None, admin_app, admin_limits, admin_drain, Arc::new(Metrics::new()));
     let admin_task = tokio::spawn(async move {
         let _ = admin_listener.run().await;
     });
     let walk = tokio::spawn(drain.clone().walk(readiness.clone(), settings.shutdown_delay));
     let webhook = tokio::spawn(listener.run());
     tracing::info!(%address, %admin, "listening");
-    Ok(Running {
-        address,
-        admin,
-        drain,
-        webhook,
-        others: vec![admin_task, walk],
-    })
+    Ok(Running { address, admin, drain, webhook, others: vec![admin_task, walk] })
 }
 
 async fn bind(address: SocketAddr, flag: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Bind {
-        address,
-        flag,
-        source,
-    };
+    let failed = |source| StartError::Bind { address, flag, source };
     let socket = TcpListener::bind(address).await.map_err(failed)?;
     let address = socket.local_addr().map_err(failed)?;
     Ok((socket, address))

@@ -41,21 +41,14 @@ impl Stores {
             readiness: readiness.clone(),
             metrics: Arc::clone(metrics),
         };
-        let claims = Feed {
-            store: "persistentvolumeclaims",
-            labels: Some(STATEFULSET),
-            ..namespaces.clone()
-        };
+        let claims =
+            Feed { store: "persistentvolumeclaims", labels: Some(STATEFULSET), ..namespaces.clone() };
         namespaces.announce();
         claims.announce();
         let memory = Arc::clone(&stores.namespaces);
         tokio::spawn(follow(Api::<Namespace>::all(client.clone()), namespaces, memory));
         let memory = Arc::clone(&stores.claims);
-        tokio::spawn(follow(
-            Api::<PersistentVolumeClaim>::all(client.clone()),
-            claims,
-            memory,
-        ));
+        tokio::spawn(follow(Api::<PersistentVolumeClaim>::all(client.clone()), claims, memory));
         stores
     }
 }

@@ -38,12 +38,7 @@ pub(super) struct Bundle {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BundleError {
     #[error("failed to {verb} {kind} {name}: {}", said(source))]
-    Call {
-        verb: &'static str,
-        kind: &'static str,
-        name: String,
-        source: kube::Error,
-    },
+    Call { verb: &'static str, kind: &'static str, name: String, source: kube::Error },
     #[error("the API server did not answer within {CALL:?}")]
     Timeout,
     #[error("others kept changing {kind} {name} at the same time")]
@@ -55,11 +50,7 @@ impl BundleError {
     /// failed `test` operation 422, and a lost race 409.
     fn is_conflict(&self) -> bool {
         match self {
-            Self::Call {
-                source: kube::Error::Api(status),
-                verb: "patch",
-                ..
-            } => {
+            Self::Call { source: kube::Error::Api(status), verb: "patch", .. } => {
                 matches!(status.code, 409 | 422)
             }
             _ => false,
@@ -84,11 +75,7 @@ impl Configuration for MutatingWebhookConfiguration {
     const KIND: &'static str = "MutatingWebhookConfiguration";
 
     fn entries(&self) -> Vec<(&str, &WebhookClientConfig)> {
-        self.webhooks
-            .iter()
-            .flatten()
-            .map(|hook| (hook.name.as_str(), &hook.client_config))
-            .collect()
+        self.webhooks.iter().flatten().map(|hook| (hook.name.as_str(), &hook.client_config)).collect()
     }
 }
 
@@ -96,11 +83,7 @@ impl Configuration for ValidatingWebhookConfiguration {
     const KIND: &'static str = "ValidatingWebhookConfiguration";
 
     fn entries(&self) -> Vec<(&str, &WebhookClientConfig)> {
-        self.webhooks
-            .iter()
-            .flatten()
-            .map(|hook| (hook.name.as_str(), &hook.client_config))
-            .collect()
+        self.webhooks.iter().flatten().map(|hook| (hook.name.as_str(), &hook.client_config)).collect()
     }
 }
 
@@ -150,30 +133,20 @@ impl Bundle {
                 Err(error) if error.is_conflict() => {}
                 written => {
                     let result = if written.is_ok() { "replaced" } else { "failed" };
-                    self.metrics
-                        .bundle_writes
-                        .get_or_create(&ReloadResult { result })
-                        .inc();
+                    self.metrics.bundle_writes.get_or_create(&ReloadResult { result }).inc();
                     return written;
                 }
             }
         }
-        Err(BundleError::Contended {
-            kind: K::KIND,
-            name: self.name.clone(),
-        })
+        Err(BundleError::Contended { kind: K::KIND, name: self.name.clone() })
     }
 
     async fn write<K: Configuration>(&self, api: &Api<K>, operations: Value) -> Result<(), BundleError> {
-        let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         // Operations made by ourselves always read back as a patch; if not, it is an empty one.
         let operations = serde_json::from_value(operations).unwrap_or_default();
         let patch = Patch::Json::<()>(operations);
-        self.call::<K, _>("patch", api.patch(&self.name, &params, &patch))
-            .await?;
+        self.call::<K, _>("patch", api.patch(&self.name, &params, &patch)).await?;
         tracing::info!(kind = K::KIND, name = self.name, "wrote caBundle");
         Ok(())
     }
@@ -198,26 +171,17 @@ impl Bundle {
         verb: &'static str,
         call: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, BundleError> {
-        let answer = tokio::time::timeout(CALL, call)
-            .await
-            .map_err(|_| BundleError::Timeout)?;
+        let answer = tokio::time::timeout(CALL, call).await.map_err(|_| BundleError::Timeout)?;
         let (kind, name) = (K::KIND, self.name.clone());
-        answer.map_err(|source| BundleError::Call {
-            verb,
-            kind,
-            name,
-            source,
-        })
+        answer.map_err(|source| BundleError::Call { verb, kind, name, source })
     }
 }
 
 fn is_ours(metadata: &ObjectMeta) -> bool {
     let labels = metadata.labels.as_ref();
-    [NAME_LABEL, MANAGED_BY].iter().any(|key| {
-        labels
-            .and_then(|labels| labels.get(*key))
-            .is_some_and(|value| value == MANAGER)
-    })
+    [NAME_LABEL, MANAGED_BY]
+        .iter()
+        .any(|key| labels.and_then(|labels| labels.get(*key)).is_some_and(|value| value == MANAGER))
 }
 
 /// The operations that set caBundle in our entries, `None` if all say `pem` already. They apply to
@@ -228,10 +192,7 @@ fn patch(metadata: &ObjectMeta, entries: &[(&str, &WebhookClientConfig)], pem: &
         json!({ "op": "add", "path": path, "value": base64(pem) })
     };
     let differs = |config: &WebhookClientConfig| {
-        config
-            .ca_bundle
-            .as_ref()
-            .is_none_or(|bundle| bundle.0 != pem.as_bytes())
+        config.ca_bundle.as_ref().is_none_or(|bundle| bundle.0 != pem.as_bytes())
     };
     let mut operations: Vec<Value> = entries
         .iter()
@@ -243,10 +204,7 @@ fn patch(metadata: &ObjectMeta, entries: &[(&str, &WebhookClientConfig)], pem: &
         return None;
     }
     let version = &metadata.resource_version;
-    operations.insert(
-        0,
-        json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version }),
-    );
+    operations.insert(0, json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version }));
     Some(Value::Array(operations))
 }
 
@@ -263,18 +221,12 @@ mod tests {
 
     fn config(bundle: Option<&str>) -> WebhookClientConfig {
         let ca_bundle = bundle.map(|text| ByteString(text.as_bytes().to_vec()));
-        WebhookClientConfig {
-            ca_bundle,
-            ..WebhookClientConfig::default()
-        }
+        WebhookClientConfig { ca_bundle, ..WebhookClientConfig::default() }
     }
 
     #[test]
     fn only_our_entries_that_differ_are_patched() {
-        let metadata = ObjectMeta {
-            resource_version: Some("5".to_owned()),
-            ..ObjectMeta::default()
-        };
+        let metadata = ObjectMeta { resource_version: Some("5".to_owned()), ..ObjectMeta::default() };
         let (cleared, foreign, right) = (config(None), config(Some("x")), config(Some("CA")));
         let entries = [
             ("other.example.com", &foreign),

@@ -44,10 +44,7 @@ impl Material {
 
     /// The same, but for the key that signs: the next look makes another CA.
     pub(super) fn without_authority_key(&self) -> Self {
-        Self {
-            authority_key: String::new(),
-            ..self.clone()
-        }
+        Self { authority_key: String::new(), ..self.clone() }
     }
 
     /// What `stored` becomes: itself if nothing is due.
@@ -67,11 +64,7 @@ impl Material {
         }
         material.retire(now);
         if !plan.is_nothing() {
-            tracing::info!(
-                new_ca = plan.new_ca,
-                new_leaf = plan.new_leaf,
-                "made certificates"
-            );
+            tracing::info!(new_ca = plan.new_ca, new_leaf = plan.new_leaf, "made certificates");
         }
         Ok(material)
     }
@@ -237,9 +230,7 @@ mod tests {
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH.saturating_add(Duration::days(20_000));
 
     fn names() -> Vec<String> {
-        ["stateward.guard.svc", "127.0.0.1", "::1"]
-            .map(str::to_owned)
-            .to_vec()
+        ["stateward.guard.svc", "127.0.0.1", "::1"].map(str::to_owned).to_vec()
     }
 
     fn after(stored: &Material, elapsed: Duration) -> Material {
@@ -254,12 +245,7 @@ mod tests {
     fn what_was_made_is_read_back_and_kept() {
         let made = fresh();
         let bundle = made.bundle_pem();
-        let read = Material::stored(
-            &bundle,
-            made.authority_key_pem(),
-            made.leaf_pem(),
-            made.leaf_key_pem(),
-        );
+        let read = Material::stored(&bundle, made.authority_key_pem(), made.leaf_pem(), made.leaf_key_pem());
         assert!(read == made && after(&read, Duration::days(1)) == made);
         let state = made.leaf_state(&names()).unwrap();
         assert!(state.is_sound && state.is_of_current_ca);
@@ -274,10 +260,7 @@ mod tests {
         let announced = after(&start, day);
         assert_eq!(announced.authorities.len(), 2);
         assert_eq!(announced.authorities[1], start.authorities[0]);
-        assert_eq!(
-            announced.leaf, start.leaf,
-            "the old leaf is served until the new CA is known"
-        );
+        assert_eq!(announced.leaf, start.leaf, "the old leaf is served until the new CA is known");
         let switched = after(&announced, day + OVERLAP);
         assert!(switched.leaf != start.leaf && switched.authorities.len() == 2);
         assert!(is_signed_by(&switched.leaf, &switched.authorities[0]));
@@ -292,9 +275,8 @@ mod tests {
             .collect::<Result<Vec<_>, _>>()
             .unwrap();
         roots.add_parsable_certificates(authorities);
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
-            .build()
-            .unwrap();
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build().unwrap();
         let leaf = CertificateDer::from_pem_slice(leaf.leaf_pem().as_bytes()).unwrap();
         let seconds = u64::try_from((NOW + elapsed).unix_timestamp()).unwrap();
         let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
@@ -332,34 +314,18 @@ mod tests {
         let made = fresh();
         let other = fresh();
         let broken = [
-            Material {
-                leaf_key: other.leaf_key.clone(),
-                ..made.clone()
-            },
-            Material {
-                leaf: "garbage".to_owned(),
-                ..made.clone()
-            },
-            Material {
-                leaf: other.leaf.clone(),
-                leaf_key: other.leaf_key.clone(),
-                ..made.clone()
-            },
+            Material { leaf_key: other.leaf_key.clone(), ..made.clone() },
+            Material { leaf: "garbage".to_owned(), ..made.clone() },
+            Material { leaf: other.leaf.clone(), leaf_key: other.leaf_key.clone(), ..made.clone() },
         ];
         for edited in broken {
             let repaired = after(&edited, Duration::days(1));
             assert_eq!(repaired.authorities, made.authorities, "the CA was fine");
             assert!(repaired.leaf_state(&names()).unwrap().is_sound);
         }
-        let keyless = Material {
-            authority_key: String::new(),
-            ..made.clone()
-        };
+        let keyless = Material { authority_key: String::new(), ..made.clone() };
         let repaired = after(&keyless, Duration::days(1));
-        assert_eq!(
-            repaired.authorities[1], made.authorities[0],
-            "clients still trust the leaf in use"
-        );
+        assert_eq!(repaired.authorities[1], made.authorities[0], "clients still trust the leaf in use");
         assert_eq!(repaired.leaf, made.leaf);
     }
 

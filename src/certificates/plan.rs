@@ -64,17 +64,11 @@ impl Plan {
         let new_ca = ca.is_none_or(|ca| ca.is_due(now));
         let Some(leaf) = leaf.filter(|leaf| leaf.is_sound && !leaf.dates.is_over(now)) else {
             // Nothing to serve: there is no gap to avoid.
-            return Self {
-                new_ca,
-                new_leaf: true,
-            };
+            return Self { new_ca, new_leaf: true };
         };
         let announced = !new_ca && ca.is_some_and(|ca| now >= ca.made() + OVERLAP);
         let wanted = leaf.dates.is_due(now) || !leaf.is_of_current_ca;
-        Self {
-            new_ca,
-            new_leaf: announced && wanted,
-        }
+        Self { new_ca, new_leaf: announced && wanted }
     }
 
     pub(super) fn is_nothing(self) -> bool {
@@ -91,10 +85,7 @@ pub(super) fn is_retired(now: OffsetDateTime, former: Dates, current: Dates) -> 
 /// The dates of a certificate made now; a leaf never outlives its CA.
 pub(super) fn dates(now: OffsetDateTime, life: Duration, signer: Option<Dates>) -> Dates {
     let expires = now + life;
-    Dates {
-        begins: now - BACKDATE,
-        expires: signer.map_or(expires, |ca| ca.expires.min(expires)),
-    }
+    Dates { begins: now - BACKDATE, expires: signer.map_or(expires, |ca| ca.expires.min(expires)) }
 }
 
 #[cfg(test)]
@@ -108,11 +99,7 @@ mod tests {
     }
 
     fn leaf(made_ago: Duration, is_of_current_ca: bool) -> LeafState {
-        LeafState {
-            dates: dates(NOW - made_ago, LEAF_LIFE, None),
-            is_sound: true,
-            is_of_current_ca,
-        }
+        LeafState { dates: dates(NOW - made_ago, LEAF_LIFE, None), is_sound: true, is_of_current_ca }
     }
 
     fn plan(ca: Option<Dates>, leaf: Option<LeafState>) -> (bool, bool) {
@@ -127,79 +114,42 @@ mod tests {
 
     #[test]
     fn fresh_certificates_are_left_alone() {
-        assert_eq!(
-            plan(Some(ca(Duration::days(1))), Some(leaf(Duration::days(1), true))),
-            (false, false)
-        );
+        assert_eq!(plan(Some(ca(Duration::days(1))), Some(leaf(Duration::days(1), true))), (false, false));
     }
 
     #[test]
     fn a_leaf_is_renewed_after_two_thirds_of_its_life() {
         let authority = Some(ca(Duration::days(40)));
-        assert_eq!(
-            plan(authority, Some(leaf(Duration::days(19), true))),
-            (false, false)
-        );
-        assert_eq!(
-            plan(authority, Some(leaf(Duration::days(21), true))),
-            (false, true)
-        );
+        assert_eq!(plan(authority, Some(leaf(Duration::days(19), true))), (false, false));
+        assert_eq!(plan(authority, Some(leaf(Duration::days(21), true))), (false, true));
     }
 
     #[test]
     fn a_new_ca_is_announced_before_it_signs() {
         let due = ca(Duration::days(250));
+        assert_eq!(plan(Some(due), Some(leaf(Duration::days(1), true))), (true, false));
+        assert_eq!(plan(Some(due), Some(leaf(Duration::days(29), true))), (true, false), "leaf still valid");
         assert_eq!(
-            plan(Some(due), Some(leaf(Duration::days(1), true))),
-            (true, false)
-        );
-        assert_eq!(
-            plan(Some(due), Some(leaf(Duration::days(29), true))),
-            (true, false),
-            "leaf still valid"
-        );
-        assert_eq!(
-            plan(
-                Some(ca(Duration::minutes(4))),
-                Some(leaf(Duration::days(29), false))
-            ),
+            plan(Some(ca(Duration::minutes(4))), Some(leaf(Duration::days(29), false))),
             (false, false)
         );
-        assert_eq!(
-            plan(
-                Some(ca(Duration::minutes(5))),
-                Some(leaf(Duration::days(1), false))
-            ),
-            (false, true)
-        );
+        assert_eq!(plan(Some(ca(Duration::minutes(5))), Some(leaf(Duration::days(1), false))), (false, true));
     }
 
     #[test]
     fn what_cannot_be_served_is_replaced_at_once() {
         let fresh = Some(ca(Duration::minutes(1)));
-        let unsound = LeafState {
-            is_sound: false,
-            ..leaf(Duration::days(1), true)
-        };
+        let unsound = LeafState { is_sound: false, ..leaf(Duration::days(1), true) };
         assert_eq!(plan(fresh, Some(unsound)), (false, true));
         assert_eq!(plan(fresh, Some(leaf(Duration::days(31), false))), (false, true));
-        assert_eq!(
-            plan(
-                Some(ca(Duration::days(366))),
-                Some(leaf(Duration::days(31), true))
-            ),
-            (true, true)
-        );
+        assert_eq!(plan(Some(ca(Duration::days(366))), Some(leaf(Duration::days(31), true))), (true, true));
     }
 
     #[test]
     fn a_clock_that_jumps_renews_at_once_or_waits() {
         let (authority, served) = (ca(Duration::ZERO), leaf(Duration::ZERO, true));
         let after = |days| Plan::decide(NOW + Duration::days(days), Some(authority), Some(served));
-        assert!(
-            after(-2).is_nothing(),
-            "certificates from the future are no reason to mint"
-        );
+        assert!(after(-2).is_nothing(), "certificates from the future are no reason to mint");
         assert!(after(21).new_leaf && !after(21).new_ca);
         assert!(after(366).new_leaf && after(366).new_ca);
     }

@@ -34,11 +34,7 @@ pub(super) struct Vault {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SecretError {
     #[error("failed to {verb} Secret {namespace}/{NAME}: {}", said(source))]
-    Call {
-        verb: &'static str,
-        namespace: String,
-        source: kube::Error,
-    },
+    Call { verb: &'static str, namespace: String, source: kube::Error },
     #[error(
         "Secret {0}/{NAME} lacks the label {MANAGED_BY}={MANAGER}, so it is not ours to write: \
          delete it, or give --tls-cert-file"
@@ -90,30 +86,23 @@ impl Vault {
 
     /// Whether we won.
     async fn write(&self, stored: Option<&Secret>, material: &Material) -> Result<bool, SecretError> {
-        let params = PostParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PostParams::default()
-        };
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let secret = filled(stored, material);
         let written = match stored {
-            Some(_) => {
-                self.call("update", self.secrets.replace(NAME, &params, &secret))
-                    .await
-            }
+            Some(_) => self.call("update", self.secrets.replace(NAME, &params, &secret)).await,
             None => self.call("create", self.secrets.create(&params, &secret)).await,
         };
         match written {
             Ok(_) => Ok(true),
-            Err(SecretError::Call {
-                source: kube::Error::Api(status),
-                ..
-            }) if status.code == 409 => Ok(false),
+            Err(SecretError::Call { source: kube::Error::Api(status), .. }) if status.code == 409 => {
+                Ok(false)
+            }
             // Deleted between our read and our write.
-            Err(SecretError::Call {
-                source: kube::Error::Api(status),
-                verb: "update",
-                ..
-            }) if status.code == 404 => Ok(false),
+            Err(SecretError::Call { source: kube::Error::Api(status), verb: "update", .. })
+                if status.code == 404 =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -123,34 +112,19 @@ impl Vault {
         verb: &'static str,
         call: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, SecretError> {
-        let answer = tokio::time::timeout(CALL, call)
-            .await
-            .map_err(|_| SecretError::Timeout)?;
+        let answer = tokio::time::timeout(CALL, call).await.map_err(|_| SecretError::Timeout)?;
         let namespace = self.namespace.clone();
-        answer.map_err(|source| SecretError::Call {
-            verb,
-            namespace,
-            source,
-        })
+        answer.map_err(|source| SecretError::Call { verb, namespace, source })
     }
 }
 
 fn is_ours(secret: &Secret) -> bool {
-    secret
-        .metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(MANAGED_BY))
-        .is_some_and(|by| by == MANAGER)
+    secret.metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY)).is_some_and(|by| by == MANAGER)
 }
 
 fn read(secret: &Secret) -> Material {
     let text = |key| {
-        let bytes = secret
-            .data
-            .as_ref()
-            .and_then(|data| data.get(key))
-            .map(|value| value.0.as_slice());
+        let bytes = secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice());
         String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
     };
     Material::stored(&text(BUNDLE), &text(AUTHORITY_KEY), &text(LEAF), &text(LEAF_KEY))
@@ -174,15 +148,8 @@ fn filled(stored: Option<&Secret>, material: &Material) -> Secret {
     };
     let mut metadata = stored.map_or_else(fresh, |secret| secret.metadata.clone());
     metadata.managed_fields = None;
-    let type_ = stored
-        .and_then(|secret| secret.type_.clone())
-        .unwrap_or_else(|| "Opaque".to_owned());
-    Secret {
-        metadata,
-        data: Some(BTreeMap::from(data)),
-        type_: Some(type_),
-        ..Secret::default()
-    }
+    let type_ = stored.and_then(|secret| secret.type_.clone()).unwrap_or_else(|| "Opaque".to_owned());
+    Secret { metadata, data: Some(BTreeMap::from(data)), type_: Some(type_), ..Secret::default() }
 }
 
 #[cfg(test)]

@@ -18,40 +18,19 @@ const DEFAULT_NAMESPACE: &str = "stateward-system";
 #[derive(Debug, Clone, Args)]
 pub struct WebhookArgs {
     /// Address of the webhook (HTTPS); port 0 takes any free port
-    #[arg(
-        long,
-        env = "STATEWARD_BIND",
-        default_value = "0.0.0.0:9443",
-        value_name = "ADDRESS:PORT"
-    )]
+    #[arg(long, env = "STATEWARD_BIND", default_value = "0.0.0.0:9443", value_name = "ADDRESS:PORT")]
     pub bind: SocketAddr,
 
     /// Address of /livez, /readyz and /metrics (HTTP)
-    #[arg(
-        long,
-        env = "STATEWARD_ADMIN_BIND",
-        default_value = "0.0.0.0:8080",
-        value_name = "ADDRESS:PORT"
-    )]
+    #[arg(long, env = "STATEWARD_ADMIN_BIND", default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
     pub admin_bind: SocketAddr,
 
     /// PEM file with the serving certificate and its chain, read again when it changes
-    #[arg(
-        long,
-        env = "STATEWARD_TLS_CERT_FILE",
-        value_name = "FILE",
-        requires = "tls_key_file"
-    )]
-    #[arg(required_unless_present = "self_managed_certificates")]
+    #[arg(long, env = "STATEWARD_TLS_CERT_FILE", value_name = "FILE", requires = "tls_key_file")]
     pub tls_cert_file: Option<PathBuf>,
 
     /// PEM file with the private key of the certificate
-    #[arg(
-        long,
-        env = "STATEWARD_TLS_KEY_FILE",
-        value_name = "FILE",
-        requires = "tls_cert_file"
-    )]
+    #[arg(long, env = "STATEWARD_TLS_KEY_FILE", value_name = "FILE", requires = "tls_cert_file")]
     pub tls_key_file: Option<PathBuf>,
 
     /// Make and renew the certificates ourselves, in a Secret, and write caBundle
@@ -60,11 +39,7 @@ pub struct WebhookArgs {
     pub self_managed_certificates: bool,
 
     /// Further name or IP address for the self-managed certificate; repeatable
-    #[arg(
-        long = "certificate-name",
-        env = "STATEWARD_CERTIFICATE_NAMES",
-        value_name = "NAME"
-    )]
+    #[arg(long = "certificate-name", env = "STATEWARD_CERTIFICATE_NAMES", value_name = "NAME")]
     #[arg(value_delimiter = ',')]
     pub certificate_names: Vec<String>,
 
@@ -73,21 +48,11 @@ pub struct WebhookArgs {
     pub namespace: Option<String>,
 
     /// Service through which the API server calls the webhook
-    #[arg(
-        long,
-        env = "STATEWARD_SERVICE_NAME",
-        default_value = "stateward",
-        value_name = "NAME"
-    )]
+    #[arg(long, env = "STATEWARD_SERVICE_NAME", default_value = "stateward", value_name = "NAME")]
     pub service_name: String,
 
     /// Name of both webhook configurations
-    #[arg(
-        long,
-        env = "STATEWARD_WEBHOOK_NAME",
-        default_value = "stateward",
-        value_name = "NAME"
-    )]
+    #[arg(long, env = "STATEWARD_WEBHOOK_NAME", default_value = "stateward", value_name = "NAME")]
     pub webhook_name: String,
 
     /// Kubeconfig file; default: $KUBECONFIG, ~/.kube/config, or the pod's service account
@@ -103,12 +68,7 @@ pub struct WebhookArgs {
     pub profiles: Option<PathBuf>,
 
     /// How long to serve on after SIGTERM, until nobody sends requests here any more
-    #[arg(
-        long,
-        env = "STATEWARD_SHUTDOWN_DELAY",
-        default_value = "10s",
-        value_name = "DURATION"
-    )]
+    #[arg(long, env = "STATEWARD_SHUTDOWN_DELAY", default_value = "10s", value_name = "DURATION")]
     #[arg(value_parser = duration)]
     pub shutdown_delay: Duration,
 
@@ -129,20 +89,23 @@ impl WebhookArgs {
         Some(Files { certificate, key })
     }
 
+    /// These arguments with certificates of our own making, unless files are named.
+    #[must_use]
+    pub fn self_managed(self) -> Self {
+        let self_managed_certificates = self.files().is_none();
+        Self { self_managed_certificates, ..self }
+    }
+
     /// The namespace that stateward runs in.
     #[must_use]
     pub fn own_namespace(&self) -> String {
         let from_pod = || {
-            let name = std::env::var("POD_NAMESPACE")
-                .or_else(|_| std::fs::read_to_string(NAMESPACE_FILE))
-                .ok()?;
+            let name =
+                std::env::var("POD_NAMESPACE").or_else(|_| std::fs::read_to_string(NAMESPACE_FILE)).ok()?;
             let name = name.trim();
             (!name.is_empty()).then(|| name.to_owned())
         };
-        self.namespace
-            .clone()
-            .or_else(from_pod)
-            .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
+        self.namespace.clone().or_else(from_pod).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
     }
 }
 
@@ -164,15 +127,9 @@ mod tests {
 
     #[test]
     fn certificates_come_from_files_or_from_ourselves() {
-        assert!(
-            parse("--tls-cert-file a --tls-key-file b")
-                .unwrap()
-                .files()
-                .is_some()
-        );
+        assert!(parse("--tls-cert-file a --tls-key-file b").unwrap().files().is_some());
         assert!(parse("--self-managed-certificates").unwrap().files().is_none());
         for wrong in [
-            "",
             "--tls-cert-file a",
             "--tls-key-file b",
             "--self-managed-certificates --tls-cert-file a --tls-key-file b",
@@ -191,9 +148,6 @@ mod tests {
         )
         .unwrap();
         assert_eq!(args.certificate_names, ["localhost", "127.0.0.1"]);
-        assert_eq!(
-            (args.shutdown_delay, args.own_namespace().as_str()),
-            (Duration::ZERO, "guard")
-        );
+        assert_eq!((args.shutdown_delay, args.own_namespace().as_str()), (Duration::ZERO, "guard"));
     }
 }

@@ -43,16 +43,13 @@ pub(super) async fn read(
     limits: &Limits,
     memory: &Arc<Semaphore>,
 ) -> Result<Held, Rejection> {
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let announced =
+        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limits.body_bytes) {
         return Err(Rejection::TooLarge(limits.body_bytes));
     }
     let reading = collect(body, announced.unwrap_or_default(), limits.body_bytes, memory);
-    tokio::time::timeout(limits.body, reading)
-        .await
-        .unwrap_or(Err(Rejection::SlowBody))
+    tokio::time::timeout(limits.body, reading).await.unwrap_or(Err(Rejection::SlowBody))
 }
 
 async fn collect(
@@ -103,9 +100,7 @@ fn take_share(
         return Ok(());
     }
     let count = u32::try_from(missing).map_err(|_| Rejection::Busy)?;
-    let more = Arc::clone(memory)
-        .try_acquire_many_owned(count)
-        .map_err(|_| Rejection::Busy)?;
+    let more = Arc::clone(memory).try_acquire_many_owned(count).map_err(|_| Rejection::Busy)?;
     match share {
         Some(share) => share.merge(more),
         None => *share = Some(more),
@@ -118,18 +113,14 @@ mod tests {
     use super::*;
 
     fn frames(sizes: &[usize]) -> Body {
-        let frames: Vec<_> = sizes
-            .iter()
-            .map(|&size| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; size])))
-            .collect();
+        let frames: Vec<_> =
+            sizes.iter().map(|&size| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; size]))).collect();
         Body::from_stream(futures::stream::iter(frames))
     }
 
     async fn collected(sizes: &[usize], limit: usize, kib: usize) -> Result<usize, Rejection> {
         let memory = Arc::new(Semaphore::new(kib));
-        let held = collect(frames(sizes), 0, limit, &memory)
-            .await
-            .map(|held| held.len());
+        let held = collect(frames(sizes), 0, limit, &memory).await.map(|held| held.len());
         assert_eq!(memory.available_permits(), kib, "the share is given back");
         held
     }
@@ -137,22 +128,13 @@ mod tests {
     #[tokio::test]
     async fn bodies_of_any_number_of_frames_come_whole() {
         for sizes in [&[][..], &[10], &[10, 20], &[1, 2, 3, 4000]] {
-            assert_eq!(
-                collected(sizes, 10_000, 10).await.unwrap(),
-                sizes.iter().sum::<usize>()
-            );
+            assert_eq!(collected(sizes, 10_000, 10).await.unwrap(), sizes.iter().sum::<usize>());
         }
     }
 
     #[tokio::test]
     async fn size_and_memory_are_bounded() {
-        assert!(matches!(
-            collected(&[5, 6], 10, 10).await,
-            Err(Rejection::TooLarge(10))
-        ));
-        assert!(matches!(
-            collected(&[1024, 1024, 1], 10_000, 2).await,
-            Err(Rejection::Busy)
-        ));
+        assert!(matches!(collected(&[5, 6], 10, 10).await, Err(Rejection::TooLarge(10))));
+        assert!(matches!(collected(&[1024, 1024, 1], 10_000, 2).await, Err(Rejection::Busy)));
     }
 }

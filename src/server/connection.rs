@@ -106,9 +106,7 @@ async fn respond(
         if version == Version::HTTP_2 {
             activity.ask_to_close();
         } else {
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
     Ok(response)

@@ -92,9 +92,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut seconds = 0.0;
     while !rest.is_empty() {
         let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let unit = rest[number..]
-            .find(|c: char| c.is_ascii_digit())
-            .map_or(rest.len(), |end| number + end);
+        let unit = rest[number..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |end| number + end);
         let scale = match &rest[number..unit] {
             "ms" => 0.001,
             "s" => 1.0,
@@ -156,11 +154,7 @@ mod tests {
             ("1.2.3s", None),
             ("9999999h", None),
         ] {
-            assert_eq!(
-                parse_duration(text),
-                expected.map(Duration::from_millis),
-                "{text:?}"
-            );
+            assert_eq!(parse_duration(text), expected.map(Duration::from_millis), "{text:?}");
         }
     }
 
@@ -175,21 +169,13 @@ mod tests {
             (Some("timeout=abc"), 9_500),
             (Some("timeout=0s"), 9_500),
         ] {
-            assert_eq!(
-                limits.deadline(query),
-                Duration::from_millis(milliseconds),
-                "{query:?}"
-            );
+            assert_eq!(limits.deadline(query), Duration::from_millis(milliseconds), "{query:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_gate_lets_a_few_wait_and_turns_the_rest_away() {
-        let limits = Limits {
-            evaluations: 1,
-            queue: 1,
-            ..Limits::default()
-        };
+        let limits = Limits { evaluations: 1, queue: 1, ..Limits::default() };
         let gate = Arc::new(Gate::new(&limits));
         let first = gate.enter().await;
         let second = tokio::spawn({

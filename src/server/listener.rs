@@ -53,15 +53,7 @@ impl Listener {
         let failures = Throttle::new(Duration::from_secs(10));
         Self {
             socket,
-            shared: Arc::new(Shared {
-                tls,
-                app,
-                limits,
-                drain,
-                metrics,
-                places,
-                failures,
-            }),
+            shared: Arc::new(Shared { tls, app, limits, drain, metrics, places, failures }),
             handshakes,
         }
     }
@@ -103,10 +95,7 @@ impl Listener {
 
     async fn accept(
         &self,
-    ) -> (
-        Option<OwnedSemaphorePermit>,
-        std::io::Result<(TcpStream, std::net::SocketAddr)>,
-    ) {
+    ) -> (Option<OwnedSemaphorePermit>, std::io::Result<(TcpStream, std::net::SocketAddr)>) {
         // Nobody closes this semaphore, so there always is a slot in the end.
         let slot = Arc::clone(&self.handshakes).acquire_owned().await.ok();
         (slot, self.socket.accept().await)
@@ -121,20 +110,11 @@ impl Shared {
             let Some(_place) = self.place(slot).await else {
                 return;
             };
-            return connection::serve(
-                stream,
-                Protocol::Http1,
-                self.app.clone(),
-                &self.limits,
-                &self.drain,
-            )
-            .await;
+            return connection::serve(stream, Protocol::Http1, self.app.clone(), &self.limits, &self.drain)
+                .await;
         };
         let shaken = tokio::time::timeout(self.limits.handshake, tls.accept(stream)).await;
-        let stream = match shaken
-            .map_err(|_| Failure::Timeout)
-            .and_then(|s| s.map_err(|e| Failure::of(&e)))
-        {
+        let stream = match shaken.map_err(|_| Failure::Timeout).and_then(|s| s.map_err(|e| Failure::of(&e))) {
             Ok(stream) => stream,
             Err(failure) => return self.note(failure),
         };
@@ -148,33 +128,19 @@ impl Shared {
     /// A place among the connections, in exchange for the slot among the handshakes.
     async fn place(&self, slot: Option<OwnedSemaphorePermit>) -> Option<Place> {
         let place = Arc::clone(&self.places).acquire_owned();
-        let place = tokio::time::timeout(self.limits.handshake, place)
-            .await
-            .ok()?
-            .ok()?;
+        let place = tokio::time::timeout(self.limits.handshake, place).await.ok()?.ok()?;
         drop(slot);
         self.metrics.connections.inc();
-        Some(Place {
-            _place: place,
-            metrics: Arc::clone(&self.metrics),
-        })
+        Some(Place { _place: place, metrics: Arc::clone(&self.metrics) })
     }
 
     fn note(&self, failure: Failure) {
         let reason = failure.as_str();
-        self.metrics
-            .handshake_failures
-            .get_or_create(&Reason { reason })
-            .inc();
+        self.metrics.handshake_failures.get_or_create(&Reason { reason }).inc();
         if failure.is_routine() {
             tracing::debug!(reason, "a TLS handshake failed");
         } else if let Some(more) = self.failures.pass() {
-            tracing::warn!(
-                reason,
-                more_unsaid = more,
-                remedy = failure.remedy(),
-                "a TLS handshake failed"
-            );
+            tracing::warn!(reason, more_unsaid = more, remedy = failure.remedy(), "a TLS handshake failed");
         }
     }
 }

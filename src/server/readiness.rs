@@ -34,8 +34,7 @@ impl Readiness {
 
     /// Says that `part` is ready.
     pub fn ready(&self, part: &'static str) {
-        self.parts
-            .send_if_modified(|parts| parts.insert(part, None) != Some(None));
+        self.parts.send_if_modified(|parts| parts.insert(part, None) != Some(None));
     }
 
     /// Whether every part is ready.
@@ -75,10 +74,7 @@ mod tests {
         readiness.wait_for("certificates", "no pair loaded");
         readiness.ready("namespaces");
         assert!(!readiness.is_ready());
-        assert_eq!(
-            readiness.report(),
-            "[-] certificates: no pair loaded\n[+] namespaces\n"
-        );
+        assert_eq!(readiness.report(), "[-] certificates: no pair loaded\n[+] namespaces\n");
         readiness.ready("certificates");
         readiness.until_ready().await;
         readiness.wait_for("process", "draining");

@@ -67,10 +67,7 @@ impl From<ReviewError> for Rejection {
                 Self::Malformed(text)
             }
             ReviewError::Engine(fault) => {
-                tracing::error!(
-                    error = &fault as &dyn std::error::Error,
-                    "failed to answer a review"
-                );
+                tracing::error!(error = &fault as &dyn std::error::Error, "failed to answer a review");
                 Self::Internal
             }
         }
@@ -79,11 +76,7 @@ impl From<ReviewError> for Rejection {
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        let text = (
-            self.status(),
-            [(CONTENT_TYPE, "text/plain; charset=utf-8")],
-            format!("{self}\n"),
-        );
+        let text = (self.status(), [(CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{self}\n"));
         match self {
             // The API server's client tries again only if it is told when.
             Self::Busy => ([(RETRY_AFTER, "1")], text).into_response(),

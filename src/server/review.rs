@@ -89,16 +89,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// One line per review. What changed nothing is worth a line only to those who ask for more.
 fn log(endpoint: Endpoint, summary: &Summary, began: Instant) {
-    let Summary {
-        operation,
-        outcome,
-        injections,
-        reasons,
-        object,
-        uid,
-        pin,
-        warnings,
-    } = summary;
+    let Summary { operation, outcome, injections, reasons, object, uid, pin, warnings } = summary;
     let injected: u64 = injections.iter().map(|(_, number)| number).sum();
     let microseconds = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     if matches!(*outcome, "expanded" | "refused") {
@@ -116,17 +107,7 @@ fn log(endpoint: Endpoint, summary: &Summary, began: Instant) {
             "reviewed"
         );
     } else {
-        tracing::debug!(
-            ?endpoint,
-            operation,
-            outcome,
-            object,
-            uid,
-            pin,
-            warnings,
-            microseconds,
-            "reviewed"
-        );
+        tracing::debug!(?endpoint, operation, outcome, object, uid, pin, warnings, microseconds, "reviewed");
     }
 }
 

@@ -48,6 +48,9 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// No threads to run on.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[source] std::io::Error),
     /// No handlers for signals.
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] std::io::Error),
@@ -73,6 +76,7 @@ impl StartError {
             Self::Bind { .. }
             | Self::Interrupted
             | Self::ReadyFile { .. }
+            | Self::Runtime(_)
             | Self::Signals(_)
             | Self::Stopped
             | Self::Tls { .. } => 1,
@@ -155,10 +159,7 @@ async fn tell_ready(
     readiness.until_ready().await;
     tracing::info!(%address, %admin, "ready");
     let Some(path) = file else { return Ok(()) };
-    let failed = |source| StartError::ReadyFile {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| StartError::ReadyFile { path: path.to_owned(), source };
     let text = serde_json::json!({ "address": address, "admin": admin }).to_string();
     // Whoever waits for the file must never read half of it.
     let mut draft = path.as_os_str().to_owned();
@@ -177,15 +178,11 @@ async fn client(args: &WebhookArgs) -> Result<Option<kube::Client>, StartError> 
         Some(path) => {
             let file = kube::config::Kubeconfig::read_from(path).map_err(|error| failed(&error))?;
             let options = kube::config::KubeConfigOptions::default();
-            kube::Config::from_custom_kubeconfig(file, &options)
-                .await
-                .map_err(|error| failed(&error))?
+            kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|error| failed(&error))?
         }
     };
     config.connect_timeout = Some(std::time::Duration::from_secs(5));
-    kube::Client::try_from(config)
-        .map(Some)
-        .map_err(|error| failed(&error))
+    kube::Client::try_from(config).map(Some).map_err(|error| failed(&error))
 }
 
 /// Loads the certificate, or sees to it that there will be one, and keeps it fresh.
@@ -199,18 +196,16 @@ fn certificates(
         files.start(serving)?;
         return Ok(tokio::spawn(files.follow(Arc::clone(serving), files::POLL)));
     }
-    let client = client.ok_or_else(|| {
-        StartError::Usage("without a cluster, give --tls-cert-file and --tls-key-file".to_owned())
-    })?;
+    let usage = |text: &str| StartError::Usage(text.to_owned());
+    let client = client.ok_or_else(|| usage("without a cluster, give --tls-cert-file and --tls-key-file"))?;
+    if !args.self_managed_certificates {
+        return Err(usage("give --tls-cert-file and --tls-key-file, or --self-managed-certificates"));
+    }
     let namespace = args.own_namespace();
     let service = &args.service_name;
     let mut names = vec![format!("{service}.{namespace}.svc")];
     names.extend(args.certificate_names.iter().cloned());
-    let settings = KeeperSettings {
-        namespace,
-        names,
-        webhook: args.webhook_name.clone(),
-    };
+    let settings = KeeperSettings { namespace, names, webhook: args.webhook_name.clone() };
     let keeper = Keeper::new(client, settings, Arc::clone(serving), Arc::clone(metrics));
     Ok(tokio::spawn(keeper.run()))
 }

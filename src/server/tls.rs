@@ -32,9 +32,7 @@ pub struct Serving {
 
 impl fmt::Debug for Serving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serving")
-            .field("expires", &self.expires())
-            .finish_non_exhaustive()
+        f.debug_struct("Serving").field("expires", &self.expires()).finish_non_exhaustive()
     }
 }
 
@@ -43,41 +41,26 @@ impl Serving {
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, readiness: Readiness) -> Arc<Self> {
         readiness.wait_for(PART, "no certificate has been loaded yet");
-        Arc::new(Self {
-            pair: ArcSwapOption::empty(),
-            metrics,
-            readiness,
-        })
+        Arc::new(Self { pair: ArcSwapOption::empty(), metrics, readiness })
     }
 
     /// Serves `pair` from now on. Readiness is the caller's to declare: see [`Self::check`].
     pub fn replace(&self, pair: Pair) {
         tracing::info!(serial = pair.serial(), expires = %pair.expires(), "serving a new certificate");
-        self.metrics
-            .certificate_expiry
-            .set(pair.expires().unix_timestamp());
+        self.metrics.certificate_expiry.set(pair.expires().unix_timestamp());
         self.pair.store(Some(Arc::new(pair)));
-        self.metrics
-            .certificate_reloads
-            .get_or_create(&ReloadResult { result: "replaced" })
-            .inc();
+        self.metrics.certificate_reloads.get_or_create(&ReloadResult { result: "replaced" }).inc();
     }
 
     /// Counts a change that failed; the certificate in use stays.
     pub fn failed(&self) {
-        self.metrics
-            .certificate_reloads
-            .get_or_create(&ReloadResult { result: "failed" })
-            .inc();
+        self.metrics.certificate_reloads.get_or_create(&ReloadResult { result: "failed" }).inc();
     }
 
     /// Whether this very pair is in use.
     #[must_use]
     pub fn serves(&self, pair: &Pair) -> bool {
-        self.pair
-            .load()
-            .as_ref()
-            .is_some_and(|served| served.same_as(pair))
+        self.pair.load().as_ref().is_some_and(|served| served.same_as(pair))
     }
 
     /// When the certificate in use expires.
@@ -90,14 +73,11 @@ impl Serving {
     pub fn check(&self, now: OffsetDateTime, trouble: Option<&str>) {
         match (self.expires(), trouble) {
             (Some(expires), _) if expires <= now => {
-                self.readiness
-                    .wait_for(PART, format!("the certificate expired at {expires}"));
+                self.readiness.wait_for(PART, format!("the certificate expired at {expires}"));
             }
             (Some(_), None) => self.readiness.ready(PART),
             (_, Some(trouble)) => self.readiness.wait_for(PART, trouble),
-            (None, None) => self
-                .readiness
-                .wait_for(PART, "no certificate has been loaded yet"),
+            (None, None) => self.readiness.wait_for(PART, "no certificate has been loaded yet"),
         }
     }
 

@@ -60,29 +60,17 @@ impl Memory for Claims {
     }
 
     fn delete(&self, object: &ObjectMeta) {
-        self.state
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(object);
+        self.state.write().unwrap_or_else(PoisonError::into_inner).remove(object);
     }
 
     fn len(&self) -> usize {
-        self.state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .owners
-            .len()
+        self.state.read().unwrap_or_else(PoisonError::into_inner).owners.len()
     }
 }
 
 impl State {
     fn insert(&mut self, claim: Claim) {
-        let Claim {
-            namespace,
-            name,
-            set,
-            pin,
-        } = claim;
+        let Claim { namespace, name, set, pin } = claim;
         self.owners.insert((namespace.clone(), name.clone()), set.clone());
         self.sets.entry((namespace, set)).or_default().insert(name, pin);
     }
@@ -108,12 +96,7 @@ impl State {
 fn read(object: ObjectMeta) -> Option<Claim> {
     let set = object.labels?.remove(STATEFULSET)?;
     let pin = object.annotations?.remove(PIN)?;
-    Some(Claim {
-        namespace: object.namespace?,
-        name: object.name?,
-        set,
-        pin,
-    })
+    Some(Claim { namespace: object.namespace?, name: object.name?, set, pin })
 }
 
 #[cfg(test)]
@@ -150,10 +133,7 @@ mod tests {
         let store = Claims::default();
         store.apply(claim("data-a-0", "a", Some("redis@1")));
         store.apply(claim("data-a-0", "b", Some("redis@1")));
-        assert_eq!(
-            (store.pin("shop", "a"), store.pin("shop", "b").is_some()),
-            (None, true)
-        );
+        assert_eq!((store.pin("shop", "a"), store.pin("shop", "b").is_some()), (None, true));
         store.apply(claim("data-a-0", "b", None));
         assert_eq!(store.pin("shop", "b"), None);
         store.apply(claim("data-a-0", "b", Some("redis@1")));

@@ -30,19 +30,13 @@ impl Memory for Namespaces {
 
     fn apply(&self, object: ObjectMeta) {
         if let Some((name, labels)) = entry(object) {
-            self.labels
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(name, labels);
+            self.labels.write().unwrap_or_else(PoisonError::into_inner).insert(name, labels);
         }
     }
 
     fn delete(&self, object: &ObjectMeta) {
         if let Some(name) = &object.name {
-            self.labels
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(name);
+            self.labels.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         }
     }
 
@@ -70,11 +64,7 @@ mod tests {
     #[test]
     fn labels_follow_the_events() {
         let store = Namespaces::default();
-        store.replace(vec![
-            namespace("shop", "a"),
-            namespace("lab", "b"),
-            ObjectMeta::default(),
-        ]);
+        store.replace(vec![namespace("shop", "a"), namespace("lab", "b"), ObjectMeta::default()]);
         assert_eq!(store.len(), 2, "an object without a name is skipped");
         store.apply(namespace("shop", "c"));
         assert_eq!(store.labels("shop")["team"], "c");

@@ -146,9 +146,7 @@ where
     let events = opening.map_err(|_| Broken::Silent)?.map_err(Broken::Watch)?;
     let mut events = std::pin::pin!(events);
     loop {
-        let event = tokio::time::timeout(SILENCE, events.next())
-            .await
-            .map_err(|_| Broken::Silent)?;
+        let event = tokio::time::timeout(SILENCE, events.next()).await.map_err(|_| Broken::Silent)?;
         let Some(event) = event else {
             return Ok(Next::Watch(version));
         };
@@ -228,17 +226,8 @@ impl Feed {
             }
             Refusal::Forbidden { verb } => {
                 let store = self.store;
-                tracing::error!(
-                    store,
-                    verb,
-                    "forbidden: grant list and watch in stateward's ClusterRole"
-                );
-                if self
-                    .metrics
-                    .store_synced
-                    .get(&Store { store })
-                    .is_none_or(|seen| seen.get() == 0)
-                {
+                tracing::error!(store, verb, "forbidden: grant list and watch in stateward's ClusterRole");
+                if self.metrics.store_synced.get(&Store { store }).is_none_or(|seen| seen.get() == 0) {
                     let why =
                         format!("may not {verb} {store}: grant list and watch in stateward's ClusterRole");
                     self.readiness.wait_for(store, why);

@@ -52,32 +52,18 @@ pub fn init(level: Option<&str>, dropped: Counter) -> Result<LogGuard, LogError>
         .map(str::to_owned)
         .or_else(|| std::env::var("RUST_LOG").ok())
         .unwrap_or_else(|| "info".to_owned());
-    let filter = EnvFilter::try_new(&wanted).map_err(|source| LogError {
-        level: wanted,
-        source,
-    })?;
+    let filter = EnvFilter::try_new(&wanted).map_err(|source| LogError { level: wanted, source })?;
     let (queue, lines) = sync_channel(QUEUE);
-    let sink = Lossy {
-        queue: queue.clone(),
-        dropped,
-    };
+    let sink = Lossy { queue: queue.clone(), dropped };
     // Without a thread there is no log, and no reason to refuse admission for that.
-    let _ = std::thread::Builder::new()
-        .name("log".to_owned())
-        .spawn(move || write_lines(&lines, io::stderr()));
+    let _ =
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&lines, io::stderr()));
     let registry = tracing_subscriber::registry().with(filter);
     let _ = if io::stderr().is_terminal() {
-        registry
-            .with(tracing_subscriber::fmt::layer().with_writer(sink))
-            .try_init()
+        registry.with(tracing_subscriber::fmt::layer().with_writer(sink)).try_init()
     } else {
         registry
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_writer(sink),
-            )
+            .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(sink))
             .try_init()
     };
     say_where_panics_happen();
@@ -92,9 +78,7 @@ fn say_where_panics_happen() {
         if cfg!(debug_assertions) {
             shown_before(panic);
         }
-        let place = panic
-            .location()
-            .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         tracing::error!(%place, "panicked: a fault of stateward, please report it");
     }));
 }
@@ -162,10 +146,7 @@ pub(crate) struct Throttle {
 impl Throttle {
     /// At most one message per `period`.
     pub(crate) fn new(period: Duration) -> Self {
-        Self {
-            period,
-            state: Arc::default(),
-        }
+        Self { period, state: Arc::default() }
     }
 
     /// How many were held back since the last one, if one may be said now.
@@ -205,10 +186,7 @@ mod tests {
         let (queue, lines) = sync_channel(4);
         std::thread::spawn(move || write_lines(&lines, Stuck));
         let dropped = Counter::default();
-        let mut log = Lossy {
-            queue,
-            dropped: dropped.clone(),
-        };
+        let mut log = Lossy { queue, dropped: dropped.clone() };
         for _ in 0..100 {
             log.write_all(b"line\n").unwrap();
         }

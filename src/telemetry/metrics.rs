@@ -11,9 +11,7 @@ use prometheus_client::registry::Registry;
 use crate::admission::Summary;
 
 /// Seconds; reviews take microseconds, and API servers give up after 1 to 30 s.
-const DURATIONS: [f64; 12] = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0,
-];
+const DURATIONS: [f64; 12] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 /// Labels of a counted review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -110,52 +108,20 @@ impl Metrics {
     fn register_admission(&mut self) {
         let registry = &mut self.registry;
         let requests = self.requests.clone();
-        registry.register(
-            "admission_requests",
-            "Reviews by operation and what became of them",
-            requests,
-        );
-        registry.register(
-            "admission_duration_seconds",
-            "Time to answer a review",
-            self.duration.clone(),
-        );
-        registry.register(
-            "admission_in_flight",
-            "Reviews being answered now",
-            self.in_flight.clone(),
-        );
-        registry.register(
-            "shed",
-            "Reviews turned away with 429, too many at once",
-            self.shed.clone(),
-        );
+        registry.register("admission_requests", "Reviews by operation and what became of them", requests);
+        registry.register("admission_duration_seconds", "Time to answer a review", self.duration.clone());
+        registry.register("admission_in_flight", "Reviews being answered now", self.in_flight.clone());
+        registry.register("shed", "Reviews turned away with 429, too many at once", self.shed.clone());
         registry.register("panics", "Panics caught while answering", self.panics.clone());
-        registry.register(
-            "injections",
-            "Fields injected, by family",
-            self.injections.clone(),
-        );
-        registry.register(
-            "refusals",
-            "Faults for which objects were refused",
-            self.refusals.clone(),
-        );
+        registry.register("injections", "Fields injected, by family", self.injections.clone());
+        registry.register("refusals", "Faults for which objects were refused", self.refusals.clone());
     }
 
     fn register_process(&mut self) {
         let registry = &mut self.registry;
-        registry.register(
-            "connections",
-            "Connections being served",
-            self.connections.clone(),
-        );
+        registry.register("connections", "Connections being served", self.connections.clone());
         let failures = self.handshake_failures.clone();
-        registry.register(
-            "tls_handshake_failures",
-            "TLS handshakes that failed, by reason",
-            failures,
-        );
+        registry.register("tls_handshake_failures", "TLS handshakes that failed, by reason", failures);
         let expiry = self.certificate_expiry.clone();
         let help = "When the served certificate expires, seconds since 1970";
         registry.register("certificate_expiry_timestamp_seconds", help, expiry);
@@ -170,17 +136,9 @@ impl Metrics {
         let synced = self.store_synced.clone();
         let help = "When the store last heard from the API server, seconds since 1970";
         registry.register("store_last_sync_timestamp_seconds", help, synced);
-        registry.register(
-            "store_objects",
-            "Objects in the store",
-            self.store_objects.clone(),
-        );
+        registry.register("store_objects", "Objects in the store", self.store_objects.clone());
         let dropped = self.log_lines_dropped.clone();
-        registry.register(
-            "log_lines_dropped",
-            "Log lines lost because the sink was blocked",
-            dropped,
-        );
+        registry.register("log_lines_dropped", "Log lines lost because the sink was blocked", dropped);
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The running version", build);
     }

@@ -16,10 +16,7 @@ use super::fixture::{Authority, Fixture, post, publish, until};
 const POLL: Duration = Duration::from_millis(20);
 
 fn files(volume: &Path) -> Files {
-    Files {
-        certificate: volume.join("tls.crt"),
-        key: volume.join("tls.key"),
-    }
+    Files { certificate: volume.join("tls.crt"), key: volume.join("tls.key") }
 }
 
 async fn followed(fixture: &Fixture, volume: &Path) -> (Running, Arc<Serving>) {
@@ -43,9 +40,7 @@ async fn until_serial(authority: &Authority, running: &Running, expected: u8) {
             tokio::time::sleep(POLL).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(3), wait)
-        .await
-        .expect("the certificate was never served");
+    tokio::time::timeout(Duration::from_secs(3), wait).await.expect("the certificate was never served");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,11 +56,7 @@ async fn a_swap_under_load_fails_no_request() {
         .map(|number| {
             // Half of them keep their connection, half shake hands for every request.
             let builder = authority.client();
-            let builder = if number % 2 == 0 {
-                builder.pool_max_idle_per_host(0)
-            } else {
-                builder
-            };
+            let builder = if number % 2 == 0 { builder.pool_max_idle_per_host(0) } else { builder };
             let client = builder.http1_only().build().unwrap();
             let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
             tokio::spawn(async move {
@@ -99,12 +90,7 @@ async fn a_bad_pair_keeps_the_old_one_and_a_good_one_heals() {
     let (other, other_key) = authority.leaf(2, 1);
     let (expired, expired_key) = authority.leaf(3, -1);
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let bad = [
-        (&*other, &*key),
-        (garbage, &*key),
-        ("", ""),
-        (&*expired, &*expired_key),
-    ];
+    let bad = [(&*other, &*key), (garbage, &*key), ("", ""), (&*expired, &*expired_key)];
     for (number, (certificate, key)) in bad.into_iter().enumerate() {
         let before = failures(&fixture);
         publish(volume.path(), &format!("bad{number}"), certificate, key);
@@ -118,11 +104,8 @@ async fn a_bad_pair_keeps_the_old_one_and_a_good_one_heals() {
 
 fn failures(fixture: &Fixture) -> u64 {
     let text = fixture.metrics.encode();
-    let line = text
-        .lines()
-        .find(|line| line.contains("certificate_reload_total{result=\"failed\"}"));
-    line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
-        .unwrap_or_default()
+    let line = text.lines().find(|line| line.contains("certificate_reload_total{result=\"failed\"}"));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
 }
 
 #[tokio::test]
@@ -164,10 +147,7 @@ async fn files_that_are_no_pair_fail_the_start_with_their_names() {
     ] {
         let volume = tempfile::tempdir().unwrap();
         publish(volume.path(), "v1", certificate, key);
-        let error = files(volume.path())
-            .start(&fixture.serving())
-            .unwrap_err()
-            .to_string();
+        let error = files(volume.path()).start(&fixture.serving()).unwrap_err().to_string();
         assert!(error.contains("tls.crt") && error.contains(expected), "{error}");
     }
 }

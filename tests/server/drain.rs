@@ -26,11 +26,7 @@ async fn a_drain_under_load_answers_everything() {
     let clients: Vec<_> = (0..12)
         .map(|number| {
             let builder = authority.client();
-            let client = if number % 2 == 0 {
-                builder.http1_only()
-            } else {
-                builder.http2_prior_knowledge()
-            };
+            let client = if number % 2 == 0 { builder.http1_only() } else { builder.http2_prior_knowledge() };
             let (client, answered) = (client.build().unwrap(), Arc::clone(&answered));
             tokio::spawn(async move {
                 loop {
@@ -52,10 +48,7 @@ async fn a_drain_under_load_answers_everything() {
     until(|| !fixture.readiness.is_ready()).await;
     let at_signal = answered.load(Ordering::SeqCst);
     assert_eq!(running.finished().await, 0, "no connection was cut");
-    assert!(
-        answered.load(Ordering::SeqCst) > at_signal,
-        "it served on after the signal"
-    );
+    assert!(answered.load(Ordering::SeqCst) > at_signal, "it served on after the signal");
     for client in clients {
         assert_eq!(client.await.unwrap(), None);
     }
@@ -64,18 +57,11 @@ async fn a_drain_under_load_answers_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_flight_is_finished_and_the_connection_closed() {
     for (http2, close) in [(false, Some("close")), (true, None)] {
-        let fixture = Fixture::new(Limits {
-            inline_bytes: 0,
-            ..Limits::default()
-        });
+        let fixture = Fixture::new(Limits { inline_bytes: 0, ..Limits::default() });
         let authority = Authority::new();
         let running = leaving_slowly(&fixture, &authority).await;
         let builder = authority.client();
-        let builder = if http2 {
-            builder.http2_prior_knowledge()
-        } else {
-            builder.http1_only()
-        };
+        let builder = if http2 { builder.http2_prior_knowledge() } else { builder.http1_only() };
         let (client, address) = (builder.build().unwrap(), running.address());
         let request = tokio::spawn(async move { post(&client, address, "block").await });
         fixture.until_blocked(1).await;
@@ -87,10 +73,7 @@ async fn what_is_in_flight_is_finished_and_the_connection_closed() {
         fixture.gate.add_permits(1);
         let answer = request.await.unwrap().unwrap();
         assert_eq!(answer.status(), 200);
-        let header = answer
-            .headers()
-            .get("connection")
-            .map(|value| value.to_str().unwrap());
+        let header = answer.headers().get("connection").map(|value| value.to_str().unwrap());
         assert_eq!(header, close);
         assert_eq!(finished.await.unwrap(), 0);
     }

@@ -42,22 +42,13 @@ impl Respond for Obedient {
             "fault" => return Err(ReviewError::Engine(stateward::engine::EngineError::Differs)),
             "block" => {
                 self.blocked.fetch_add(1, Ordering::SeqCst);
-                while self
-                    .gate
-                    .try_acquire()
-                    .map(tokio::sync::SemaphorePermit::forget)
-                    .is_err()
-                {
+                while self.gate.try_acquire().map(tokio::sync::SemaphorePermit::forget).is_err() {
                     std::thread::park_timeout(Duration::from_millis(2));
                 }
             }
             _ => {}
         }
-        let summary = Summary {
-            operation: "CREATE",
-            outcome: "unchanged",
-            ..Summary::default()
-        };
+        let summary = Summary { operation: "CREATE", outcome: "unchanged", ..Summary::default() };
         let body = format!("{{\"uid\":{uid:?},\"endpoint\":\"{endpoint:?}\"}}").into_bytes();
         Ok(Answer { body, summary })
     }
@@ -78,19 +69,9 @@ impl Fixture {
         install_provider();
         let metrics = Arc::new(Metrics::new());
         let (gate, blocked) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
-        let responder = Arc::new(Obedient {
-            gate: Arc::clone(&gate),
-            blocked: Arc::clone(&blocked),
-        });
+        let responder = Arc::new(Obedient { gate: Arc::clone(&gate), blocked: Arc::clone(&blocked) });
         let webhook = Webhook::new(responder, limits.clone(), Arc::clone(&metrics));
-        Self {
-            webhook,
-            metrics,
-            readiness: Readiness::new(),
-            gate,
-            blocked,
-            limits,
-        }
+        Self { webhook, metrics, readiness: Readiness::new(), gate, blocked, limits }
     }
 
     /// Serves on loopback with the certificate of `authority`.
@@ -107,15 +88,8 @@ impl Fixture {
 
     pub(crate) async fn serve_with(&self, serving: &Arc<Serving>, shutdown_delay: Duration) -> Running {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let settings = Settings {
-            bind: any,
-            admin_bind: any,
-            limits: self.limits.clone(),
-            shutdown_delay,
-        };
-        stateward::server::start(settings, &self.webhook, serving, &self.readiness)
-            .await
-            .unwrap()
+        let settings = Settings { bind: any, admin_bind: any, limits: self.limits.clone(), shutdown_delay };
+        stateward::server::start(settings, &self.webhook, serving, &self.readiness).await.unwrap()
     }
 
     /// Waits until so many blocking evaluations run.
@@ -131,9 +105,7 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait)
-        .await
-        .expect("the condition never came true");
+    tokio::time::timeout(PATIENCE, wait).await.expect("the condition never came true");
 }
 
 /// A CA of the test.
@@ -148,16 +120,10 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "test authority");
+        params.distinguished_name.push(DnType::CommonName, "test authority");
         let certificate = params.self_signed(&key).unwrap();
         let (der, pem) = (certificate.der().clone(), certificate.pem());
-        Self {
-            issuer: Issuer::new(params, key),
-            der,
-            pem,
-        }
+        Self { issuer: Issuer::new(params, key), der, pem }
     }
 
     /// A leaf for loopback with this serial number: certificate and key, PEM.
@@ -167,10 +133,7 @@ impl Authority {
         params.serial_number = Some(SerialNumber::from_slice(&[serial]));
         params.not_before = OffsetDateTime::now_utc() - time::Duration::days(10);
         params.not_after = OffsetDateTime::now_utc() + time::Duration::days(days);
-        (
-            params.signed_by(&key, &self.issuer).unwrap().pem(),
-            key.serialize_pem(),
-        )
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
     pub(crate) fn pair(&self, serial: u8) -> Pair {
@@ -180,10 +143,7 @@ impl Authority {
 
     pub(crate) fn client(&self) -> reqwest::ClientBuilder {
         let root = reqwest::Certificate::from_pem(self.pem.as_bytes()).unwrap();
-        reqwest::Client::builder()
-            .tls_certs_only([root])
-            .no_proxy()
-            .timeout(PATIENCE)
+        reqwest::Client::builder().tls_certs_only([root]).no_proxy().timeout(PATIENCE)
     }
 
     /// A raw TLS connection that offers `protocol`.
@@ -234,9 +194,5 @@ pub(crate) async fn post(
     uid: &str,
 ) -> reqwest::Result<reqwest::Response> {
     let request = client.post(format!("https://{address}/mutate?timeout=5s"));
-    request
-        .header("content-type", "application/json")
-        .body(review(uid))
-        .send()
-        .await
+    request.header("content-type", "application/json").body(review(uid)).send().await
 }

@@ -27,10 +27,7 @@ fn args(volume: &Path, more: &[&str]) -> WebhookArgs {
 }
 
 fn obedient() -> Arc<dyn Respond> {
-    Arc::new(Obedient {
-        gate: Arc::new(Semaphore::new(0)),
-        blocked: Arc::default(),
-    })
+    Arc::new(Obedient { gate: Arc::new(Semaphore::new(0)), blocked: Arc::default() })
 }
 
 async fn failed(args: WebhookArgs) -> StartError {
@@ -72,13 +69,11 @@ async fn the_ready_file_holds_the_real_addresses() {
     let volume = tempfile::tempdir().unwrap();
     let ready = volume.path().join("ready.json");
     let file = ready.display().to_string();
-    let process = tokio::spawn(run(
-        args(volume.path(), &["--bind", "127.0.0.1:0", "--ready-file", &file]),
-        |facts| {
+    let process =
+        tokio::spawn(run(args(volume.path(), &["--bind", "127.0.0.1:0", "--ready-file", &file]), |facts| {
             assert!(facts.namespace_labels("default").is_empty());
             obedient()
-        },
-    ));
+        }));
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(
         !ready.exists() && !process.is_finished(),
@@ -87,10 +82,10 @@ async fn the_ready_file_holds_the_real_addresses() {
     process.abort();
     let (certificate, key) = authority.leaf(1, 1);
     publish(volume.path(), "v1", &certificate, &key);
-    let process = tokio::spawn(run(
-        args(volume.path(), &["--bind", "127.0.0.1:0", "--ready-file", &file]),
-        |_| obedient(),
-    ));
+    let process =
+        tokio::spawn(run(args(volume.path(), &["--bind", "127.0.0.1:0", "--ready-file", &file]), |_| {
+            obedient()
+        }));
     until(|| ready.exists()).await;
     let told: serde_json::Value = serde_json::from_slice(&std::fs::read(&ready).unwrap()).unwrap();
     let address = told["address"].as_str().unwrap().parse().unwrap();

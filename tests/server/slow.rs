@@ -10,21 +10,14 @@ use super::fixture::{Authority, Fixture, PATIENCE, post, until};
 
 fn short() -> Limits {
     let short = Duration::from_millis(200);
-    Limits {
-        handshake: short,
-        headers: short,
-        body: short,
-        ..Limits::default()
-    }
+    Limits { handshake: short, headers: short, body: short, ..Limits::default() }
 }
 
 /// Reads until the other side closes; what came before.
 async fn rest(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut bytes = Vec::new();
     // A close without TLS's farewell is an error to rustls and an end to us.
-    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes))
-        .await
-        .expect("never closed");
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("never closed");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -52,10 +45,7 @@ async fn slow_headers_are_cut() {
     let mut stream = authority.connect(running.address(), b"http/1.1").await.unwrap();
     let began = Instant::now();
     let dripping = async {
-        for byte in b"POST /mutate HTTP/1.1\r\nhost: a\r\nx-long: "
-            .iter()
-            .chain([b'a'; 1000].iter())
-        {
+        for byte in b"POST /mutate HTTP/1.1\r\nhost: a\r\nx-long: ".iter().chain([b'a'; 1000].iter()) {
             if stream.write_all(&[*byte]).await.is_err() {
                 break;
             }
@@ -63,11 +53,7 @@ async fn slow_headers_are_cut() {
         }
     };
     tokio::time::timeout(PATIENCE, dripping).await.unwrap();
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "cut after {:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_secs(2), "cut after {:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -76,28 +62,19 @@ async fn a_kept_alive_connection_may_rest_longer_than_headers_may_take() {
     let running = fixture.serve(&authority).await;
     let mut stream = authority.connect(running.address(), b"http/1.1").await.unwrap();
     for _ in 0..2 {
-        stream
-            .write_all(b"GET /mutate HTTP/1.1\r\nhost: a\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"GET /mutate HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         let mut answer = [0; 12];
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"HTTP/1.1 405");
         tokio::time::sleep(Duration::from_millis(500)).await;
         let mut remains = [0; 1024];
-        assert!(
-            stream.read(&mut remains).await.unwrap() > 0,
-            "the rest of the answer, not the end"
-        );
+        assert!(stream.read(&mut remains).await.unwrap() > 0, "the rest of the answer, not the end");
     }
 }
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_in_the_end() {
-    let limits = Limits {
-        idle: Duration::from_millis(200),
-        ..short()
-    };
+    let limits = Limits { idle: Duration::from_millis(200), ..short() };
     let (fixture, authority) = (Fixture::new(limits), Authority::new());
     let running = fixture.serve(&authority).await;
     for protocol in [&b"http/1.1"[..], b"h2"] {
@@ -139,10 +116,7 @@ async fn clients_that_vanish_leave_nothing_behind() {
 
 #[tokio::test]
 async fn connections_above_the_cap_wait_for_a_place() {
-    let limits = Limits {
-        connections: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { connections: 2, ..Limits::default() };
     let (fixture, authority) = (Fixture::new(limits), Authority::new());
     let running = fixture.serve(&authority).await;
     let first = authority.connect(running.address(), b"http/1.1").await.unwrap();

@@ -16,9 +16,7 @@ async fn both_versions_of_http_are_spoken() {
         (authority.client().http2_prior_knowledge(), Version::HTTP_2),
         (authority.client(), Version::HTTP_2),
     ] {
-        let answer = post(&client.build().unwrap(), running.address(), "a")
-            .await
-            .unwrap();
+        let answer = post(&client.build().unwrap(), running.address(), "a").await.unwrap();
         assert_eq!((answer.status(), answer.version()), (StatusCode::OK, version));
         assert_eq!(answer.text().await.unwrap(), r#"{"uid":"a","endpoint":"Mutate"}"#);
     }
@@ -29,10 +27,7 @@ async fn whoever_speaks_otherwise_is_counted_and_harms_nobody() {
     let (fixture, authority) = (Fixture::new(Limits::default()), Authority::new());
     let running = fixture.serve(&authority).await;
     let mut plain = TcpStream::connect(running.address()).await.unwrap();
-    plain
-        .write_all(b"GET /mutate HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await
-        .unwrap();
+    plain.write_all(b"GET /mutate HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let _ = plain.read_to_end(&mut Vec::new()).await;
     drop(TcpStream::connect(running.address()).await.unwrap());
     assert!(authority.connect(running.address(), b"spdy/3").await.is_err());
@@ -43,10 +38,7 @@ async fn whoever_speaks_otherwise_is_counted_and_harms_nobody() {
         until(|| fixture.metrics.encode().contains(&counted)).await;
     }
     let client = authority.client().build().unwrap();
-    assert_eq!(
-        post(&client, running.address(), "a").await.unwrap().status(),
-        StatusCode::OK
-    );
+    assert_eq!(post(&client, running.address(), "a").await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
@@ -55,34 +47,17 @@ async fn the_admin_listener_tells_life_readiness_and_metrics() {
     let running = fixture.serve(&authority).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let get = async |path: &str| {
-        let answer = client
-            .get(format!("http://{}{path}", running.admin()))
-            .send()
-            .await
-            .unwrap();
+        let answer = client.get(format!("http://{}{path}", running.admin())).send().await.unwrap();
         (answer.status(), answer.text().await.unwrap())
     };
     assert_eq!(get("/livez").await, (StatusCode::OK, "ok\n".to_owned()));
-    assert_eq!(
-        get("/readyz?verbose").await,
-        (StatusCode::OK, "[+] certificates\nready\n".to_owned())
-    );
-    fixture
-        .readiness
-        .wait_for("namespaces", "waiting for the first list");
+    assert_eq!(get("/readyz?verbose").await, (StatusCode::OK, "[+] certificates\nready\n".to_owned()));
+    fixture.readiness.wait_for("namespaces", "waiting for the first list");
     let (status, text) = get("/readyz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(
-        text.contains("[-] namespaces: waiting for the first list"),
-        "{text}"
-    );
+    assert!(text.contains("[-] namespaces: waiting for the first list"), "{text}");
     assert_eq!(get("/livez").await.0, StatusCode::OK);
-    assert!(
-        get("/metrics")
-            .await
-            .1
-            .contains("stateward_certificate_expiry_timestamp_seconds")
-    );
+    assert!(get("/metrics").await.1.contains("stateward_certificate_expiry_timestamp_seconds"));
     assert_eq!(get("/mutate").await.0, StatusCode::NOT_FOUND);
 }
 

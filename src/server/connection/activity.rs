@@ -47,17 +47,8 @@ struct State {
 
 impl Activity {
     pub(super) fn new(protocol: Protocol) -> Self {
-        let state = State {
-            in_flight: 0,
-            is_used: false,
-            rested: Instant::now(),
-            headers: None,
-        };
-        Self {
-            protocol,
-            close: Notify::new(),
-            state: Mutex::new(state),
-        }
+        let state = State { in_flight: 0, is_used: false, rested: Instant::now(), headers: None };
+        Self { protocol, close: Notify::new(), state: Mutex::new(state) }
     }
 
     /// A request has come whole as far as its headers go; it is in flight until the guard drops.
@@ -94,18 +85,12 @@ impl Activity {
             return Verdict::Fine;
         }
         let rest = state.rested.elapsed();
-        if state
-            .headers
-            .is_some_and(|since| since.elapsed() >= limits.headers)
+        if state.headers.is_some_and(|since| since.elapsed() >= limits.headers)
             || rest >= limits.idle + limits.headers
         {
             return Verdict::Stuck;
         }
-        if rest >= limits.idle {
-            Verdict::Idle
-        } else {
-            Verdict::Fine
-        }
+        if rest >= limits.idle { Verdict::Idle } else { Verdict::Fine }
     }
 
     /// HTTP/2 sends pings and window updates between requests, so there its bytes say nothing;
@@ -199,21 +184,13 @@ mod tests {
         let limits = Limits::default();
         let activity = Arc::new(Activity::new(Protocol::Http1));
         tokio::time::advance(Duration::from_secs(100)).await;
-        assert_eq!(
-            activity.verdict(&limits),
-            Verdict::Fine,
-            "longer than API servers keep one idle"
-        );
+        assert_eq!(activity.verdict(&limits), Verdict::Fine, "longer than API servers keep one idle");
         activity.received();
         tokio::time::advance(Duration::from_secs(4)).await;
         activity.received();
         assert_eq!(activity.verdict(&limits), Verdict::Fine);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(
-            activity.verdict(&limits),
-            Verdict::Stuck,
-            "5 s after the first byte"
-        );
+        assert_eq!(activity.verdict(&limits), Verdict::Stuck, "5 s after the first byte");
     }
 
     #[tokio::test(start_paused = true)]

@@ -86,11 +86,7 @@ impl Files {
         })?;
         let (begins, expires) = (pair.begins(), pair.expires());
         if now < begins || now >= expires {
-            return Err(FilesError::Time {
-                path: self.certificate.clone(),
-                begins,
-                expires,
-            });
+            return Err(FilesError::Time { path: self.certificate.clone(), begins, expires });
         }
         Ok(pair)
     }
@@ -139,8 +135,5 @@ impl Files {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, FilesError> {
-    std::fs::read(path).map_err(|source| FilesError::Read {
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::read(path).map_err(|source| FilesError::Read { path: path.to_owned(), source })
 }

@@ -50,23 +50,12 @@ impl Pair {
         let leaf = chain.first().ok_or(PairError::NoCertificate)?;
         let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| PairError::Malformed)?;
         let validity = parsed.validity();
-        let (begins, expires) = (
-            validity.not_before.to_datetime(),
-            validity.not_after.to_datetime(),
-        );
+        let (begins, expires) = (validity.not_before.to_datetime(), validity.not_after.to_datetime());
         let serial = parsed.raw_serial_as_string();
-        let key = provider()
-            .key_provider
-            .load_private_key(key)
-            .map_err(|_| PairError::NoKey)?;
+        let key = provider().key_provider.load_private_key(key).map_err(|_| PairError::NoKey)?;
         let key = CertifiedKey::new(chain, key);
         key.keys_match().map_err(|_| PairError::Mismatch)?;
-        Ok(Self {
-            key: Arc::new(key),
-            begins,
-            expires,
-            serial,
-        })
+        Ok(Self { key: Arc::new(key), begins, expires, serial })
     }
 
     /// What rustls signs handshakes with.

@@ -15,20 +15,13 @@ use crate::stores::namespaces::Namespaces;
 
 fn feed() -> Feed {
     let (readiness, metrics) = (Readiness::new(), Arc::new(Metrics::new()));
-    let feed = Feed {
-        store: "namespaces",
-        labels: None,
-        readiness,
-        metrics,
-    };
+    let feed = Feed { store: "namespaces", labels: None, readiness, metrics };
     feed.announce();
     feed
 }
 
 fn answered(code: u16) -> Broken {
-    Broken::List(kube::Error::Api(
-        Status::failure("no", "No").with_code(code).boxed(),
-    ))
+    Broken::List(kube::Error::Api(Status::failure("no", "No").with_code(code).boxed()))
 }
 
 #[test]
@@ -70,9 +63,7 @@ fn scripted(script: Vec<Answer>) -> (Api<Namespace>, Arc<Mutex<Vec<String>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
     let service = tower::service_fn(move |request: Request<Body>| {
-        log.lock()
-            .unwrap()
-            .push(request.uri().query().unwrap_or_default().to_owned());
+        log.lock().unwrap().push(request.uri().query().unwrap_or_default().to_owned());
         let answer = script.lock().unwrap().pop_front().unwrap_or(Answer::Silence);
         async move { Ok::<_, Infallible>(play(answer).await) }
     });
@@ -98,16 +89,12 @@ async fn play(answer: Answer) -> Response<Body> {
 ",
             )
         }
-        Answer::Refused(code) => (
-            code,
-            json!({ "kind": "Status", "code": code, "message": "no", "reason": "No" }).to_string(),
-        ),
+        Answer::Refused(code) => {
+            (code, json!({ "kind": "Status", "code": code, "message": "no", "reason": "No" }).to_string())
+        }
         Answer::Silence => std::future::pending().await,
     };
-    Response::builder()
-        .status(status)
-        .body(Body::from(text.into_bytes()))
-        .unwrap()
+    Response::builder().status(status).body(Body::from(text.into_bytes())).unwrap()
 }
 
 fn metadata(name: &str, version: &str) -> Value {
@@ -131,9 +118,7 @@ async fn followed(script: Vec<Answer>, expected: &[&str]) -> (Feed, Vec<String>)
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_hours(1), wait)
-        .await
-        .expect("it never came to hold this");
+    tokio::time::timeout(Duration::from_hours(1), wait).await.expect("it never came to hold this");
     following.abort();
     let asked = asked.lock().unwrap().clone();
     (feed, asked)
@@ -153,10 +138,7 @@ async fn events_are_followed_and_a_watch_goes_on_where_it_ended() {
         Answer::Events(vec![event("ADDED", &metadata("last", "10"))]),
     ];
     let (_, asked) = followed(script, &["shop", "new", "last"]).await;
-    assert!(
-        asked[1].contains("resourceVersion=5") && asked[2].contains("resourceVersion=9"),
-        "{asked:?}"
-    );
+    assert!(asked[1].contains("resourceVersion=5") && asked[2].contains("resourceVersion=9"), "{asked:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,9 +170,5 @@ async fn a_server_that_fails_or_never_answers_is_asked_again() {
 async fn a_kind_that_is_not_served_is_empty_until_it_is() {
     let (feed, _) = followed(vec![Answer::Refused(404)], &[]).await;
     assert!(feed.readiness.is_ready());
-    followed(
-        vec![Answer::Refused(404), Answer::List("5", &["shop"])],
-        &["shop"],
-    )
-    .await;
+    followed(vec![Answer::Refused(404), Answer::List("5", &["shop"])], &["shop"]).await;
 }

@@ -1,0 +1,166 @@
+//! UPDATE: from a request to the two expansions whose difference is taken, and the refusals.
+
+use serde_json::Value;
+
+use super::pin::Expansions;
+use super::{
+    Admitted, Change, Decision, Engine, EngineError, data, finish, immutable, intent_of, new_faults, warnings,
+};
+use crate::edit;
+use crate::expand::Injection;
+use crate::expand::update::{Merged, Update, merge};
+use crate::fault::Fault;
+use crate::hash;
+use crate::intent::Intent;
+use crate::names;
+use crate::ownership::{self, Parts};
+use crate::path::Path;
+use crate::record::{Read, Record};
+use crate::settings;
+use crate::validate;
+
+/// A request's two objects, and what was read from them.
+pub(super) struct Request<'a> {
+    pub(super) before: &'a Value,
+    /// As sent.
+    pub(super) sent: &'a Value,
+    /// As sent, with what is immutable put back.
+    pub(super) after: Value,
+    /// The record of `before`; an empty one where it has none.
+    pub(super) record: Record,
+    /// Whether stateward looked after the set before this request.
+    pub(super) was_managed: bool,
+    pub(super) old_intent: Intent,
+    pub(super) intent: Intent,
+    /// What this request is refused for: nothing that was wrong before.
+    pub(super) faults: Vec<Fault>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Engine {
+    pub(super) fn update(
+        &self,
+        change: Change,
+        before: &Value,
+        was_managed: bool,
+    ) -> Result<Decision, EngineError> {
+        let sent = change.after;
+        let record = match Record::of(before) {
+            Read::Newer => return carry_over(sent, before),
+            Read::Known(record) => *record,
+            Read::Absent => match self.adopt(before, sent, was_managed) {
+                Ok(record) => record,
+                Err(faults) => return Ok(Decision::Refused { faults, warnings: Vec::new() }),
+            },
+        };
+        if let Some(record) = super::undo::record_of(before, sent, &record) {
+            return self.undone(sent, &record);
+        }
+        let structure = new_faults(validate::structure(sent), || validate::structure(before));
+        let mut request = Request::read(before, sent, record, was_managed);
+        if !structure.is_empty() {
+            request.faults.splice(0..0, structure);
+            return Ok(request.refused());
+        }
+        let parts = Both {
+            before: ownership::before(before, &request.record),
+            after: ownership::after(&request.after, before, &request.record),
+        };
+        let expansions = self.expansions(&mut request, &parts);
+        let merged = merge(&Update {
+            before,
+            after: &request.after,
+            record: &request.record,
+            parts_before: &parts.before,
+            parts_after: &parts.after,
+            old: &expansions.old,
+            middle: &expansions.middle,
+            new: &expansions.new,
+            leave: data::rule(&request.record),
+        });
+        conclude(request, expansions, merged)
+    }
+}
+
+/// `oldObject` and the new object, each taken apart into the user's fields and ours.
+pub(super) struct Both {
+    pub(super) before: Parts,
+    pub(super) after: Parts,
+}
+
+impl<'a> Request<'a> {
+    fn read(before: &'a Value, sent: &'a Value, record: Record, was_managed: bool) -> Self {
+        let (old_intent, mut old_faults) = intent_of(before);
+        let (intent, mut faults) = intent_of(sent);
+        old_faults.extend(settings::unknown_main(before, &old_intent));
+        faults.extend(settings::unknown_main(sent, &intent));
+        let mut after = sent.clone();
+        immutable::restore(before, &mut after, &record, &intent.keep);
+        let (stale, mut faults): (Vec<_>, Vec<_>) =
+            faults.into_iter().partition(|fault| old_faults.iter().any(|old| old.same_as(fault)));
+        faults.extend(immutable::edits(before, &after));
+        let warnings = stale.iter().map(|fault| warnings::line(&fault.to_string())).collect();
+        Self { before, sent, after, record, was_managed, old_intent, intent, faults, warnings }
+    }
+
+    fn refused(self) -> Decision {
+        Decision::Refused { faults: self.faults, warnings: self.warnings }
+    }
+}
+
+/// The refusals of the result, its record and its warnings.
+fn conclude(mut request: Request, expansions: Expansions, merged: Merged) -> Result<Decision, EngineError> {
+    let Expansions { record, new, moved, .. } = expansions;
+    let Merged { mut result, leaves, created, restored } = merged;
+    let before = request.before;
+    let invalid = new_faults(validate::object(&result), || validate::object(before));
+    request.faults.extend(invalid);
+    if !request.faults.is_empty() {
+        return Ok(request.refused());
+    }
+    let mut record = Record { leaves, created, ..record };
+    if hash::canonical(&before["spec"]["template"]) != hash::canonical(&result["spec"]["template"]) {
+        record.remember(&before["spec"]["template"], &result["spec"]["revisionHistoryLimit"]);
+        request.warnings.extend(warnings::restart(before, &result));
+    }
+    request.warnings.extend(warnings::kept(&restored));
+    if moved {
+        request.warnings.push(format!("moved to {}", record.pin));
+    }
+    edit::remove(&mut result, &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]));
+    super::write_record(&mut result, &text_of(&record, before));
+    let injections: Vec<Injection> = new
+        .injections
+        .into_iter()
+        .filter(|injection| record.leaves.iter().any(|leaf| leaf.path == injection.path))
+        .collect();
+    let admitted = Admitted {
+        pin: record.pin.to_string(),
+        injections,
+        withheld: new.withheld,
+        patch: json_patch::Patch::default(),
+        result,
+        warnings: request.warnings,
+    };
+    finish(request.sent, admitted)
+}
+
+/// The record's text: as it stands unless something changed, since a repeat must not write.
+fn text_of(record: &Record, before: &Value) -> String {
+    match Record::of(before) {
+        Read::Known(old) if *old == *record => {
+            settings::text(&before["metadata"]["annotations"][names::RECORD]).to_owned()
+        }
+        _ => record.to_text(),
+    }
+}
+
+/// A record of a later format: all of ours is carried over, whatever it is.
+fn carry_over(sent: &Value, before: &Value) -> Result<Decision, EngineError> {
+    let mut result = sent.clone();
+    immutable::restore(before, &mut result, &Record::default(), &[]);
+    super::write_record(&mut result, settings::text(&before["metadata"]["annotations"][names::RECORD]));
+    let warning = "the record was written by a newer stateward: its fields are left as they are sent";
+    let admitted = Admitted { result, warnings: vec![warning.to_owned()], ..Admitted::default() };
+    finish(sent, admitted)
+}
