@@ -1,11 +1,21 @@
 //! Review in, response out. Knows JSON and the engine, no HTTP.
+//!
+//! A user's mistake is `allowed: false` with every fault; a mistake of our own is an error, which
+//! the server turns into HTTP 500, so that the failure policy decides.
 
 use std::sync::Arc;
 
-use crate::engine::Facts;
+use serde_json::{Value, json};
+
+use crate::engine::{Admitted, Change, Decision, Engine, EngineError, Facts};
+use crate::expand::Family;
+use crate::fault::Fault;
+use crate::settings::text;
 
 /// Answers admission reviews.
 pub struct Admission {
+    /// What decides.
+    pub engine: Engine,
     /// What is known of the cluster.
     pub facts: Arc<dyn Facts>,
 }
@@ -35,7 +45,7 @@ pub struct Summary {
     pub operation: &'static str,
     /// `expanded`, `unchanged`, `ignored`, `refused`, `misrouted`.
     pub outcome: &'static str,
-    /// Injections by family (`identity`, `ports`, `probes`, …).
+    /// Injections by family (`identity`, `ports`, `probes`, …), of creations alone.
     pub injections: Vec<(&'static str, u64)>,
     /// Reasons of the refusal, one for each fault.
     pub reasons: Vec<&'static str>,
@@ -60,7 +70,16 @@ pub enum ReviewError {
     NotReview(String),
     /// Our own fault: HTTP 500.
     #[error(transparent)]
-    Engine(#[from] crate::engine::EngineError),
+    Engine(#[from] EngineError),
+}
+
+/// What an answer consists of.
+struct Response {
+    allowed: bool,
+    patch: Option<String>,
+    status: Option<Value>,
+    warnings: Vec<String>,
+    audit: Option<Value>,
 }
 
 impl Admission {
@@ -69,7 +88,348 @@ impl Admission {
     /// # Errors
     /// [`ReviewError::NotJson`] and [`ReviewError::NotReview`] are the caller's (HTTP 400), the
     /// rest ours (HTTP 500).
-    pub fn answer(&self, _endpoint: Endpoint, _body: &[u8]) -> Result<Answer, ReviewError> {
-        Err(ReviewError::NotReview("not yet".to_owned()))
+    pub fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Result<Answer, ReviewError> {
+        let review: Value =
+            serde_json::from_slice(body).map_err(|error| ReviewError::NotJson(position(&error)))?;
+        let request = request(&review)?;
+        let namespace = text(&request["namespace"]);
+        let mut summary = Summary {
+            operation: operation(request),
+            object: format!("{namespace}/{}", text(&request["name"])),
+            uid: text(&request["uid"]).to_owned(),
+            ..Summary::default()
+        };
+        let response = match change(request, namespace)? {
+            None => {
+                summary.outcome = "misrouted";
+                Response::passed()
+            }
+            Some(change) => match endpoint {
+                Endpoint::Mutate => self.mutate(change, &mut summary)?,
+                Endpoint::Validate => self.validate(change, &mut summary),
+            },
+        };
+        summary.warnings = response.warnings.len();
+        Ok(Answer {
+            body: response.serialize(text(&request["uid"])),
+            summary,
+        })
+    }
+
+    fn mutate(&self, change: Change, summary: &mut Summary) -> Result<Response, ReviewError> {
+        Ok(match self.engine.admit(change, self.facts.as_ref())? {
+            Decision::Ignored => {
+                summary.outcome = "ignored";
+                Response::passed()
+            }
+            Decision::Refused { faults, warnings } => Response::refused(change, &faults, warnings, summary),
+            Decision::Admitted(admitted) => Response::admitted(change, &admitted, summary),
+        })
+    }
+
+    fn validate(&self, change: Change, summary: &mut Summary) -> Response {
+        let faults = self.engine.validate(change, self.facts.as_ref());
+        if !faults.is_empty() {
+            return Response::refused(change, &faults, Vec::new(), summary);
+        }
+        summary.outcome = "unchanged";
+        Response::passed()
+    }
+}
+
+impl Response {
+    fn passed() -> Self {
+        Self {
+            allowed: true,
+            patch: None,
+            status: None,
+            warnings: Vec::new(),
+            audit: None,
+        }
+    }
+
+    fn admitted(change: Change, admitted: &Admitted, summary: &mut Summary) -> Self {
+        let empty = admitted.patch.0.is_empty();
+        summary.outcome = if empty { "unchanged" } else { "expanded" };
+        summary.pin.clone_from(&admitted.pin);
+        if change.before.is_none() {
+            summary.injections = Family::ALL
+                .into_iter()
+                .map(|family| {
+                    let count = admitted
+                        .injections
+                        .iter()
+                        .filter(|i| Family::of(&i.path) == family)
+                        .count();
+                    (family.as_str(), count as u64)
+                })
+                .filter(|(_, count)| *count > 0)
+                .collect();
+        }
+        let patch = (!empty).then(|| serde_json::to_string(&admitted.patch).unwrap_or_default());
+        let audit = json!({"pin": admitted.pin, "injections": admitted.injections.len().to_string()});
+        Self {
+            allowed: true,
+            patch: patch.map(|patch| base64(patch.as_bytes())),
+            status: None,
+            warnings: admitted.warnings.clone(),
+            audit: Some(audit),
+        }
+    }
+
+    fn refused(change: Change, faults: &[Fault], warnings: Vec<String>, summary: &mut Summary) -> Self {
+        summary.outcome = "refused";
+        summary.reasons = faults.iter().map(|fault| fault.reason.as_str()).collect();
+        let name = text(&change.after["metadata"]["name"]);
+        let causes: Vec<Value> = faults
+            .iter()
+            .map(|fault| {
+                let message = format!("{}; {}", fault.problem, fault.remedy);
+                json!({"reason": fault.reason.as_str(), "field": fault.field, "message": message})
+            })
+            .collect();
+        let status = json!({
+            "status": "Failure",
+            "code": 422,
+            "reason": "Invalid",
+            "message": message(name, faults),
+            "details": {"group": "apps", "kind": "StatefulSet", "name": name, "causes": causes},
+        });
+        Self {
+            allowed: false,
+            patch: None,
+            status: Some(status),
+            warnings,
+            audit: None,
+        }
+    }
+
+    fn serialize(self, uid: &str) -> Vec<u8> {
+        let mut response = json!({"uid": uid, "allowed": self.allowed});
+        if let Some(patch) = self.patch {
+            response["patchType"] = Value::from("JSONPatch");
+            response["patch"] = Value::from(patch);
+        }
+        if let Some(status) = self.status {
+            response["status"] = status;
+        }
+        if !self.warnings.is_empty() {
+            response["warnings"] = Value::from(self.warnings);
+        }
+        if let Some(audit) = self.audit {
+            response["auditAnnotations"] = audit;
+        }
+        json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
+            .to_string()
+            .into_bytes()
+    }
+}
+
+/// The message of a refusal, a line for each fault.
+#[must_use]
+pub fn message(name: &str, faults: &[Fault]) -> String {
+    let count = match faults.len() {
+        1 => "1 fault".to_owned(),
+        count => format!("{count} faults"),
+    };
+    let lines: Vec<String> = faults
+        .iter()
+        .map(|f| format!("\n  {}: {}\n    → {}", f.field, f.problem, f.remedy))
+        .collect();
+    format!("StatefulSet {name} has {count}:{}", lines.concat())
+}
+
+/// What serde_json says without the text that it read: bodies are not to be echoed.
+fn position(error: &serde_json::Error) -> String {
+    format!(
+        "{:?} error at line {} column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    )
+}
+
+fn request(review: &Value) -> Result<&Value, ReviewError> {
+    let fail = |message: &str| Err(ReviewError::NotReview(message.to_owned()));
+    if review["kind"] != "AdmissionReview" || review["apiVersion"] != "admission.k8s.io/v1" {
+        return fail(
+            "the body is no AdmissionReview of admission.k8s.io/v1, the one version that is spoken here",
+        );
+    }
+    let request = &review["request"];
+    if !request.is_object() {
+        return fail("the review has no request");
+    }
+    if text(&request["uid"]).is_empty() {
+        return fail("the request has no uid");
+    }
+    Ok(request)
+}
+
+fn operation(request: &Value) -> &'static str {
+    match text(&request["operation"]) {
+        "CREATE" => "CREATE",
+        "UPDATE" => "UPDATE",
+        _ => "other",
+    }
+}
+
+/// The change that a request asks for; `None` for what no rule of ours sends here.
+fn change<'a>(request: &'a Value, namespace: &'a str) -> Result<Option<Change<'a>>, ReviewError> {
+    let resource = &request["resource"];
+    let ours = resource["group"] == "apps" && resource["resource"] == "statefulsets";
+    let operation = operation(request);
+    if !ours || !text(&request["subResource"]).is_empty() || operation == "other" {
+        return Ok(None);
+    }
+    let object = |field: &str| match &request[field] {
+        object @ Value::Object(_) => Ok(object),
+        _ => Err(ReviewError::NotReview(format!("the request has no {field}"))),
+    };
+    let before = if operation == "UPDATE" {
+        Some(object("oldObject")?)
+    } else {
+        None
+    };
+    Ok(Some(Change {
+        namespace,
+        before,
+        after: object("object")?,
+    }))
+}
+
+/// Base64 with padding (RFC 4648, section 4), as Go decodes `[]byte`.
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Offline;
+
+    fn admission() -> Admission {
+        Admission {
+            engine: Engine::built_in().unwrap(),
+            facts: Arc::new(Offline),
+        }
+    }
+
+    fn review(request: &Value) -> Vec<u8> {
+        json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
+            .to_string()
+            .into_bytes()
+    }
+
+    fn create(object: &Value) -> Value {
+        json!({
+            "uid": "u-1", "operation": "CREATE", "namespace": "team", "name": "db",
+            "resource": {"group": "apps", "version": "v1", "resource": "statefulsets"}, "object": object,
+        })
+    }
+
+    fn set() -> Value {
+        json!({
+            "metadata": {"name": "db", "labels": {"stateward.dev/managed": "true"}},
+            "apiVersion": "apps/v1", "kind": "StatefulSet",
+            "spec": {"selector": null, "serviceName": "", "template": {"metadata": {}, "spec": {
+                "containers": [{"name": "postgres", "image": "postgres:18"}]}}},
+        })
+    }
+
+    fn response(body: &[u8]) -> Value {
+        let answer = admission().answer(Endpoint::Mutate, body).unwrap();
+        serde_json::from_slice::<Value>(&answer.body).unwrap()["response"].clone()
+    }
+
+    #[test]
+    fn a_creation_is_expanded_by_a_patch() {
+        let response = response(&review(&create(&set())));
+        assert_eq!(
+            (&response["uid"], &response["allowed"]),
+            (&json!("u-1"), &json!(true)),
+            "{response}"
+        );
+        assert_eq!(response["patchType"], "JSONPatch");
+    }
+
+    #[test]
+    fn a_refusal_lists_every_fault_for_people_and_programs() {
+        let mut object = set();
+        object["metadata"]["annotations"] =
+            json!({"stateward.dev/storage": "10XB", "stateward.dev/sise": "small"});
+        let response = response(&review(&create(&object)));
+        assert_eq!(response["allowed"], false);
+        assert_eq!(response["status"]["code"], 422);
+        assert_eq!(
+            response["status"]["details"]["causes"].as_array().unwrap().len(),
+            2,
+            "{response}"
+        );
+        assert!(
+            response["status"]["message"]
+                .as_str()
+                .unwrap()
+                .starts_with("StatefulSet db has 2 faults:\n")
+        );
+    }
+
+    #[test]
+    fn nothing_to_do_has_neither_patch_nor_patch_type() {
+        let mut object = set();
+        object["metadata"]["labels"] = json!({});
+        let response = response(&review(&create(&object)));
+        assert_eq!(response, json!({"uid": "u-1", "allowed": true}));
+    }
+
+    #[test]
+    fn what_no_rule_sends_here_passes() {
+        let mut scale = create(&set());
+        scale["subResource"] = json!("scale");
+        let mut delete = create(&set());
+        delete["operation"] = json!("DELETE");
+        let mut deployment = create(&set());
+        deployment["resource"]["resource"] = json!("deployments");
+        for request in [scale, delete, deployment] {
+            assert_eq!(
+                response(&review(&request)),
+                json!({"uid": "u-1", "allowed": true})
+            );
+        }
+    }
+
+    #[test]
+    fn bodies_that_are_no_review_are_told_so() {
+        let mut no_uid = create(&set());
+        no_uid["uid"] = json!("");
+        let mut no_object = create(&set());
+        no_object["object"] = Value::Null;
+        let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        for (body, said) in [
+            (
+                b"{".to_vec(),
+                "the body is not JSON: Eof error at line 1 column 1",
+            ),
+            (
+                deep.into_bytes(),
+                "the body is not JSON: Syntax error at line 1 column 128",
+            ),
+            (
+                b"{}".to_vec(),
+                "the body is no AdmissionReview of admission.k8s.io/v1, the one version that is spoken here",
+            ),
+            (review(&Value::Null), "the review has no request"),
+            (review(&no_uid), "the request has no uid"),
+            (review(&no_object), "the request has no object"),
+        ] {
+            assert_eq!(
+                admission()
+                    .answer(Endpoint::Mutate, &body)
+                    .unwrap_err()
+                    .to_string(),
+                said
+            );
+        }
     }
 }

@@ -1,12 +1,35 @@
 //! One StatefulSet admitted: the function that the webhook and the commands share.
 
+mod create;
+mod immutable;
+mod update;
+mod warnings;
+
 use std::collections::BTreeMap;
 
 use json_patch::Patch;
 use serde_json::Value;
 
-use crate::expand::{Injection, Withheld};
+use crate::catalogue::{Catalogue, LoadError};
+use crate::edit;
+use crate::expand::{self, Expansion, Injection, Source, Withheld};
 use crate::fault::Fault;
+use crate::intent::{self, Intent};
+use crate::names;
+use crate::ownership;
+use crate::patch;
+use crate::path::{ItemKey, Path, Step};
+use crate::record::{Read, Record};
+use crate::settings::Settings;
+
+/// Expands StatefulSets with a catalogue of profiles.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// The profiles.
+    pub catalogue: Catalogue,
+    /// The expansion. Replaceable, so that tests can let two versions of it answer in turn.
+    pub expand: fn(&Value, &Settings) -> Expansion,
+}
 
 /// What is asked of us: an object, and on UPDATE the one that it replaces.
 #[derive(Debug, Clone, Copy)]
@@ -85,3 +108,232 @@ pub enum EngineError {
     #[error("our own patch gives another object than was meant")]
     Differs,
 }
+
+/// What `explain` tells of a live object.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    /// What the object holds of ours, and what was withheld.
+    pub now: Admitted,
+    /// What a move to the latest revision of the profile would set.
+    pub upgrade: Vec<Injection>,
+    /// The revision that it would move to.
+    pub latest: String,
+}
+
+impl Engine {
+    /// An engine of the built-in profiles.
+    ///
+    /// # Errors
+    /// None, unless the binary was built from broken files.
+    pub fn built_in() -> Result<Self, LoadError> {
+        Ok(Self::new(Catalogue::built_in()?))
+    }
+
+    /// An engine of these profiles.
+    #[must_use]
+    pub fn new(catalogue: Catalogue) -> Self {
+        Self {
+            catalogue,
+            expand: expand::expand,
+        }
+    }
+
+    /// Decides on a change. Pure but for `facts`, which come from memory.
+    ///
+    /// # Errors
+    /// Our own patch gives something else than was meant: a fault of this code.
+    pub fn admit(&self, change: Change, facts: &dyn Facts) -> Result<Decision, EngineError> {
+        let deleting = |object: &Value| !object["metadata"]["deletionTimestamp"].is_null();
+        if deleting(change.after) || change.before.is_some_and(deleting) {
+            return Ok(Decision::Ignored);
+        }
+        let after = managed(change.after, change.namespace, facts);
+        let Some(before) = change.before else {
+            return match after {
+                Ok(true) => self.create(change, facts),
+                Ok(false) => Ok(Decision::Ignored),
+                Err(fault) => Ok(Decision::Refused {
+                    faults: vec![fault],
+                    warnings: Vec::new(),
+                }),
+            };
+        };
+        match (managed(before, change.namespace, facts), after) {
+            (Ok(was), Ok(true)) => self.update(change, before, was),
+            (Err(was), Err(is)) if was.same_as(&is) => Ok(Decision::Ignored),
+            (Err(_), Ok(true)) => self.update(change, before, false),
+            (_, Err(fault)) => Ok(Decision::Refused {
+                faults: vec![fault],
+                warnings: Vec::new(),
+            }),
+            (_, Ok(false)) => Ok(Decision::Ignored),
+        }
+    }
+
+    /// The faults of a final object that was admitted, and that another webhook may have changed
+    /// since; on UPDATE those that it did not have before.
+    #[must_use]
+    pub fn validate(&self, change: Change, facts: &dyn Facts) -> Vec<Fault> {
+        let deleting = !change.after["metadata"]["deletionTimestamp"].is_null();
+        if deleting || !matches!(managed(change.after, change.namespace, facts), Ok(true)) {
+            return Vec::new();
+        }
+        let faults = crate::validate::object(change.after);
+        match change.before {
+            Some(before) if !faults.is_empty() => new_faults(faults, &crate::validate::object(before)),
+            _ => faults,
+        }
+    }
+
+    /// Explains a live object from its record; `None` if it has none.
+    #[must_use]
+    pub fn explain(&self, object: &Value) -> Option<Explanation> {
+        let Read::Known(record) = Record::of(object) else {
+            return None;
+        };
+        let (injections, withheld) = self.held(object, &record);
+        let now = Admitted {
+            pin: record.pin.to_string(),
+            injections,
+            withheld,
+            patch: Patch::default(),
+            result: object.clone(),
+            warnings: Vec::new(),
+        };
+        let (upgrade, latest) = self.upgrade_of(object, &record);
+        Some(Explanation { now, upgrade, latest })
+    }
+
+    /// What `object` holds of ours, with the sources that today's code gives, and what it withholds.
+    fn held(&self, object: &Value, record: &Record) -> (Vec<Injection>, Vec<Withheld>) {
+        let parts = ownership::before(object, record);
+        let intent = intent_of(object).0;
+        let expansion = Settings::pinned(object, &intent, &record.pin, &self.catalogue)
+            .map(|settings| (self.expand)(&parts.user, &settings))
+            .unwrap_or_default();
+        let mut withheld = expansion.withheld;
+        let mut injections = Vec::new();
+        for leaf in record
+            .leaves
+            .iter()
+            .filter(|leaf| parts.ours.contains(&leaf.path))
+        {
+            let found = expansion
+                .injections
+                .iter()
+                .find(|injection| injection.path == leaf.path);
+            let source = found.map_or(
+                Source::Profile {
+                    name: record.pin.profile.clone(),
+                },
+                |i| i.source.clone(),
+            );
+            if let Some(value) = leaf.path.lookup(object) {
+                let (path, value) = (leaf.path.clone(), value.clone());
+                injections.push(Injection {
+                    path,
+                    value,
+                    source,
+                    data: found.is_some_and(|i| i.data),
+                });
+            }
+        }
+        for injection in expansion.injections {
+            if !parts.ours.contains(&injection.path) {
+                let why = "this set was there without it: an update adds nothing that nobody asked for";
+                withheld.push(Withheld {
+                    path: injection.path,
+                    why: why.to_owned(),
+                });
+            }
+        }
+        (injections, withheld)
+    }
+}
+
+/// Whether an object is managed: by its own label, else by its namespace's.
+///
+/// # Errors
+/// A value of the label that means nothing.
+fn managed(object: &Value, namespace: &str, facts: &dyn Facts) -> Result<bool, Fault> {
+    match intent::managed(object["metadata"].get("labels"))? {
+        Some(own) => Ok(own),
+        None => Ok(facts
+            .namespace_labels(namespace)
+            .get(names::MANAGED)
+            .is_some_and(|v| v == "true")),
+    }
+}
+
+fn intent_of(object: &Value) -> (Intent, Vec<Fault>) {
+    Intent::parse(
+        object["metadata"].get("labels"),
+        object["metadata"].get("annotations"),
+    )
+}
+
+/// The faults that `before` does not have.
+fn new_faults(faults: Vec<Fault>, before: &[Fault]) -> Vec<Fault> {
+    faults
+        .into_iter()
+        .filter(|fault| !before.iter().any(|old| old.same_as(fault)))
+        .collect()
+}
+
+/// Completes an admitted change with its patch, checked.
+fn finish(sent: &Value, mut admitted: Admitted) -> Result<Decision, EngineError> {
+    admitted.patch = patch::diff(sent, &admitted.result);
+    patch::check(sent, &admitted.patch, &admitted.result)?;
+    Ok(Decision::Admitted(Box::new(admitted)))
+}
+
+fn write_record(object: &mut Value, text: &str) {
+    let path = Path::fields(&["metadata", "annotations", names::RECORD]);
+    edit::set(object, &path, Value::from(text));
+}
+
+/// The standing wish as it is written.
+fn wish_text(object: &Value) -> Option<String> {
+    object["metadata"]["annotations"][names::PROFILE_REVISION]
+        .as_str()
+        .map(str::to_owned)
+}
+
+/// The items among `paths`, by the list that they are in.
+fn lists_of(paths: &[Path]) -> Vec<(Path, Vec<ItemKey>)> {
+    let mut lists: Vec<(Path, Vec<ItemKey>)> = Vec::new();
+    for path in paths {
+        let (Some(Step::Item(key)), Some(list)) = (path.0.last(), path.parent()) else {
+            continue;
+        };
+        match lists.iter_mut().find(|(other, _)| *other == list) {
+            Some((_, keys)) => keys.push(key.clone()),
+            None => lists.push((list, vec![key.clone()])),
+        }
+    }
+    lists
+}
+
+/// A path in few words, for a list of several: `env[PGDATA]`, `securityContext.runAsUser`.
+fn short(path: &Path) -> String {
+    let from = path.0.iter().rposition(|step| matches!(step, Step::Item(_)));
+    let item = |at: usize| match &path.0[at] {
+        Step::Item(key) => key.first().unwrap_or_default().to_owned(),
+        Step::Field(_) => String::new(),
+    };
+    match (from, path.0.get(3)) {
+        (Some(at), _) if at > 4 || path.0.len() <= 4 => {
+            let list = path.0[..at].iter().rev().find_map(|step| match step {
+                Step::Field(name) => Some(name.as_ref()),
+                Step::Item(_) => None,
+            });
+            format!("{}[{}]", list.unwrap_or_default(), item(at))
+        }
+        (Some(at), _) => Path(path.0[at + 1..].to_vec()).to_string(),
+        (None, Some(_)) => Path(path.0[3..].to_vec()).to_string(),
+        (None, None) => path.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,25 @@
 //! Pure: no clock, network, randomness or environment. Deterministic, and idempotent: expanding
 //! what came out adds nothing.
 
+mod draft;
+mod environment;
+mod identity;
+mod ports;
+mod probes;
+mod resources;
+mod scheduling;
+mod security;
+mod storage;
+pub mod update;
+
 use std::fmt;
 
 use serde_json::Value;
 
+pub use self::draft::{Draft, is_api_default};
 use crate::fault::Fault;
-use crate::path::Path;
+use crate::path::{Path, Step};
+use crate::settings::Settings;
 
 /// One field that we add. From the list of these derive the patch, the record, `explain` and the
 /// warnings; nothing else says what we did.
@@ -79,4 +92,104 @@ impl fmt::Display for Source {
             Self::Intent { key } => f.write_str(key),
         }
     }
+}
+
+/// Parts of a StatefulSet that are expanded by one piece of code each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// Selector, labels, `serviceName`.
+    Identity,
+    /// Container ports.
+    Ports,
+    /// Claim templates, volumes and their mounts.
+    Storage,
+    /// Probes.
+    Probes,
+    /// Requests and limits.
+    Resources,
+    /// Security contexts, service account token.
+    Security,
+    /// Spreading and placement.
+    Scheduling,
+    /// Environment variables.
+    Environment,
+    /// The rest: grace period, pod management, service links.
+    Lifecycle,
+}
+
+impl Family {
+    /// All of them, in the order in which they are expanded and explained.
+    pub const ALL: [Self; 9] = [
+        Self::Identity,
+        Self::Ports,
+        Self::Storage,
+        Self::Probes,
+        Self::Resources,
+        Self::Security,
+        Self::Scheduling,
+        Self::Environment,
+        Self::Lifecycle,
+    ];
+
+    /// The family that `path` belongs to.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        path.0.iter().find_map(Self::of_step).unwrap_or(Self::Lifecycle)
+    }
+
+    fn of_step(step: &Step) -> Option<Self> {
+        let Step::Field(name) = step else { return None };
+        Some(match name.as_ref() {
+            "metadata" | "selector" | "serviceName" => Self::Identity,
+            "ports" => Self::Ports,
+            "volumeClaimTemplates" | "volumes" | "volumeMounts" | "volumeDevices" => Self::Storage,
+            "startupProbe" | "readinessProbe" | "livenessProbe" => Self::Probes,
+            "resources" => Self::Resources,
+            "securityContext" | "automountServiceAccountToken" => Self::Security,
+            "affinity"
+            | "nodeSelector"
+            | "priorityClassName"
+            | "tolerations"
+            | "topologySpreadConstraints" => Self::Scheduling,
+            "env" | "envFrom" => Self::Environment,
+            _ => return None,
+        })
+    }
+
+    /// The word for people and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Ports => "ports",
+            Self::Storage => "storage",
+            Self::Probes => "probes",
+            Self::Resources => "resources",
+            Self::Security => "security",
+            Self::Scheduling => "scheduling",
+            Self::Environment => "environment",
+            Self::Lifecycle => "lifecycle",
+        }
+    }
+}
+
+/// Expands one StatefulSet.
+///
+/// `user` is the object with the user's fields alone: as sent on CREATE, without what the record
+/// claims on UPDATE. It has passed [`crate::validate::structure`]: its containers have names.
+#[must_use]
+pub fn expand(user: &Value, settings: &Settings) -> Expansion {
+    let mut draft = Draft::new(user, settings);
+    identity::expand(&mut draft);
+    ports::expand(&mut draft);
+    storage::expand(&mut draft);
+    probes::expand(&mut draft);
+    resources::expand(&mut draft);
+    security::expand(&mut draft);
+    scheduling::expand(&mut draft);
+    environment::expand(&mut draft);
+    for offer in draft.offers(|path| Family::of(path) == Family::Lifecycle) {
+        draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+    }
+    draft.finish()
 }

@@ -6,6 +6,30 @@
 
 use std::collections::BTreeMap;
 
+mod budget;
+mod complaint;
+mod contradiction;
+mod environment;
+mod keep;
+mod keys;
+mod parse;
+mod ports;
+mod probe;
+pub mod reference;
+mod revision;
+mod syntax;
+#[cfg(test)]
+mod testing;
+mod traffic;
+mod unknown;
+mod volume;
+
+pub use complaint::Complaint;
+pub use keep::KEEPABLE;
+pub use keys::{KEYS, Key, On};
+pub use parse::managed;
+pub use revision::wish;
+
 /// The parsed labels and annotations of one StatefulSet. Absent means unsaid.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Intent {

@@ -2,9 +2,21 @@
 //! and never restarts, breaks or loses what runs.
 
 pub mod admission;
+pub mod catalogue;
+pub mod defaults;
+pub mod edit;
 pub mod engine;
 pub mod expand;
 pub mod fault;
+pub mod hash;
+pub mod image;
 pub mod intent;
 pub mod names;
+pub mod ownership;
+pub mod patch;
 pub mod path;
+pub mod quantity;
+pub mod record;
+pub mod settings;
+pub mod union;
+pub mod validate;

@@ -18,7 +18,7 @@ pub enum Step {
     Item(ItemKey),
 }
 
-/// The keys of a list item, in the order of the list's definition.
+/// The keys of a list item, sorted by field, as managedFields writes them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemKey(pub Vec<(Cow<'static, str>, Scalar)>);
 
@@ -66,7 +66,7 @@ pub fn list_key(name: &str) -> Option<ListKey> {
         "envFrom" => ListKey::EnvFrom,
         "hostAliases" => ListKey::Fields(&[("ip", None)]),
         "ports" => ListKey::Fields(&[("containerPort", None), ("protocol", Some("TCP"))]),
-        "tolerations" => ListKey::Whole(&["key", "operator", "value", "effect"]),
+        "tolerations" => ListKey::Whole(&["effect", "key", "operator", "value"]),
         "topologySpreadConstraints" => ListKey::Fields(&[("topologyKey", None), ("whenUnsatisfiable", None)]),
         "volumeClaimTemplates" => ListKey::MetadataName,
         "volumeDevices" => ListKey::Fields(&[("devicePath", None)]),
@@ -106,6 +106,7 @@ impl ListKey {
                 if let Some(prefix) = item.get("prefix").and_then(Scalar::read) {
                     keys.push((Cow::Borrowed("prefix"), prefix));
                 }
+                keys.sort_unstable();
             }
             Self::Whole(fields) => {
                 for field in fields {

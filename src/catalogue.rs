@@ -1,0 +1,367 @@
+//! Profiles: the built-in ones, their revisions, and which image picks which.
+//!
+//! A revision is named by a hash of its resolved content, parents included, so that the same
+//! defaults have the same name wherever they come from.
+
+pub mod offers;
+pub mod profile;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use self::offers::Offer;
+use self::profile::{Axis, Case, DataVolume, ProfileFile, ProfileSpec};
+use crate::expand::Source;
+use crate::image::Image;
+
+/// The files of the built-in catalogue.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("default.yaml", include_str!("catalogue/default.yaml")),
+    ("postgresql.yaml", include_str!("catalogue/postgresql.yaml")),
+];
+
+/// The profile of images that no profile knows.
+pub const DEFAULT: &str = "default";
+
+/// All profiles that are known, in all their revisions.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    sources: BTreeMap<String, ProfileSpec>,
+    latest: BTreeMap<String, Arc<Profile>>,
+    revisions: BTreeMap<(String, String), Arc<Profile>>,
+}
+
+/// One revision of a profile, parents merged in.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// The short hash of its content.
+    pub revision: String,
+    /// One line for people.
+    pub summary: String,
+    /// Repositories that pick it.
+    pub images: Vec<String>,
+    /// The resource class of a set that names none.
+    pub size: Option<String>,
+    /// Resource classes.
+    pub sizes: BTreeMap<String, Value>,
+    /// Topology keys to spread over.
+    pub spread: Vec<String>,
+    /// What depends on the tag.
+    pub axes: Vec<Axis>,
+    offers: Vec<Offer>,
+    data: DataVolume,
+}
+
+/// A profile in the variant that an image needs.
+#[derive(Debug, Clone)]
+pub struct Variant {
+    /// The leaves that it offers.
+    pub offers: Vec<Offer>,
+    /// The data volume.
+    pub data: DataVolume,
+}
+
+/// Why a profile could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Not YAML, or not a profile.
+    #[error("{file}: not a profile: {message}")]
+    Parse {
+        /// The file.
+        file: String,
+        /// What the parser says.
+        message: String,
+    },
+    /// `extends` names what is not there, or itself by way of others.
+    #[error("profile {name}: extends {parent}, which {what}")]
+    Extends {
+        /// The profile.
+        name: String,
+        /// Its parent.
+        parent: String,
+        /// `does not exist` or `leads back to itself`.
+        what: &'static str,
+    },
+}
+
+impl Catalogue {
+    /// The catalogue in the binary.
+    ///
+    /// # Errors
+    /// None, unless the binary was built from broken files: a test loads them.
+    pub fn built_in() -> Result<Self, LoadError> {
+        Self::default().with(BUILT_IN.iter().copied())
+    }
+
+    /// This catalogue with further profiles, as (file name, YAML). One of a known name becomes the
+    /// latest revision of it; the earlier ones stay, so that what is pinned to them stays too.
+    ///
+    /// # Errors
+    /// Of the first file that is no profile or extends none.
+    pub fn with<'a>(
+        mut self,
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, LoadError> {
+        let options = serde_saphyr::options! { legacy_octal_numbers: true };
+        let mut specs = BTreeMap::new();
+        for (file, text) in files {
+            let read: ProfileFile =
+                serde_saphyr::from_str_with_options(text, options.clone()).map_err(|error| {
+                    LoadError::Parse {
+                        file: file.to_owned(),
+                        message: error.to_string(),
+                    }
+                })?;
+            specs.insert(read.metadata.name.clone(), read.spec);
+        }
+        let mut sources = std::mem::take(&mut self.sources);
+        sources.extend(specs);
+        for name in sources.keys() {
+            let profile = Arc::new(Profile::resolve(name, &sources)?);
+            self.revisions
+                .insert((name.clone(), profile.revision.clone()), Arc::clone(&profile));
+            self.latest.insert(name.clone(), profile);
+        }
+        self.sources = sources;
+        Ok(self)
+    }
+
+    /// The latest revision of a profile.
+    #[must_use]
+    pub fn latest(&self, name: &str) -> Option<&Arc<Profile>> {
+        self.latest.get(name)
+    }
+
+    /// A certain revision of a profile.
+    #[must_use]
+    pub fn revision(&self, name: &str, revision: &str) -> Option<&Arc<Profile>> {
+        self.revisions.get(&(name.to_owned(), revision.to_owned()))
+    }
+
+    /// The revisions that are known of a profile.
+    pub fn revisions(&self, name: &str) -> impl Iterator<Item = &Arc<Profile>> {
+        self.revisions
+            .values()
+            .filter(move |profile| profile.name == name)
+    }
+
+    /// The latest revisions of all profiles, by name.
+    pub fn profiles(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.latest.values()
+    }
+
+    /// The profile that knows this image.
+    #[must_use]
+    pub fn for_image(&self, image: &str) -> Option<&Arc<Profile>> {
+        let name = Image::parse(image).name();
+        self.latest
+            .values()
+            .find(|profile| profile.images.iter().any(|known| known == name))
+    }
+}
+
+impl Profile {
+    fn resolve(name: &str, sources: &BTreeMap<String, ProfileSpec>) -> Result<Self, LoadError> {
+        let chain = chain(name, sources)?;
+        let mut profile = Self {
+            name: name.to_owned(),
+            revision: revision(&chain),
+            summary: String::new(),
+            images: Vec::new(),
+            size: None,
+            sizes: BTreeMap::new(),
+            spread: Vec::new(),
+            axes: Vec::new(),
+            offers: Vec::new(),
+            data: DataVolume::default(),
+        };
+        for (name, spec) in chain {
+            offers::merge(
+                &mut profile.offers,
+                &spec.stateful_set,
+                &Source::Profile {
+                    name: name.to_owned(),
+                },
+                false,
+            );
+            profile.data = profile.data.merged(&spec.data);
+            profile.summary.clone_from(&spec.summary);
+            profile.images.clone_from(&spec.matching.images);
+            profile.size = spec.size.clone().or(profile.size);
+            profile.sizes.extend(spec.sizes.clone());
+            profile.spread = spec.spread.clone().unwrap_or(profile.spread);
+            profile.axes.extend(spec.variants.iter().cloned());
+        }
+        offers::complete(&mut profile.offers);
+        Ok(profile)
+    }
+
+    /// The pin of a set that uses this revision: `postgresql@5f3c9a12`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}@{}", self.name, self.revision)
+    }
+
+    /// This profile with the named cases merged over it, in the order of its axes; names that no
+    /// axis has are passed over.
+    #[must_use]
+    pub fn variant(&self, cases: &[&str]) -> Variant {
+        let mut variant = Variant {
+            offers: self.offers.clone(),
+            data: self.data.clone(),
+        };
+        for case in self.axes.iter().flat_map(|axis| &axis.cases) {
+            if cases.contains(&case.name.as_str()) {
+                let source = Source::Variant {
+                    profile: self.name.clone(),
+                    variant: case.name.clone(),
+                };
+                offers::merge(&mut variant.offers, &case.stateful_set, &source, true);
+                variant.data = variant.data.merged(&case.data);
+            }
+        }
+        variant
+    }
+}
+
+impl Case {
+    /// Whether an image of this tag is of this case.
+    #[must_use]
+    pub fn fits(&self, image: &Image) -> bool {
+        let by_major = || {
+            image.major().is_some_and(|major| {
+                self.major_from.is_none_or(|from| from <= major) && self.major_to.is_none_or(|to| major <= to)
+            })
+        };
+        let has_major = self.major_from.is_some() || self.major_to.is_some();
+        (has_major && by_major())
+            || self
+                .tag_contains
+                .as_ref()
+                .is_some_and(|part| image.tag.is_some_and(|t| t.contains(part)))
+            || (self.otherwise && image.tag.is_some())
+    }
+}
+
+/// The profile and its ancestors, the weakest first.
+fn chain<'a>(
+    name: &'a str,
+    sources: &'a BTreeMap<String, ProfileSpec>,
+) -> Result<Vec<(&'a str, &'a ProfileSpec)>, LoadError> {
+    let mut chain: Vec<(&str, &ProfileSpec)> = Vec::new();
+    let mut next = Some(name);
+    while let Some(current) = next {
+        let child = chain.last().map_or(name, |(child, _)| child);
+        let fail = |what| LoadError::Extends {
+            name: child.to_owned(),
+            parent: current.to_owned(),
+            what,
+        };
+        if chain.iter().any(|(seen, _)| *seen == current) {
+            return Err(fail("leads back to itself"));
+        }
+        let (key, spec) = sources
+            .get_key_value(current)
+            .ok_or_else(|| fail("does not exist"))?;
+        chain.push((key, spec));
+        next = spec.extends.as_deref();
+    }
+    chain.reverse();
+    Ok(chain)
+}
+
+/// A short hash of the resolved content: the first eight hex digits of SHA-256 over canonical JSON.
+/// What does not change a set (the summary, the images that match) does not count.
+fn revision(chain: &[(&str, &ProfileSpec)]) -> String {
+    let content: Vec<Value> = chain
+        .iter()
+        .map(|(name, spec)| {
+            json!({
+                "name": name, "statefulSet": spec.stateful_set, "data": spec.data, "size": spec.size,
+                "sizes": spec.sizes, "spread": spec.spread, "variants": spec.variants,
+            })
+        })
+        .collect();
+    let digest = Sha256::digest(crate::hash::canonical(&Value::Array(content)).as_bytes());
+    digest
+        .iter()
+        .take(4)
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_catalogue_loads() {
+        let catalogue = Catalogue::built_in().unwrap();
+        assert!(catalogue.latest(DEFAULT).is_some());
+        assert_eq!(
+            catalogue
+                .for_image("mirror.corp/library/postgres:18")
+                .unwrap()
+                .name,
+            "postgresql"
+        );
+        assert!(catalogue.for_image("nginx").is_none());
+    }
+
+    #[test]
+    fn a_changed_profile_is_a_new_revision_and_the_old_one_stays() {
+        let before = Catalogue::built_in().unwrap();
+        let old = before.latest("postgresql").unwrap().revision.clone();
+        let text = include_str!("catalogue/postgresql.yaml").replace("Seconds: 120", "Seconds: 300");
+        let after = before.with([("x", text.as_str())]).unwrap();
+        assert_ne!(after.latest("postgresql").unwrap().revision, old);
+        assert!(after.revision("postgresql", &old).is_some());
+    }
+
+    #[test]
+    fn words_for_people_make_no_revision() {
+        let before = Catalogue::built_in().unwrap();
+        let text = include_str!("catalogue/postgresql.yaml").replace("one server", "a server");
+        let after = before.clone().with([("x", text.as_str())]).unwrap();
+        let revision = |c: &Catalogue| c.latest("postgresql").unwrap().revision.clone();
+        assert_eq!(revision(&before), revision(&after));
+    }
+
+    #[test]
+    fn a_cycle_is_told() {
+        let file = |name: &str, parent: &str| {
+            format!(
+                "apiVersion: stateward.dev/v1alpha1\nkind: StatefulSetProfile\nmetadata: {{name: {name}}}\n\
+                 spec: {{summary: x, extends: {parent}}}\n"
+            )
+        };
+        let (a, b) = (file("a", "b"), file("b", "a"));
+        let error = Catalogue::default()
+            .with([("a", a.as_str()), ("b", b.as_str())])
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "profile b: extends a, which leads back to itself"
+        );
+    }
+
+    #[test]
+    fn tags_choose_the_variant() {
+        let catalogue = Catalogue::built_in().unwrap();
+        let axes = &catalogue.latest("postgresql").unwrap().axes;
+        let chosen = |image: &str| -> Vec<Option<&str>> {
+            let image = Image::parse(image);
+            axes.iter()
+                .map(|a| a.cases.iter().find(|c| c.fits(&image)).map(|c| c.name.as_str()))
+                .collect()
+        };
+        assert_eq!(chosen("postgres:16.4-alpine3.20"), [Some("17"), Some("alpine")]);
+        assert_eq!(chosen("postgres:18-trixie"), [Some("18"), Some("debian")]);
+        assert_eq!(chosen("postgres:latest"), [None, Some("debian")]);
+        assert_eq!(chosen("postgres@sha256:00"), [None, None]);
+    }
+}

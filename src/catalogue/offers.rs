@@ -1,0 +1,238 @@
+//! A profile's partial StatefulSet as a list of offered leaves, layers merged.
+
+use serde_json::{Map, Value};
+
+use crate::expand::Source;
+use crate::path::{Path, Step, list_key};
+use crate::union::{PROBES, probe_of};
+
+/// A leaf that a profile would set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// Where; the main container is named `$(main)`.
+    pub path: Path,
+    /// What.
+    pub value: Value,
+    /// From which layer.
+    pub source: Source,
+    /// Whether stored data depends on it.
+    pub data: bool,
+}
+
+/// Structs that the API server takes or leaves whole (`structType=atomic`, `mapType=atomic` in
+/// Kubernetes' types): one leaf each.
+const ATOMIC: &[&str] = &[
+    "configMapKeyRef",
+    "configMapRef",
+    "fieldRef",
+    "labelSelector",
+    "nodeSelector",
+    "resourceFieldRef",
+    "secretKeyRef",
+    "secretRef",
+    "selector",
+];
+
+/// The leaves of `value`, which stands at `path`: scalars, unkeyed lists, atomic structs and empty
+/// maps. The fields that are an item's keys are part of its path and no leaves.
+#[must_use]
+pub fn leaves(path: &Path, value: &Value) -> Vec<(Path, Value)> {
+    let mut found = Vec::new();
+    collect(path, value, &mut found);
+    found
+}
+
+fn collect(path: &Path, value: &Value, found: &mut Vec<(Path, Value)>) {
+    let name = match path.0.last() {
+        Some(Step::Field(name)) => name.as_ref(),
+        _ => "",
+    };
+    match value {
+        Value::Object(_) if matches!(path.0.last(), Some(Step::Item(_))) => collect_item(path, value, found),
+        Value::Object(map) if !map.is_empty() && !ATOMIC.contains(&name) => collect_map(path, map, found),
+        Value::Array(items) if let Some(list) = list_key(name) => {
+            for item in items {
+                if let Some(key) = list.of(item) {
+                    collect_item(&path.item(key), item, found);
+                }
+            }
+        }
+        _ => found.push((path.clone(), value.clone())),
+    }
+}
+
+fn collect_map(path: &Path, map: &Map<String, Value>, found: &mut Vec<(Path, Value)>) {
+    for (field, value) in map {
+        collect(&path.field(field.clone()), value, found);
+    }
+}
+
+fn collect_item(path: &Path, item: &Value, found: &mut Vec<(Path, Value)>) {
+    let before = found.len();
+    if let Value::Object(map) = item {
+        collect_map(path, map, found);
+    }
+    let Some(Step::Item(key)) = path.0.last() else {
+        return;
+    };
+    let keys = found.split_off(before);
+    let rest: Vec<_> = keys
+        .into_iter()
+        .filter(|(leaf, _)| !is_key(path, key, leaf))
+        .collect();
+    if rest.is_empty() {
+        // An item of keys alone is a leaf itself, or nothing would say that it is there.
+        found.push((path.clone(), item.clone()));
+    }
+    found.extend(rest);
+}
+
+fn is_key(item: &Path, key: &crate::path::ItemKey, leaf: &Path) -> bool {
+    match &leaf.0[item.0.len()..] {
+        [Step::Field(field)] => key.0.iter().any(|(name, _)| name == field),
+        [Step::Field(metadata), Step::Field(name)] => metadata == "metadata" && name == "name",
+        _ => false,
+    }
+}
+
+/// Puts the leaves of a stronger layer over those of the weaker ones.
+///
+/// `null` takes away what is at or below its path. A probe's handler is a union: a stronger one
+/// drives the weaker one out, and the weaker one's timings stay where the stronger has none.
+pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool) {
+    if layer.is_null() {
+        return;
+    }
+    for (path, value) in leaves(&Path::default(), layer) {
+        if value.is_null() {
+            offers.retain(|offer| !offer.path.starts_with(&path));
+            continue;
+        }
+        if let Some((probe, Some(_))) = probe_of(&path) {
+            offers.retain(|offer| match probe_of(&offer.path) {
+                Some((other, Some(_))) => other != probe || offer.source == *source,
+                _ => true,
+            });
+        }
+        match offers.iter_mut().find(|offer| offer.path == path) {
+            Some(offer) => {
+                offer.value = value;
+                offer.source = source.clone();
+                offer.data |= data;
+            }
+            None => offers.push(Offer {
+                path,
+                value,
+                source: source.clone(),
+                data,
+            }),
+        }
+    }
+}
+
+/// Completes probes with the timings that the API server would fill in, so that what is stored is
+/// what was recorded.
+pub fn complete(offers: &mut Vec<Offer>) {
+    const TIMINGS: [(&str, i64); 4] = [
+        ("timeoutSeconds", 1),
+        ("periodSeconds", 10),
+        ("successThreshold", 1),
+        ("failureThreshold", 3),
+    ];
+    let probes: Vec<(Path, Source)> = PROBES
+        .iter()
+        .filter_map(|probe| {
+            let offer = offers
+                .iter()
+                .find(|o| probe_of(&o.path).is_some_and(|(name, _)| name == *probe))?;
+            let depth = offer
+                .path
+                .0
+                .iter()
+                .position(|s| matches!(s, Step::Field(f) if f == probe))?;
+            Some((Path(offer.path.0[..=depth].to_vec()), offer.source.clone()))
+        })
+        .collect();
+    for (probe, source) in probes {
+        for (field, default) in TIMINGS {
+            let path = probe.field(field);
+            if !offers.iter().any(|offer| offer.path == path) {
+                offers.push(Offer {
+                    path,
+                    value: Value::from(default),
+                    source: source.clone(),
+                    data: false,
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn profile(name: &str) -> Source {
+        Source::Profile {
+            name: name.to_owned(),
+        }
+    }
+
+    fn shown(offers: &[Offer]) -> Vec<String> {
+        offers
+            .iter()
+            .map(|o| format!("{} = {} ({})", o.path, o.value, o.source))
+            .collect()
+    }
+
+    #[test]
+    fn a_stronger_handler_drives_the_weaker_one_out_and_keeps_its_timings() {
+        let mut offers = Vec::new();
+        let probe = |handler: Value| json!({"containers": [{"name": "$(main)", "readinessProbe": handler}]});
+        merge(
+            &mut offers,
+            &probe(json!({"tcpSocket": {"port": 1}, "periodSeconds": 7})),
+            &profile("a"),
+            false,
+        );
+        merge(
+            &mut offers,
+            &probe(json!({"exec": {"command": ["x"]}})),
+            &profile("b"),
+            false,
+        );
+        assert_eq!(
+            shown(&offers),
+            [
+                r#"containers[name="$(main)"].readinessProbe.periodSeconds = 7 (profile a)"#,
+                r#"containers[name="$(main)"].readinessProbe.exec.command = ["x"] (profile b)"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn null_takes_away_what_the_parent_has() {
+        let mut offers = Vec::new();
+        merge(&mut offers, &json!({"a": {"b": 1, "c": 2}}), &profile("a"), false);
+        merge(&mut offers, &json!({"a": {"b": null}}), &profile("b"), false);
+        assert_eq!(shown(&offers), ["a.c = 2 (profile a)"]);
+    }
+
+    #[test]
+    fn keys_are_no_leaves_but_an_item_of_keys_alone_is_one() {
+        let object = json!({"ports": [{"containerPort": 1, "name": "a"}, {"containerPort": 2}]});
+        let found: Vec<_> = leaves(&Path::default(), &object)
+            .iter()
+            .map(|(p, _)| p.to_string())
+            .collect();
+        assert_eq!(
+            found,
+            [
+                r#"ports[containerPort=1,protocol="TCP"].name"#,
+                r#"ports[containerPort=2,protocol="TCP"]"#
+            ]
+        );
+    }
+}

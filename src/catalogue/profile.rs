@@ -1,0 +1,149 @@
+//! A profile as it is written: the YAML of the catalogue.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One profile file.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProfileFile {
+    /// `stateward.dev/v1alpha1`.
+    pub api_version: String,
+    /// `StatefulSetProfile`.
+    pub kind: String,
+    /// Name, and for profiles from a cluster whatever else the API server keeps there.
+    pub metadata: Metadata,
+    /// The defaults.
+    pub spec: ProfileSpec,
+}
+
+/// What we read of a profile's metadata.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub struct Metadata {
+    /// The profile's name.
+    pub name: String,
+}
+
+/// The defaults of a profile.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProfileSpec {
+    /// One line for people.
+    pub summary: String,
+    /// The profile whose values hold where this one has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extends: Option<String>,
+    /// Which images pick this profile by themselves.
+    #[serde(default, rename = "match", skip_serializing_if = "Match::is_empty")]
+    pub matching: Match,
+    /// A partial StatefulSet; its main container is named `$(main)`. `null` takes away what the
+    /// parent has.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub stateful_set: Value,
+    /// Where the image keeps its data.
+    #[serde(default, skip_serializing_if = "DataVolume::is_empty")]
+    pub data: DataVolume,
+    /// The resource class of a set that names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+    /// Resource classes by name: `requests` and `limits`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sizes: BTreeMap<String, Value>,
+    /// Topology keys over which pods are spread, softly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Vec<String>>,
+    /// What depends on the image's tag.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Axis>,
+}
+
+/// How images are recognised.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Match {
+    /// Repositories without registry, tag and digest; official images by their short name.
+    #[serde(default)]
+    pub images: Vec<String>,
+}
+
+/// The data volume: a claim template and its mount in the main container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DataVolume {
+    /// Name of the claim template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+    /// The exact VOLUME of the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount_path: Option<String>,
+    /// A directory below the volume's root, where `lost+found` is in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_path: Option<String>,
+    /// Size where the user names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+}
+
+/// One way in which images of a system differ, told by the tag.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Axis {
+    /// What differs: `version`, `base`.
+    pub name: String,
+    /// The cases; the first that fits is taken.
+    pub cases: Vec<Case>,
+    /// What to write when the tag tells none.
+    pub unknown: String,
+}
+
+/// One case of an axis.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Case {
+    /// Goes into the pin: never rename one that was released.
+    pub name: String,
+    /// The lowest major version that fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub major_from: Option<u32>,
+    /// The highest major version that fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub major_to: Option<u32>,
+    /// What the tag has to contain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag_contains: Option<String>,
+    /// Fits every image that has a tag.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub otherwise: bool,
+    /// Merged over the profile's data volume.
+    #[serde(default, skip_serializing_if = "DataVolume::is_empty")]
+    pub data: DataVolume,
+    /// Merged over the profile's StatefulSet.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub stateful_set: Value,
+}
+
+impl Match {
+    fn is_empty(&self) -> bool {
+        self.images.is_empty()
+    }
+}
+
+impl DataVolume {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// This volume with what `stronger` says in its place.
+    #[must_use]
+    pub fn merged(&self, stronger: &Self) -> Self {
+        let pick = |mine: &Option<String>, theirs: &Option<String>| theirs.clone().or_else(|| mine.clone());
+        Self {
+            claim: pick(&self.claim, &stronger.claim),
+            mount_path: pick(&self.mount_path, &stronger.mount_path),
+            sub_path: pick(&self.sub_path, &stronger.sub_path),
+            size: pick(&self.size, &stronger.size),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Changes to raw JSON at list-key paths: what is not named stays as it is.
+
+use serde_json::{Map, Value};
+
+use crate::path::{ItemKey, Path, Step, list_key, position};
+
+/// Sets the value at `path`, creating maps, lists and items on the way; an item that is new goes
+/// to the end of its list. Gives the maps and items that were created, outermost first, or `None`,
+/// having perhaps created some, where something on the way is neither map, list nor absent.
+pub fn set(object: &mut Value, path: &Path, value: Value) -> Option<Vec<Path>> {
+    let mut created = Vec::new();
+    let mut here = object;
+    let mut list = "";
+    for (index, step) in path.0.iter().enumerate() {
+        let last = index + 1 == path.0.len();
+        match step {
+            Step::Field(name) => {
+                let map = here.as_object_mut()?;
+                let next = map.entry(name.as_ref()).or_insert(Value::Null);
+                if next.is_null() && !last {
+                    let is_list = matches!(path.0.get(index + 1), Some(Step::Item(_)));
+                    *next = if is_list {
+                        Value::Array(Vec::new())
+                    } else {
+                        Value::Object(Map::new())
+                    };
+                    created.push(Path(path.0[..=index].to_vec()));
+                }
+                here = next;
+                list = name;
+            }
+            Step::Item(key) => {
+                let items = here.as_array_mut()?;
+                let at = match position(list, items, key) {
+                    Some(at) => at,
+                    None => {
+                        items.push(new_item(list, key));
+                        created.push(Path(path.0[..=index].to_vec()));
+                        items.len() - 1
+                    }
+                };
+                here = &mut items[at];
+            }
+        }
+    }
+    *here = value;
+    Some(created)
+}
+
+fn new_item(list: &str, key: &ItemKey) -> Value {
+    let mut item = Map::new();
+    if let Some(list) = list_key(list) {
+        list.write(key, &mut item);
+    }
+    Value::Object(item)
+}
+
+/// Takes the value at `path` out, if it is there.
+pub fn remove(object: &mut Value, path: &Path) -> Option<Value> {
+    let (last, parents) = path.0.split_last()?;
+    let mut here = object;
+    let mut list = "";
+    for step in parents {
+        here = match step {
+            Step::Field(name) => {
+                list = name;
+                here.get_mut(name.as_ref())?
+            }
+            Step::Item(key) => {
+                let items = here.as_array_mut()?;
+                let at = position(list, items, key)?;
+                &mut items[at]
+            }
+        };
+    }
+    match last {
+        Step::Field(name) => here.as_object_mut()?.shift_remove(name.as_ref()),
+        Step::Item(key) => {
+            let items = here.as_array_mut()?;
+            Some(items.remove(position(list, items, key)?))
+        }
+    }
+}
+
+/// Takes out those of `created` in which nothing is left: empty maps, empty lists, items of keys
+/// alone. Gives those that stay, in their order.
+pub fn prune(object: &mut Value, mut created: Vec<Path>) -> Vec<Path> {
+    // Inner ones first, so that an outer one may be empty by then.
+    let mut inner_first: Vec<&Path> = created.iter().collect();
+    inner_first.sort_by_key(|path| std::cmp::Reverse(path.0.len()));
+    for path in inner_first {
+        if path.lookup(object).is_some_and(|value| is_empty(path, value)) {
+            remove(object, path);
+        }
+    }
+    created.retain(|path| path.lookup(object).is_some());
+    created
+}
+
+fn is_empty(path: &Path, value: &Value) -> bool {
+    match (path.0.last(), value) {
+        (Some(Step::Item(key)), Value::Object(map)) => map.keys().all(|field| {
+            key.0.iter().any(|(name, _)| name == field) && !matches!(map[field], Value::Object(_))
+        }),
+        (_, Value::Object(map)) => map.is_empty(),
+        (_, Value::Array(items)) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// Moves those items of the list at `list` that are `ours` to where they belong, and no other:
+/// beside the neighbours that they had `before`; a new one beside its neighbours in `wanted`, the
+/// order in which expansion gives them, else to the front or the end.
+pub fn arrange(object: &mut Value, list: &Path, before: &[ItemKey], wanted: &[ItemKey], ours: &[ItemKey]) {
+    let Some(name) = list.last_field() else { return };
+    let Some(kind) = list_key(name) else { return };
+    let Some(items) = lookup_mut(object, list).and_then(Value::as_array_mut) else {
+        return;
+    };
+    let keys: Vec<Option<ItemKey>> = items.iter().map(|item| kind.of(item)).collect();
+    let is_ours = |key: &Option<ItemKey>| key.as_ref().is_some_and(|key| ours.contains(key));
+    let mut order: Vec<usize> = (0..keys.len()).filter(|index| !is_ours(&keys[*index])).collect();
+    let place_of =
+        |key: &ItemKey, order: &[usize]| order.iter().position(|index| keys[*index].as_ref() == Some(key));
+    let index_of = |key: &ItemKey| keys.iter().position(|other| other.as_ref() == Some(key));
+
+    for key in before.iter().filter(|key| ours.contains(key)) {
+        let Some(index) = index_of(key) else { continue };
+        let earlier = before.iter().take_while(|other| *other != key);
+        let at = earlier
+            .filter_map(|other| place_of(other, &order))
+            .max()
+            .map_or(0, |place| place + 1);
+        order.insert(at, index);
+    }
+    let in_front = matches!(name, "env" | "envFrom");
+    for key in wanted
+        .iter()
+        .filter(|key| ours.contains(key) && !before.contains(key))
+    {
+        let Some(index) = index_of(key) else { continue };
+        let at = beside(key, wanted, &|other| place_of(other, &order));
+        order.insert(at.unwrap_or(if in_front { 0 } else { order.len() }), index);
+    }
+    // Items of ours that neither list knows stay at the end.
+    order.extend(
+        (0..keys.len())
+            .filter(|index| !order.contains(index))
+            .collect::<Vec<_>>(),
+    );
+    if order.iter().enumerate().any(|(place, index)| place != *index) {
+        let mut taken: Vec<Option<Value>> = items.drain(..).map(Some).collect();
+        items.extend(order.into_iter().filter_map(|index| taken[index].take()));
+    }
+}
+
+/// Right after the nearest one before `key` in `wanted` that is placed, else right before the
+/// nearest one after it.
+fn beside(key: &ItemKey, wanted: &[ItemKey], place: &dyn Fn(&ItemKey) -> Option<usize>) -> Option<usize> {
+    let at = wanted.iter().position(|other| other == key)?;
+    let after = wanted[..at].iter().rev().find_map(place).map(|place| place + 1);
+    after.or_else(|| wanted[at + 1..].iter().find_map(place))
+}
+
+/// The keys of the items in the list at `list`, those without one left out.
+#[must_use]
+pub fn keys_of(object: &Value, list: &Path) -> Vec<ItemKey> {
+    let Some(kind) = list.last_field().and_then(list_key) else {
+        return Vec::new();
+    };
+    let items = list.lookup(object).and_then(Value::as_array);
+    items
+        .into_iter()
+        .flatten()
+        .filter_map(|item| kind.of(item))
+        .collect()
+}
+
+fn lookup_mut<'v>(object: &'v mut Value, path: &Path) -> Option<&'v mut Value> {
+    let mut here = object;
+    let mut list = "";
+    for step in &path.0 {
+        here = match step {
+            Step::Field(name) => {
+                list = name;
+                here.get_mut(name.as_ref())?
+            }
+            Step::Item(key) => {
+                let items = here.as_array_mut()?;
+                let at = position(list, items, key)?;
+                &mut items[at]
+            }
+        };
+    }
+    Some(here)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn env(names: &str) -> Value {
+        json!({"env": names.chars().map(|c| json!({"name": c.to_string()})).collect::<Vec<_>>()})
+    }
+
+    fn keys(names: &str) -> Vec<ItemKey> {
+        names
+            .chars()
+            .map(|c| ItemKey::text("name", c.to_string()))
+            .collect()
+    }
+
+    fn arranged(have: &str, before: &str, wanted: &str, ours: &str) -> String {
+        let mut object = env(have);
+        arrange(
+            &mut object,
+            &Path::fields(&["env"]),
+            &keys(before),
+            &keys(wanted),
+            &keys(ours),
+        );
+        object["env"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|i| i["name"].as_str().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn new_items_go_to_the_front_in_their_order() {
+        assert_eq!(arranged("uvab", "", "ab", "ab"), "abuv");
+    }
+
+    #[test]
+    fn restored_items_go_back_between_their_neighbours() {
+        assert_eq!(arranged("uvab", "uavb", "ab", "ab"), "uavb");
+        assert_eq!(arranged("vab", "uavb", "ab", "ab"), "avb");
+    }
+
+    #[test]
+    fn an_item_taken_over_and_dropped_comes_back_to_its_place() {
+        // `a` was the user's before, so it stands in `before` but is newly ours.
+        assert_eq!(arranged("bcua", "bcu", "abc", "abc"), "abcu");
+    }
+
+    #[test]
+    fn the_users_items_keep_their_order() {
+        assert_eq!(arranged("zyab", "ayzb", "ab", "ab"), "azyb");
+    }
+
+    #[test]
+    fn maps_lists_and_items_are_created_on_the_way() {
+        let mut object = json!({"spec": null});
+        let path = Path::fields(&["spec", "containers"])
+            .named("a")
+            .field("env")
+            .named("X")
+            .field("value");
+        let created = set(&mut object, &path, json!("1")).unwrap();
+        let expected = json!({"spec": {"containers": [{"name": "a", "env": [{"name": "X", "value": "1"}]}]}});
+        assert_eq!(object, expected);
+        assert_eq!(remove(&mut object, &path), Some(json!("1")));
+        assert_eq!(prune(&mut object, created), Vec::<Path>::new());
+        assert_eq!(object, json!({}));
+    }
+}

@@ -1,0 +1,234 @@
+//! An expansion in the making: what is offered, against what the user wrote.
+
+use serde_json::Value;
+
+use super::{Expansion, Injection, Source, Withheld};
+use crate::catalogue::offers::{self, Offer};
+use crate::fault::Fault;
+use crate::path::{ItemKey, Path, Step};
+use crate::settings::{Settings, containers_path};
+
+/// The user's object and what has been added to it so far.
+pub struct Draft<'a> {
+    /// The user's fields: the object without what is ours.
+    pub user: &'a Value,
+    /// The settings.
+    pub settings: &'a Settings,
+    expansion: Expansion,
+}
+
+impl<'a> Draft<'a> {
+    /// Nothing added yet.
+    #[must_use]
+    pub fn new(user: &'a Value, settings: &'a Settings) -> Self {
+        Self {
+            user,
+            settings,
+            expansion: Expansion::default(),
+        }
+    }
+
+    /// What came of it.
+    #[must_use]
+    pub fn finish(self) -> Expansion {
+        self.expansion
+    }
+
+    /// The path of the main container.
+    #[must_use]
+    pub fn main(&self) -> Path {
+        containers_path().named(self.settings.main.clone())
+    }
+
+    /// The main container as the user wrote it.
+    #[must_use]
+    pub fn main_container(&self) -> &'a Value {
+        const NONE: &Value = &Value::Null;
+        self.main().lookup(self.user).unwrap_or(NONE)
+    }
+
+    /// The items that the user has in `list` of the main container.
+    #[must_use]
+    pub fn main_items(&self, list: &str) -> &'a [Value] {
+        self.main_container()[list].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    /// The profile's offers below `spec` that `wanted` takes, the main container named.
+    pub fn offers(&self, wanted: impl Fn(&Path) -> bool) -> Vec<Offer> {
+        let placeholder = ItemKey::text("name", "$(main)");
+        let named = |offer: &Offer| {
+            let mut offer = offer.clone();
+            for step in &mut offer.path.0 {
+                if matches!(step, Step::Item(key) if *key == placeholder) {
+                    *step = Step::Item(ItemKey::text("name", self.settings.main.clone()));
+                }
+            }
+            offer
+        };
+        self.settings
+            .variant
+            .offers
+            .iter()
+            .filter(|offer| wanted(&offer.path))
+            .map(named)
+            .collect()
+    }
+
+    /// The user's value at `path`, unless it is as good as unsaid: an API default on the list of
+    /// [`is_api_default`] that the user does not `keep`.
+    #[must_use]
+    pub fn user_value(&self, path: &Path) -> Option<&'a Value> {
+        let value = path.lookup(self.user)?;
+        (!is_api_default(path, value) || self.kept(path)).then_some(value)
+    }
+
+    /// Adds each leaf of `value` that the user has not written. Gives whether any was added.
+    pub fn offer(&mut self, path: &Path, value: &Value, source: &Source, data: bool) -> bool {
+        let mut any = false;
+        for (leaf, value) in offers::leaves(path, value) {
+            any |= self.offer_leaf(leaf, value, source, data);
+        }
+        any
+    }
+
+    /// Adds one leaf, unless the user has written it.
+    pub fn offer_leaf(&mut self, path: Path, value: Value, source: &Source, data: bool) -> bool {
+        if self.kept(&path) {
+            let why = format!("{}keep says that it is as you mean it", crate::names::PREFIX);
+            self.withhold(path, why);
+        } else if self.user_value(&path).is_some() {
+            self.withhold(path, "you wrote it");
+        } else if let Some(obstacle) = obstacle(self.user, &path) {
+            self.withhold(path, format!("{obstacle} is no map"));
+        } else if !self.expansion.injections.iter().any(|other| other.path == path) {
+            self.expansion.injections.push(Injection {
+                path,
+                value,
+                source: source.clone(),
+                data,
+            });
+            return true;
+        }
+        false
+    }
+
+    /// Notes that something is not added.
+    pub fn withhold(&mut self, path: Path, why: impl Into<String>) {
+        self.expansion.withheld.push(Withheld {
+            path,
+            why: why.into(),
+        });
+    }
+
+    /// Notes that none of `offers` is added.
+    pub fn withhold_all(&mut self, offers: &[Offer], why: &str) {
+        for offer in offers {
+            self.withhold(offer.path.clone(), why);
+        }
+    }
+
+    /// Notes a fault.
+    pub fn fault(&mut self, fault: Fault) {
+        self.expansion.faults.push(fault);
+    }
+
+    /// What has been added so far.
+    #[must_use]
+    pub fn injections(&self) -> &[Injection] {
+        &self.expansion.injections
+    }
+
+    /// What stands at `path`: the user's value, else ours.
+    #[must_use]
+    pub fn effective(&self, path: &Path) -> Option<Value> {
+        let ours = || {
+            self.expansion
+                .injections
+                .iter()
+                .find(|i| i.path == *path)
+                .map(|i| i.value.clone())
+        };
+        self.user_value(path).cloned().or_else(ours)
+    }
+
+    fn kept(&self, path: &Path) -> bool {
+        let keep = &self.settings.intent.keep;
+        !keep.is_empty()
+            && path
+                .0
+                .iter()
+                .any(|step| matches!(step, Step::Field(f) if keep.iter().any(|k| k == f)))
+            && (crate::union::probe_of(path).is_none() || is_timing(path))
+    }
+}
+
+const TIMINGS: [(&str, i64); 4] = [
+    ("timeoutSeconds", 1),
+    ("periodSeconds", 10),
+    ("successThreshold", 1),
+    ("failureThreshold", 3),
+];
+
+fn is_timing(path: &Path) -> bool {
+    path.last_field()
+        .is_some_and(|field| TIMINGS.iter().any(|(name, _)| *name == field))
+}
+
+/// Whether `value` at `path` counts as unsaid, because the API server fills it in before admission
+/// (`pkg/apis/apps/v1/defaults.go`, `pkg/apis/core/v1/defaults.go`) and a profile may well want
+/// another. The list is short on purpose, and documented; `keep` overrides it.
+#[must_use]
+pub fn is_api_default(path: &Path, value: &Value) -> bool {
+    let fields: Vec<&str> = path
+        .0
+        .iter()
+        .filter_map(|step| match step {
+            Step::Field(name) => Some(name.as_ref()),
+            Step::Item(_) => None,
+        })
+        .collect();
+    match fields.as_slice() {
+        ["spec", "podManagementPolicy"] => value == "OrderedReady",
+        ["spec", "serviceName"] => value == "",
+        ["spec", "revisionHistoryLimit"] => value == 10,
+        ["spec", "updateStrategy", "type"] => value == "RollingUpdate",
+        ["spec", "updateStrategy", "rollingUpdate", "partition"] => value == 0,
+        [
+            "spec",
+            "persistentVolumeClaimRetentionPolicy",
+            "whenDeleted" | "whenScaled",
+        ] => value == "Retain",
+        ["spec", "template", "spec", "terminationGracePeriodSeconds"] => value == 30,
+        ["spec", "template", "spec", "containers", probe, timing] => {
+            crate::union::PROBES.contains(probe)
+                && TIMINGS
+                    .iter()
+                    .any(|(name, default)| name == timing && value == default)
+        }
+        _ => false,
+    }
+}
+
+/// The first step on the way to `path` where `object` has something that is neither map nor list.
+fn obstacle(object: &Value, path: &Path) -> Option<Path> {
+    let mut here = object;
+    let mut list = "";
+    for (index, step) in path.0.iter().enumerate() {
+        let next = match step {
+            Step::Field(name) => {
+                list = name;
+                here.get(name.as_ref())
+            }
+            Step::Item(key) => {
+                let items = here.as_array()?;
+                crate::path::position(list, items, key).map(|at| &items[at])
+            }
+        };
+        here = next.filter(|value| !value.is_null())?;
+        let last = index + 1 == path.0.len();
+        if !last && !here.is_object() && !here.is_array() {
+            return Some(Path(path.0[..=index].to_vec()));
+        }
+    }
+    None
+}

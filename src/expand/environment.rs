@@ -1,0 +1,57 @@
+//! Environment variables: identity in front, so that the user's `$(POD_NAME)` expands, and sources
+//! of `envFrom` in front of the user's, so that the user's win.
+
+use serde_json::{Value, json};
+
+use super::{Draft, Family, Source};
+use crate::intent::EnvFromKind;
+use crate::names;
+use crate::path::ItemKey;
+use crate::union::env_item;
+
+pub(super) fn expand(draft: &mut Draft) {
+    for offer in draft.offers(|path| Family::of(path) == Family::Environment) {
+        match env_item(&offer.path) {
+            // A variable is taken or left whole: value and valueFrom exclude each other.
+            Some(item) if item.lookup(draft.user).is_some() => draft.withhold(offer.path, "you wrote it"),
+            _ => _ = draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data),
+        }
+    }
+    for source in &draft.settings.intent.env_from {
+        let field = match source.kind {
+            EnvFromKind::ConfigMap => "configMapRef",
+            EnvFromKind::Secret => "secretRef",
+        };
+        env_from(draft, field, &source.name, "env-from");
+    }
+    if !draft.settings.intent.generate_secret.is_empty() {
+        env_from(
+            draft,
+            "secretRef",
+            &generated_secret(&draft.settings.name),
+            "generate-secret",
+        );
+    }
+}
+
+/// The name of the Secret that `generate-secret` asks for.
+#[must_use]
+pub(super) fn generated_secret(statefulset: &str) -> String {
+    format!("{statefulset}-generated")
+}
+
+fn env_from(draft: &mut Draft, field: &'static str, name: &str, key: &str) {
+    let path = draft
+        .main()
+        .field("envFrom")
+        .item(ItemKey::text(field, name.to_owned()));
+    let item: Value = json!({field: {"name": name}});
+    draft.offer_leaf(
+        path,
+        item,
+        &Source::Intent {
+            key: format!("{}{key}", names::PREFIX),
+        },
+        false,
+    );
+}

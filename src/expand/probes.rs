@@ -1,0 +1,127 @@
+//! Startup, readiness and liveness probes.
+//!
+//! A probe that the user wrote is left whole: handler and timings belong together. One of whose
+//! handler nothing is left but timings (server-side apply leaves those behind) gets ours.
+
+use serde_json::{Map, Value, json};
+
+use super::ports::first_tcp;
+use super::{Draft, Source};
+use crate::catalogue::offers::Offer;
+use crate::intent::{Handler, Intent, PortRef, Probe};
+use crate::names;
+use crate::union::{PROBES, handler, probe_of};
+
+pub(super) fn expand(draft: &mut Draft) {
+    for name in PROBES {
+        let offers = draft.offers(|path| probe_of(path).is_some_and(|(probe, _)| probe == name));
+        let (key, intent) = wanted(&draft.settings.intent, name);
+        let source = Source::Intent {
+            key: format!("{}{key}", names::PREFIX),
+        };
+        match intent {
+            Some(Probe::None) => draft.withhold(draft.main().field(name), format!("{source} is none")),
+            _ if handler(&draft.main_container()[name]).is_some() => {
+                draft.withhold(draft.main().field(name), "you wrote it");
+            }
+            Some(Probe::Check { .. }) => check(draft, name, offers, intent.as_ref(), &source),
+            None => profile(draft, name, offers),
+        }
+    }
+}
+
+fn wanted(intent: &Intent, name: &str) -> (&'static str, Option<Probe>) {
+    match name {
+        "startupProbe" => ("startup-probe", intent.startup_probe.clone()),
+        "readinessProbe" => ("readiness-probe", intent.readiness_probe.clone()),
+        _ => ("liveness-probe", intent.liveness_probe.clone()),
+    }
+}
+
+/// The profile's probe, its `$(port)` filled in.
+fn profile(draft: &mut Draft, name: &'static str, offers: Vec<Offer>) {
+    let wants_port = offers.iter().any(|offer| offer.value == "$(port)");
+    let port = first_tcp(draft);
+    if wants_port && port.is_none() {
+        draft.withhold(draft.main().field(name), "the container declares no TCP port");
+        return;
+    }
+    for mut offer in offers {
+        if let (true, Some(port)) = (offer.value == "$(port)", &port) {
+            offer.value = port.clone();
+        }
+        draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+    }
+}
+
+/// The user's handler, with the profile's timings where the user names none.
+fn check(draft: &mut Draft, name: &'static str, offers: Vec<Offer>, probe: Option<&Probe>, source: &Source) {
+    let Some(Probe::Check {
+        handler,
+        period,
+        timeout,
+        failures,
+        delay,
+    }) = probe
+    else {
+        return;
+    };
+    let path = draft.main().field(name);
+    let mut said = handler_value(handler);
+    for (field, value) in [
+        ("initialDelaySeconds", delay),
+        ("periodSeconds", period),
+        ("timeoutSeconds", timeout),
+        ("failureThreshold", failures),
+    ] {
+        if let Some(value) = value {
+            said.insert(field.to_owned(), Value::from(*value));
+        }
+    }
+    let said = Value::Object(said);
+    draft.offer(&path, &said, source, false);
+    let timings = offers
+        .into_iter()
+        .filter(|offer| matches!(probe_of(&offer.path), Some((_, None))));
+    for offer in timings {
+        if offer
+            .path
+            .last_field()
+            .is_some_and(|field| said.get(field).is_none())
+        {
+            draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+        }
+    }
+    for (field, value) in [
+        ("timeoutSeconds", 1),
+        ("periodSeconds", 10),
+        ("successThreshold", 1),
+        ("failureThreshold", 3),
+    ] {
+        let path = path.field(field);
+        if !draft.injections().iter().any(|injection| injection.path == path) {
+            draft.offer_leaf(path, Value::from(value), source, false);
+        }
+    }
+}
+
+/// A handler as the API server stores it, its defaults filled in.
+fn handler_value(handler: &Handler) -> Map<String, Value> {
+    let port = |port: &PortRef| match port {
+        PortRef::Name(name) => Value::from(name.as_str()),
+        PortRef::Number(number) => Value::from(*number),
+    };
+    let (name, value) = match handler {
+        Handler::Exec(command) => ("exec", json!({"command": command})),
+        Handler::Grpc(number, service) => (
+            "grpc",
+            json!({"port": number, "service": service.clone().unwrap_or_default()}),
+        ),
+        Handler::Http { port: at, path, tls } => (
+            "httpGet",
+            json!({"path": path, "port": port(at), "scheme": if *tls { "HTTPS" } else { "HTTP" }}),
+        ),
+        Handler::Tcp(at) => ("tcpSocket", json!({"port": port(at)})),
+    };
+    Map::from_iter([(name.to_owned(), value)])
+}

@@ -1,0 +1,255 @@
+//! Claim templates and their mounts in the main container.
+//!
+//! A mount goes to the exact path where the image keeps its data: above it, the runtime would put
+//! an anonymous volume over ours, and the data would be lost with the pod.
+
+use serde_json::{Value, json};
+
+use super::{Draft, Family, Source};
+use crate::fault::{Fault, Reason};
+use crate::intent::Storage;
+use crate::names;
+use crate::path::{ItemKey, Path};
+use crate::quantity::Quantity;
+use crate::settings::text;
+
+/// A claim and its mount, as wanted.
+struct Wanted {
+    claim: String,
+    size: String,
+    class: Option<String>,
+    access: String,
+    path: String,
+    sub_path: Option<String>,
+    /// Where the size comes from.
+    source: Source,
+    /// Where the path comes from.
+    path_source: Source,
+    /// The annotation with which the user asked for it, if so.
+    key: Option<String>,
+}
+
+pub(super) fn expand(draft: &mut Draft) {
+    let mut wanted = Vec::new();
+    wanted.extend(data_volume(draft));
+    for (name, volume) in &draft.settings.intent.volumes {
+        let key = format!("{}volume.{name}", names::PREFIX);
+        let source = Source::Intent { key: key.clone() };
+        wanted.push(Wanted {
+            claim: name.clone(),
+            size: volume.size.clone(),
+            class: volume.class.clone(),
+            access: volume
+                .access
+                .clone()
+                .unwrap_or_else(|| "ReadWriteOnce".to_owned()),
+            path: volume.path.clone(),
+            sub_path: None,
+            source: source.clone(),
+            path_source: source,
+            key: Some(key),
+        });
+    }
+    for volume in wanted {
+        place(draft, &volume);
+    }
+    for offer in draft.offers(|path| Family::of(path) == Family::Storage) {
+        draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+    }
+}
+
+/// The data volume, if there is to be one; a fault where the user asks for one and nobody knows
+/// where the data is.
+fn data_volume(draft: &mut Draft) -> Option<Wanted> {
+    let intent = &draft.settings.intent;
+    let data = &draft.settings.variant.data;
+    let key = |name: &str| format!("{}{name}", names::PREFIX);
+    if intent.storage == Some(Storage::None) {
+        draft.withhold(claims(), format!("{} is none", key("storage")));
+        return None;
+    }
+    let asked = intent.storage.is_some();
+    let path = intent.mount_path.as_ref().or(data.mount_path.as_ref());
+    let size = match &intent.storage {
+        Some(Storage::Size(size)) => Some(size),
+        _ => data.size.as_ref(),
+    };
+    let (Some(path), Some(size)) = (path, size) else {
+        if let Some(fault) = half_said(draft, asked, path.is_some()) {
+            draft.fault(fault);
+        }
+        return None;
+    };
+    let profile = Source::Profile {
+        name: draft.settings.profile.name.clone(),
+    };
+    let intended = |said: bool, name: &str| match said {
+        true => Source::Intent { key: key(name) },
+        false => profile.clone(),
+    };
+    Some(Wanted {
+        claim: data.claim.clone().unwrap_or_else(|| "data".to_owned()),
+        size: size.clone(),
+        class: intent.storage_class.clone(),
+        access: intent
+            .access_mode
+            .clone()
+            .unwrap_or_else(|| "ReadWriteOnce".to_owned()),
+        path: path.clone(),
+        sub_path: if intent.mount_path.is_some() {
+            None
+        } else {
+            data.sub_path.clone()
+        },
+        source: intended(asked, "storage"),
+        path_source: intended(intent.mount_path.is_some(), "mount-path"),
+        key: asked.then(|| key("storage")),
+    })
+}
+
+/// The fault of an annotation about the data volume that lacks another one to mean anything.
+fn half_said(draft: &Draft, asked: bool, has_path: bool) -> Option<Fault> {
+    let intent = &draft.settings.intent;
+    let key = |name: &str| format!("{}{name}", names::PREFIX);
+    if asked && !has_path {
+        let profile = &draft.settings.profile.name;
+        return Some(Fault::new(
+            Reason::Missing,
+            key("storage"),
+            format!(
+                "neither {} nor profile {profile} says where the data is",
+                key("mount-path")
+            ),
+            format!(
+                "add {}: /path/of/the/data, pick a profile with the label {}, or write a \
+                 volumeClaimTemplate and its volumeMount yourself",
+                key("mount-path"),
+                names::PROFILE
+            ),
+        ));
+    }
+    let alone = [
+        ("mount-path", intent.mount_path.is_some()),
+        ("storage-class", intent.storage_class.is_some()),
+        ("access-mode", intent.access_mode.is_some()),
+    ];
+    let (name, _) = alone.into_iter().find(|(_, said)| *said && !asked)?;
+    let problem = format!("there is no data volume: {} is absent", key("storage"));
+    let remedy = format!("add {}: 10Gi, or take this one away", key("storage"));
+    Some(Fault::new(Reason::Missing, key(name), problem, remedy))
+}
+
+fn claims() -> Path {
+    Path::fields(&["spec", "volumeClaimTemplates"])
+}
+
+/// Offers one claim and its mount, or says why not.
+fn place(draft: &mut Draft, wanted: &Wanted) {
+    let claim = claims().named(wanted.claim.clone());
+    let mount = draft
+        .main()
+        .field("volumeMounts")
+        .item(ItemKey::text("mountPath", wanted.path.clone()));
+    if let Some(why) = obstacle(draft, wanted) {
+        if let Some(key) = &wanted.key {
+            let remedy = "take the annotation or your own volume away";
+            draft.fault(Fault::new(Reason::Contradiction, key, why.clone(), remedy));
+        }
+        draft.withhold(claim, why.clone());
+        draft.withhold(mount, why);
+        return;
+    }
+    draft.offer(&claim, &claim_template(draft, wanted), &wanted.source, false);
+    let block = claim
+        .lookup(draft.user)
+        .is_some_and(|c| c["spec"]["volumeMode"] == "Block");
+    if block {
+        draft.withhold(mount, "the claim is a raw block device");
+    } else if is_mounted(draft, &wanted.claim) {
+        draft.withhold(mount, format!("you mount {} yourself", wanted.claim));
+    } else {
+        let mut value = json!({"mountPath": wanted.path, "name": wanted.claim});
+        if let Some(sub_path) = &wanted.sub_path {
+            value["subPath"] = Value::from(sub_path.as_str());
+        }
+        draft.offer(&mount, &value, &wanted.path_source, true);
+    }
+}
+
+/// A claim template with all that the API server would fill in.
+fn claim_template(draft: &Draft, wanted: &Wanted) -> Value {
+    let size = Quantity::parse(&wanted.size).map_or_else(|_| wanted.size.clone(), |q| q.canonical());
+    let mut claim = json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": wanted.claim,
+            "labels": {names::STATEFULSET: draft.settings.name},
+            "annotations": {names::PIN: draft.settings.pin().to_string()},
+        },
+        "spec": {
+            "accessModes": [wanted.access],
+            "resources": {"requests": {"storage": size}},
+            "volumeMode": "Filesystem",
+        },
+    });
+    if let Some(class) = &wanted.class {
+        claim["spec"]["storageClassName"] = Value::from(class.as_str());
+    }
+    claim
+}
+
+/// What of the user's stands where the claim or its mount would go.
+fn obstacle(draft: &Draft, wanted: &Wanted) -> Option<String> {
+    let volumes = draft.user["spec"]["template"]["spec"]["volumes"].as_array();
+    if volumes
+        .into_iter()
+        .flatten()
+        .any(|volume| volume["name"] == wanted.claim.as_str())
+    {
+        return Some(format!("you have a volume named {}", wanted.claim));
+    }
+    draft.main_items("volumeMounts").iter().find_map(|mount| {
+        let (name, path) = (text(&mount["name"]), text(&mount["mountPath"]));
+        if name == wanted.claim {
+            return None;
+        }
+        overlap(path, &wanted.path).map(|how| format!("you mount {name} {how} {}", wanted.path))
+    })
+}
+
+/// How path `a` stands to path `b`, if one is the other or lies in it.
+fn overlap(a: &str, b: &str) -> Option<&'static str> {
+    let (a, b) = (a.trim_end_matches('/'), b.trim_end_matches('/'));
+    let inside = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|r| r.starts_with('/'));
+    match () {
+        () if a == b => Some("at"),
+        () if inside(a, b) => Some("below"),
+        () if inside(b, a) => Some("above"),
+        () => None,
+    }
+}
+
+/// Whether the user's main container mounts the volume, as files or as a device.
+fn is_mounted(draft: &Draft, volume: &str) -> bool {
+    ["volumeMounts", "volumeDevices"]
+        .iter()
+        .any(|list| draft.main_items(list).iter().any(|mount| mount["name"] == volume))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::overlap;
+
+    #[test]
+    fn paths_overlap_by_whole_segments() {
+        for (a, b, how) in [
+            ("/data", "/data/", Some("at")),
+            ("/data/wal", "/data", Some("below")),
+            ("/", "/data", Some("above")),
+            ("/data2", "/data", None),
+        ] {
+            assert_eq!(overlap(a, b), how, "{a} {b}");
+        }
+    }
+}

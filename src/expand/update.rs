@@ -1,0 +1,314 @@
+//! UPDATE: the difference of two expansions.
+//!
+//! The running code expands the user's fields twice: as `oldObject` has them, and as the request
+//! has them. A path on which both agree keeps what `oldObject` has, value or absence; only a path
+//! on which they differ is set or withdrawn. So whatever changed in between without the user's
+//! doing (our code, a hand edit while we were away, an undo, the label off and on) changes
+//! nothing. `docs/updates.md` tells the scenario behind each rule.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::{Expansion, Family, Injection, is_api_default};
+use crate::edit;
+use crate::hash;
+use crate::ownership::{Named, Parts};
+use crate::path::{ItemKey, Path, Step};
+use crate::record::{Leaf, Record};
+use crate::union::{env_item, handler, probe_of};
+
+/// What an update is computed from.
+#[derive(Debug)]
+pub struct Update<'a> {
+    /// `oldObject`.
+    pub before: &'a Value,
+    /// The new object, what is immutable restored.
+    pub after: &'a Value,
+    /// The record of `oldObject`.
+    pub record: &'a Record,
+    /// `oldObject` taken apart.
+    pub parts_before: &'a Parts,
+    /// The new object taken apart.
+    pub parts_after: &'a Parts,
+    /// The old user's fields under the old settings.
+    pub old: &'a Expansion,
+    /// The new user's fields under the old settings: what differs from `new` is the settings' doing.
+    pub middle: &'a Expansion,
+    /// The new user's fields under the new settings.
+    pub new: &'a Expansion,
+    /// Paths that this update leaves alone, whatever the expansions say.
+    pub leave: fn(&Path, bool) -> bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Merged {
+    /// The object as it is to be stored, its record not yet written.
+    pub result: Value,
+    /// The leaves that are ours now.
+    pub leaves: Vec<Leaf>,
+    /// The maps and items that are ours now.
+    pub created: Vec<Path>,
+    /// Leaves of ours that the request lacks, and that were put back.
+    pub restored: Vec<Path>,
+}
+
+/// What is to become of one path.
+enum Fate {
+    /// Ours as it stands.
+    Keep,
+    /// Not ours, or no longer: stays as the request has it.
+    Leave,
+    /// Ours, and to be put back as `oldObject` has it.
+    Restore,
+    /// Ours from now on, with this value.
+    Set(Value),
+    /// Ours no longer, and to be taken out.
+    Withdraw,
+}
+
+/// Whether the API server lets this path change after creation only in parts or not at all.
+#[must_use]
+pub fn is_immutable(path: &Path) -> bool {
+    match path.0.as_slice() {
+        [Step::Field(spec), Step::Field(field), ..] if spec == "spec" => matches!(
+            field.as_ref(),
+            "podManagementPolicy" | "selector" | "serviceName" | "volumeClaimTemplates"
+        ),
+        _ => false,
+    }
+}
+
+/// Computes an update; see the module's head.
+#[must_use]
+pub fn merge(update: &Update) -> Merged {
+    let index = |expansion: &'_ Expansion| -> HashMap<Path, usize> {
+        expansion
+            .injections
+            .iter()
+            .enumerate()
+            .map(|(at, i)| (i.path.clone(), at))
+            .collect()
+    };
+    let (old, middle, new) = (index(update.old), index(update.middle), index(update.new));
+    let named = Named::of(update.after);
+    let recorded: HashMap<&Path, &Leaf> = update
+        .record
+        .leaves
+        .iter()
+        .map(|leaf| (&leaf.path, leaf))
+        .collect();
+    let mut merged = Merged {
+        result: update.after.clone(),
+        leaves: Vec::with_capacity(recorded.len() + 4),
+        created: update.record.created.clone(),
+        restored: Vec::new(),
+    };
+    let rest = update.new.injections.iter().map(|i| &i.path);
+    let rest = rest.chain(
+        update
+            .old
+            .injections
+            .iter()
+            .map(|i| &i.path)
+            .filter(|p| !new.contains_key(*p)),
+    );
+    let paths = update.record.leaves.iter().map(|leaf| &leaf.path);
+    for path in paths.chain(rest.filter(|path| !recorded.contains_key(*path))) {
+        let find = |index: &HashMap<Path, usize>, expansion: &'_ Expansion| -> Option<Injection> {
+            index.get(path).map(|at| expansion.injections[*at].clone())
+        };
+        let wanted = [
+            find(&old, update.old),
+            find(&middle, update.middle),
+            find(&new, update.new),
+        ];
+        let fate = update.fate(path, &wanted);
+        merged.carry_out(update, path, fate, recorded.get(path).copied(), &named);
+    }
+    update.sweep(&mut merged.result);
+    let created = std::mem::take(&mut merged.created);
+    let (users, created): (Vec<_>, Vec<_>) = created.into_iter().partition(|path| named.names_struct(path));
+    merged.created = edit::prune(&mut merged.result, created);
+    update.arrange(&mut merged, &users);
+    merged
+}
+
+impl Update<'_> {
+    fn fate(&self, path: &Path, [old, middle, new]: &[Option<Injection>; 3]) -> Fate {
+        let ours = self.parts_before.ours.contains(path);
+        if is_immutable(path) {
+            return if ours { Fate::Keep } else { Fate::Leave };
+        }
+        if displaced(path, &self.parts_after.user) {
+            return if self.parts_after.ours.contains(path) {
+                Fate::Withdraw
+            } else {
+                Fate::Leave
+            };
+        }
+        let value = |injection: &Option<Injection>| injection.as_ref().map(|i| i.value.clone());
+        let data = [old, middle, new]
+            .iter()
+            .any(|i| i.as_ref().is_some_and(|i| i.data));
+        // What settings would do to where data is was refused or warned of before.
+        let stays = value(middle) != value(new) && (self.leave)(path, data);
+        if stays || value(old) == value(new) {
+            return if ours { self.standing(path) } else { Fate::Leave };
+        }
+        match value(new) {
+            Some(value) => Fate::Set(value),
+            None if self.parts_after.ours.contains(path) => Fate::Withdraw,
+            None => Fate::Leave,
+        }
+    }
+
+    /// The fate of a leaf of ours that nobody asked to change.
+    fn standing(&self, path: &Path) -> Fate {
+        if self.parts_after.ours.contains(path) {
+            return Fate::Keep;
+        }
+        match path.lookup(self.after) {
+            None => Fate::Restore,
+            Some(value) if is_api_default(path, value) => Fate::Restore,
+            Some(_) => Fate::Leave,
+        }
+    }
+
+    /// Takes out what server-side apply leaves of a probe whose handler it removed: timings that
+    /// the API server filled in, with which it would then refuse the object.
+    fn sweep(&self, result: &mut Value) {
+        for container in crate::settings::containers(self.before) {
+            let Some(name) = container["name"].as_str() else {
+                continue;
+            };
+            let at = crate::settings::containers_path().named(name.to_owned());
+            for probe in crate::union::PROBES {
+                let path = at.field(probe);
+                let had = handler(&container[probe]).is_some();
+                if had && path.lookup(result).is_some_and(|probe| handler(probe).is_none()) {
+                    edit::remove(result, &path);
+                }
+            }
+        }
+    }
+
+    /// Puts the items that are ours where they belong.
+    fn arrange(&self, merged: &mut Merged, users: &[Path]) {
+        let mut lists: Vec<Path> = Vec::new();
+        for path in &merged.created {
+            if let (Some(Step::Item(_)), Some(list)) = (path.0.last(), path.parent()) {
+                if !lists.contains(&list) && !is_immutable(&list) {
+                    lists.push(list);
+                }
+            }
+        }
+        for list in lists {
+            let wanted = item_keys(self.new.injections.iter().map(|injection| &injection.path), &list);
+            let ours = item_keys(merged.created.iter().filter(|path| !users.contains(path)), &list);
+            edit::arrange(
+                &mut merged.result,
+                &list,
+                &edit::keys_of(self.before, &list),
+                &wanted,
+                &ours,
+            );
+        }
+    }
+}
+
+impl Merged {
+    fn carry_out(
+        &mut self,
+        update: &Update,
+        path: &Path,
+        fate: Fate,
+        recorded: Option<&Leaf>,
+        named: &Named,
+    ) {
+        let over_default =
+            || named.managed(path) && path.lookup(update.after).is_some_and(|v| is_api_default(path, v));
+        match (fate, recorded) {
+            (Fate::Keep, Some(leaf)) => self.leaves.push(leaf.clone()),
+            (Fate::Restore, Some(leaf)) => {
+                if path.lookup(update.after).is_none() {
+                    self.restored.push(path.clone());
+                }
+                if let Some(value) = path.lookup(update.before) {
+                    self.put(path, value.clone());
+                    let over_default = leaf.over_default || over_default();
+                    self.leaves.push(Leaf {
+                        over_default,
+                        ..leaf.clone()
+                    });
+                }
+            }
+            (Fate::Set(value), _) => {
+                let hash = hash::leaf(&value);
+                self.put(path, value);
+                self.leaves.push(Leaf {
+                    path: path.clone(),
+                    hash,
+                    over_default: over_default(),
+                });
+            }
+            (Fate::Withdraw, _) => _ = edit::remove(&mut self.result, path),
+            (Fate::Keep | Fate::Restore, None) | (Fate::Leave, _) => {}
+        }
+    }
+
+    fn put(&mut self, path: &Path, value: Value) {
+        for created in edit::set(&mut self.result, path, value).unwrap_or_default() {
+            if !self.created.contains(&created) {
+                self.created.push(created);
+            }
+        }
+    }
+}
+
+/// Whether the user's own fields leave no room for ours at `path`: the other member of a union, a
+/// spread constraint for the same topology key, an anti-affinity.
+fn displaced(path: &Path, user: &Value) -> bool {
+    if let Some((probe, _)) = probe_of(path) {
+        let at = path
+            .0
+            .iter()
+            .position(|step| matches!(step, Step::Field(f) if f == probe));
+        let probe = at.and_then(|at| Path(path.0[..=at].to_vec()).lookup(user).cloned());
+        return probe.is_some_and(|probe| handler(&probe).is_some());
+    }
+    if let Some(item) = env_item(path) {
+        return item.lookup(user).is_some();
+    }
+    if Family::of(path) != Family::Scheduling {
+        return false;
+    }
+    match path.0.get(4) {
+        Some(Step::Item(key)) => {
+            let users = user["spec"]["template"]["spec"]["topologySpreadConstraints"].as_array();
+            users
+                .into_iter()
+                .flatten()
+                .any(|c| Some(crate::settings::text(&c["topologyKey"])) == key.first())
+        }
+        Some(Step::Field(field)) if field == "podAntiAffinity" => {
+            let users = user["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"].as_object();
+            users.is_some_and(|map| !map.is_empty())
+        }
+        _ => false,
+    }
+}
+
+/// The keys of the items of `list` that `paths` go to or through, each once.
+fn item_keys<'p>(paths: impl Iterator<Item = &'p Path>, list: &Path) -> Vec<ItemKey> {
+    let mut seen = HashSet::new();
+    paths
+        .filter(|path| path.starts_with(list))
+        .filter_map(|path| match path.0.get(list.0.len()) {
+            Some(Step::Item(key)) => Some(key.clone()),
+            _ => None,
+        })
+        .filter(|key| seen.insert(key.clone()))
+        .collect()
+}

@@ -1,0 +1,129 @@
+//! Whose is a leaf: the user's or ours.
+//!
+//! The user's, if the request changes it, if it was edited while we were away, or if an Apply
+//! manager or last-applied names it; else ours, if the record has it; else the user's.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use crate::edit;
+use crate::expand::is_api_default;
+use crate::hash;
+use crate::names;
+use crate::path::{Path, Step};
+use crate::record::{Leaf, Record, key_json};
+
+/// The fields that a user names in so many words, by server-side or client-side apply.
+#[derive(Debug)]
+pub struct Named<'a> {
+    managers: Vec<&'a Value>,
+    last_applied: Value,
+}
+
+impl<'a> Named<'a> {
+    /// Reads the managers and the last applied manifest of `object`.
+    #[must_use]
+    pub fn of(object: &'a Value) -> Self {
+        let metadata = &object["metadata"];
+        let managers = metadata["managedFields"].as_array().into_iter().flatten();
+        let applies = |entry: &&Value| entry["operation"] == "Apply" && entry.get("subresource").is_none();
+        let last_applied = metadata["annotations"][names::LAST_APPLIED].as_str();
+        Self {
+            managers: managers.filter(applies).map(|entry| &entry["fieldsV1"]).collect(),
+            last_applied: last_applied
+                .and_then(|text| serde_json::from_str(text).ok())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Whether the user names this field. In the last applied manifest the value shows, so one that
+    /// counts as unset (an API default) does not; managedFields hold no values.
+    #[must_use]
+    pub fn names(&self, leaf: &Leaf) -> bool {
+        let applied = leaf.path.lookup(&self.last_applied);
+        applied.is_some_and(|value| !is_api_default(&leaf.path, value))
+            || (!leaf.over_default && self.managed(&leaf.path))
+    }
+
+    /// Whether the user names this map or item.
+    #[must_use]
+    pub fn names_struct(&self, path: &Path) -> bool {
+        path.lookup(&self.last_applied).is_some() || self.managed(path)
+    }
+
+    /// Whether an Apply manager has this field. Of a list that is atomic to the API server, a
+    /// manager has all or nothing, which says nothing of one item.
+    #[must_use]
+    pub fn managed(&self, path: &Path) -> bool {
+        self.managers.iter().any(|fields| {
+            let mut here = *fields;
+            for step in &path.0 {
+                let key = match step {
+                    Step::Field(name) => format!("f:{name}"),
+                    Step::Item(key) => format!("k:{}", key_json(key)),
+                };
+                match here.get(&key) {
+                    Some(next) => here = next,
+                    None => return false,
+                }
+            }
+            true
+        })
+    }
+}
+
+/// An object taken apart: the user's fields, and which recorded leaves are ours.
+#[derive(Debug)]
+pub struct Parts {
+    /// The object without what is ours.
+    pub user: Value,
+    /// The recorded leaves that are ours and present, by path.
+    pub ours: HashSet<Path>,
+}
+
+/// Takes `oldObject` apart.
+#[must_use]
+pub fn before(object: &Value, record: &Record) -> Parts {
+    let named = Named::of(object);
+    let mine = |leaf: &Leaf| {
+        leaf.path
+            .lookup(object)
+            .is_some_and(|value| hash::leaf(value) == leaf.hash)
+            && !named.names(leaf)
+    };
+    split(object, record, &named, mine)
+}
+
+/// Takes the new object apart; `ours` says which leaves of `oldObject` are ours.
+#[must_use]
+pub fn after(object: &Value, old: &Value, record: &Record) -> Parts {
+    let named = Named::of(object);
+    let mine = |leaf: &Leaf| {
+        let value = leaf.path.lookup(object);
+        value.is_some()
+            && value == leaf.path.lookup(old)
+            && value.is_some_and(|value| hash::leaf(value) == leaf.hash)
+            && !named.names(leaf)
+    };
+    split(object, record, &named, mine)
+}
+
+fn split(object: &Value, record: &Record, named: &Named, mine: impl Fn(&Leaf) -> bool) -> Parts {
+    let mut user = object.clone();
+    let mut ours = HashSet::with_capacity(record.leaves.len());
+    for leaf in &record.leaves {
+        if mine(leaf) {
+            edit::remove(&mut user, &leaf.path);
+            ours.insert(leaf.path.clone());
+        }
+    }
+    let created = record
+        .created
+        .iter()
+        .filter(|path| !named.names_struct(path))
+        .cloned()
+        .collect();
+    edit::prune(&mut user, created);
+    Parts { user, ours }
+}

@@ -1,0 +1,192 @@
+//! From two versions of an object to a JSON patch, and the check that it gives what was meant.
+//!
+//! Lists with keys are compared item by item, never by position: a positional comparison would
+//! rewrite every neighbour of an inserted item. What does not differ is not in the patch, so fields
+//! that we do not know stay as they are.
+
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation};
+use serde_json::{Map, Value};
+
+use crate::engine::EngineError;
+use crate::path::{ListKey, list_key};
+
+/// The patch that turns `before` into `after`.
+#[must_use]
+pub fn diff(before: &Value, after: &Value) -> Patch {
+    let mut operations = Vec::new();
+    compare(&PointerBuf::new(), "", before, after, &mut operations);
+    Patch(operations)
+}
+
+/// Applies `patch` to the object that was sent, and compares.
+///
+/// # Errors
+/// The patch does not apply, or gives something else: a fault of ours, never to leave the process.
+pub fn check(sent: &Value, patch: &Patch, meant: &Value) -> Result<(), EngineError> {
+    let mut result = sent.clone();
+    json_patch::patch(&mut result, &patch.0).map_err(EngineError::Apply)?;
+    if result == *meant {
+        Ok(())
+    } else {
+        Err(EngineError::Differs)
+    }
+}
+
+fn compare(at: &PointerBuf, name: &str, before: &Value, after: &Value, out: &mut Vec<PatchOperation>) {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => compare_maps(at, before, after, out),
+        (Value::Array(old), Value::Array(new)) => {
+            if old == new {
+                return;
+            }
+            let inserted = list_key(name).is_some_and(|list| compare_lists(at, list, old, new, out));
+            if !inserted {
+                out.push(add(at.clone(), after));
+            }
+        }
+        _ if before == after => {}
+        // `add` replaces a member that is there, also one that is null.
+        _ => out.push(add(at.clone(), after)),
+    }
+}
+
+fn compare_maps(
+    at: &PointerBuf,
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    out: &mut Vec<PatchOperation>,
+) {
+    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+        out.push(PatchOperation::Remove(RemoveOperation { path: below(at, key) }));
+    }
+    for (key, value) in after {
+        match before.get(key) {
+            Some(old) => {
+                if old != value {
+                    compare(&below(at, key), key, old, value, out);
+                }
+            }
+            None => out.push(add(below(at, key), value)),
+        }
+    }
+}
+
+/// Compares keyed lists; gives up, having written nothing, where items lack keys, share one, or
+/// stand in another order.
+fn compare_lists(
+    at: &PointerBuf,
+    list: ListKey,
+    before: &[Value],
+    after: &[Value],
+    out: &mut Vec<PatchOperation>,
+) -> bool {
+    let keys = |items: &[Value]| -> Option<Vec<_>> { items.iter().map(|item| list.of(item)).collect() };
+    let (Some(old), Some(new)) = (keys(before), keys(after)) else {
+        return false;
+    };
+    let unique = |keys: &[_]| (1..keys.len()).all(|index| !keys[..index].contains(&keys[index]));
+    let kept: Vec<usize> = (0..old.len())
+        .filter(|index| new.contains(&old[*index]))
+        .collect();
+    let in_order = new
+        .iter()
+        .filter(|key| old.contains(key))
+        .eq(kept.iter().map(|index| &old[*index]));
+    if !unique(&old) || !unique(&new) || !in_order {
+        return false;
+    }
+    for index in (0..old.len()).rev().filter(|index| !kept.contains(index)) {
+        out.push(PatchOperation::Remove(RemoveOperation {
+            path: below(at, &index.to_string()),
+        }));
+    }
+    for (index, item) in after.iter().enumerate() {
+        match old.iter().position(|key| *key == new[index]) {
+            Some(was) => compare(&below(at, &index.to_string()), "", &before[was], item, out),
+            None => out.push(add(below(at, &index.to_string()), item)),
+        }
+    }
+    true
+}
+
+fn below(at: &PointerBuf, token: &str) -> PointerBuf {
+    let mut path = at.clone();
+    path.push_back(token);
+    path
+}
+
+fn add(path: PointerBuf, value: &Value) -> PatchOperation {
+    PatchOperation::Add(AddOperation {
+        path,
+        value: value.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn operations(before: &Value, after: &Value) -> Value {
+        let patch = diff(before, after);
+        check(before, &patch, after).unwrap();
+        serde_json::to_value(patch).unwrap()
+    }
+
+    #[test]
+    fn an_item_in_front_touches_no_neighbour() {
+        let before = json!({"env": [{"name": "A", "future": 1}]});
+        let after = json!({"env": [{"name": "B", "value": "x"}, {"name": "A", "future": 1}]});
+        assert_eq!(
+            operations(&before, &after),
+            json!([{"op": "add", "path": "/env/0", "value": {"name": "B", "value": "x"}}])
+        );
+    }
+
+    #[test]
+    fn items_that_go_and_come_keep_the_rest() {
+        let item = |name: &str, value: &str| json!({"name": name, "value": value});
+        let before = json!({"env": [item("A", "1"), item("B", "2"), item("C", "3")]});
+        let after = json!({"env": [item("B", "9"), item("D", "4"), item("C", "3")]});
+        assert_eq!(
+            operations(&before, &after),
+            json!([
+                {"op": "remove", "path": "/env/0"},
+                {"op": "add", "path": "/env/0/value", "value": "9"},
+                {"op": "add", "path": "/env/1", "value": item("D", "4")},
+            ])
+        );
+    }
+
+    #[test]
+    fn other_orders_and_unkeyed_lists_are_replaced_whole() {
+        let before = json!({"env": [{"name": "A"}, {"name": "B"}], "args": ["x"]});
+        let after = json!({"env": [{"name": "B"}, {"name": "A"}], "args": ["y", "x"]});
+        assert_eq!(operations(&before, &after).as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn null_is_replaced_and_keys_are_escaped() {
+        let before = json!({"labels": {"a/b~c": null}});
+        let after = json!({"labels": {"a/b~c": "x"}});
+        assert_eq!(
+            operations(&before, &after),
+            json!([{"op": "add", "path": "/labels/a~1b~0c", "value": "x"}])
+        );
+    }
+
+    #[test]
+    fn a_patch_that_gives_something_else_is_caught() {
+        let patch = diff(&json!({"a": 1}), &json!({"a": 2}));
+        assert!(matches!(
+            check(&json!({"a": 1}), &patch, &json!({"a": 3})),
+            Err(EngineError::Differs)
+        ));
+        assert!(matches!(
+            check(&json!([]), &patch, &json!({"a": 2})),
+            Err(EngineError::Apply(_))
+        ));
+    }
+}

@@ -1,0 +1,375 @@
+//! Labels, annotations, image and profile of one StatefulSet, resolved into what expansion needs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::catalogue::profile::Axis;
+use crate::catalogue::{Catalogue, DEFAULT, Profile, Variant};
+use crate::fault::{Fault, Reason};
+use crate::image::Image;
+use crate::intent::{Intent, RevisionWish};
+use crate::names;
+use crate::path::Path;
+
+/// What a set is pinned to, from its creation on: profile, revision, variant and main container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// The profile's name.
+    pub profile: String,
+    /// The profile's revision.
+    pub revision: String,
+    /// The cases of the profile's axes, in their order.
+    pub cases: Vec<String>,
+    /// The main container's name; empty where a pin was read from a claim, which does not say it.
+    pub main: String,
+}
+
+/// One StatefulSet's settings: nothing in here can be malformed.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The set's name.
+    pub name: String,
+    /// What the user asked for.
+    pub intent: Intent,
+    /// The main container's name.
+    pub main: String,
+    /// The profile in use.
+    pub profile: Arc<Profile>,
+    /// The cases in use, one for each axis of the profile.
+    pub cases: Vec<String>,
+    /// The profile in these cases.
+    pub variant: Variant,
+    /// Axes that the image's tag does not tell; the first case of each stands in `cases`.
+    pub unresolved: Vec<Axis>,
+}
+
+impl Pin {
+    /// Reads `postgresql@5f3c9a12/18,debian`, as claims carry it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (id, cases) = text.split_once('/').unwrap_or((text, ""));
+        let (profile, revision) = id.split_once('@')?;
+        (!profile.is_empty() && !revision.is_empty()).then(|| Self {
+            profile: profile.to_owned(),
+            revision: revision.to_owned(),
+            cases: cases
+                .split(',')
+                .filter(|case| !case.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            main: String::new(),
+        })
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.profile, self.revision)?;
+        if self.cases.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "/{}", self.cases.join(","))
+        }
+    }
+}
+
+impl Settings {
+    /// The settings of a set without a pin: the profile that the user picks, else the one that
+    /// knows the main container's image, else `default`.
+    ///
+    /// # Errors
+    /// A profile, revision or main container that does not exist.
+    pub fn choose(object: &Value, intent: &Intent, catalogue: &Catalogue) -> Result<Self, Vec<Fault>> {
+        let main = main_container(object, intent, catalogue)?;
+        let latest = match &intent.profile {
+            Some(name) => catalogue
+                .latest(name)
+                .ok_or_else(|| vec![unknown_profile(name, catalogue)])?,
+            None => catalogue
+                .for_image(image_of(object, &main))
+                .or_else(|| catalogue.latest(DEFAULT))
+                .ok_or_else(|| vec![unknown_profile(DEFAULT, catalogue)])?,
+        };
+        let profile = match wish(intent) {
+            Some((key, wish)) => wished(key, wish, latest, catalogue).map_err(|fault| vec![fault])?,
+            None => Arc::clone(latest),
+        };
+        let image = Image::parse(image_of(object, &main));
+        let mut unresolved = Vec::new();
+        let mut cases = Vec::new();
+        for axis in &profile.axes {
+            let case = axis.cases.iter().find(|case| case.fits(&image)).or_else(|| {
+                unresolved.push(axis.clone());
+                axis.cases.first()
+            });
+            cases.extend(case.map(|case| case.name.clone()));
+        }
+        Ok(Self::of(object, intent, main, profile, cases, unresolved))
+    }
+
+    /// The settings of a set that is pinned. `None` if nobody knows the pin's revision any more.
+    ///
+    /// A main container that was renamed is chosen anew.
+    #[must_use]
+    pub fn pinned(object: &Value, intent: &Intent, pin: &Pin, catalogue: &Catalogue) -> Option<Self> {
+        let profile = Arc::clone(catalogue.revision(&pin.profile, &pin.revision)?);
+        let main = match &intent.main_container {
+            Some(name) if has_container(object, name) => name.clone(),
+            _ if has_container(object, &pin.main) => pin.main.clone(),
+            _ => main_container(object, &Intent::default(), catalogue).ok()?,
+        };
+        Some(Self::of(
+            object,
+            intent,
+            main,
+            profile,
+            pin.cases.clone(),
+            Vec::new(),
+        ))
+    }
+
+    fn of(
+        object: &Value,
+        intent: &Intent,
+        main: String,
+        profile: Arc<Profile>,
+        cases: Vec<String>,
+        unresolved: Vec<Axis>,
+    ) -> Self {
+        let names: Vec<&str> = cases.iter().map(String::as_str).collect();
+        Self {
+            name: text(&object["metadata"]["name"]).to_owned(),
+            intent: intent.clone(),
+            main,
+            variant: profile.variant(&names),
+            profile,
+            cases,
+            unresolved,
+        }
+    }
+
+    /// These settings with other cases of the profile's axes.
+    #[must_use]
+    pub fn with_cases(&self, cases: Vec<String>) -> Self {
+        let names: Vec<&str> = cases.iter().map(String::as_str).collect();
+        let variant = self.profile.variant(&names);
+        Self {
+            cases,
+            variant,
+            unresolved: Vec::new(),
+            ..self.clone()
+        }
+    }
+
+    /// What a set with these settings is pinned to.
+    #[must_use]
+    pub fn pin(&self) -> Pin {
+        Pin {
+            profile: self.profile.name.clone(),
+            revision: self.profile.revision.clone(),
+            cases: self.cases.clone(),
+            main: self.main.clone(),
+        }
+    }
+}
+
+/// The containers of a StatefulSet, none if there is no such list.
+#[must_use]
+pub fn containers(object: &Value) -> &[Value] {
+    object["spec"]["template"]["spec"]["containers"]
+        .as_array()
+        .map_or(&[], Vec::as_slice)
+}
+
+/// The path of the list of containers.
+#[must_use]
+pub fn containers_path() -> Path {
+    Path::fields(&["spec", "template", "spec", "containers"])
+}
+
+/// The image of a container; empty if there is none.
+#[must_use]
+pub fn image_of<'a>(object: &'a Value, container: &str) -> &'a str {
+    containers(object)
+        .iter()
+        .find(|c| c["name"] == container)
+        .map_or("", |c| text(&c["image"]))
+}
+
+/// The wish for a revision that holds at creation: the one for once before the standing one.
+#[must_use]
+pub fn wish(intent: &Intent) -> Option<(&'static str, &RevisionWish)> {
+    let once = intent.upgrade_to.as_ref().map(|wish| (names::UPGRADE_TO, wish));
+    once.or_else(|| {
+        intent
+            .profile_revision
+            .as_ref()
+            .map(|wish| (names::PROFILE_REVISION, wish))
+    })
+}
+
+/// The revision that a wish asks for, `latest` being the newest of the profile in use.
+///
+/// # Errors
+/// A revision that nobody knows.
+pub fn wished(
+    key: &str,
+    wish: &RevisionWish,
+    latest: &Arc<Profile>,
+    catalogue: &Catalogue,
+) -> Result<Arc<Profile>, Fault> {
+    let RevisionWish::Exact { profile, revision } = wish else {
+        return Ok(Arc::clone(latest));
+    };
+    if *profile != latest.name {
+        let problem = format!(
+            "{profile}@{revision} is no revision of {}, the profile in use",
+            latest.name
+        );
+        let remedy = format!(
+            "write latest, or set the label {} to {profile} too",
+            names::PROFILE
+        );
+        return Err(Fault::new(Reason::Contradiction, key, problem, remedy));
+    }
+    catalogue
+        .revision(profile, revision)
+        .map(Arc::clone)
+        .ok_or_else(|| {
+            let known: Vec<String> = catalogue.revisions(profile).map(|known| known.id()).collect();
+            let problem = format!("nobody knows the revision {profile}@{revision}");
+            Fault::new(
+                Reason::NotFound,
+                key,
+                problem,
+                format!("write latest, or one of {}", known.join(", ")),
+            )
+        })
+}
+
+/// The container that gets the profile: the one that the user names, else the one that kubectl
+/// means by default, else the first whose image a profile knows, else the first.
+fn main_container(object: &Value, intent: &Intent, catalogue: &Catalogue) -> Result<String, Vec<Fault>> {
+    let names: Vec<&str> = containers(object).iter().map(|c| text(&c["name"])).collect();
+    if let Some(name) = &intent.main_container {
+        if names.contains(&name.as_str()) {
+            return Ok(name.clone());
+        }
+        let key = format!("{}main-container", names::PREFIX);
+        let problem = format!("no container is named {name:?}");
+        let remedy = format!("write one of {}", names.join(", "));
+        return Err(vec![Fault::new(Reason::NotFound, key, problem, remedy)]);
+    }
+    let annotated = text(&object["spec"]["template"]["metadata"]["annotations"][names::DEFAULT_CONTAINER]);
+    let known = || {
+        containers(object)
+            .iter()
+            .find(|c| catalogue.for_image(text(&c["image"])).is_some())
+    };
+    let name = names
+        .iter()
+        .copied()
+        .find(|name| *name == annotated)
+        .or_else(|| known().map(|c| text(&c["name"])))
+        .or_else(|| names.first().copied())
+        .unwrap_or_default();
+    Ok(name.to_owned())
+}
+
+fn has_container(object: &Value, name: &str) -> bool {
+    containers(object)
+        .iter()
+        .any(|container| container["name"] == name)
+}
+
+fn unknown_profile(name: &str, catalogue: &Catalogue) -> Fault {
+    let known: Vec<&str> = catalogue
+        .profiles()
+        .map(|profile| profile.name.as_str())
+        .collect();
+    let near = known
+        .iter()
+        .find(|known| strsim::damerau_levenshtein(known, name) <= 2);
+    let remedy = match near {
+        Some(near) => format!("did you mean {near}? There are {}", known.join(", ")),
+        None => format!("write one of {}", known.join(", ")),
+    };
+    Fault::new(
+        Reason::NotFound,
+        names::PROFILE,
+        format!("there is no profile {name:?}"),
+        remedy,
+    )
+}
+
+/// A string's text; empty for anything else.
+#[must_use]
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn set(containers: &Value) -> Value {
+        json!({"metadata": {"name": "db"}, "spec": {"template": {"spec": {"containers": containers}}}})
+    }
+
+    fn choose(object: &Value, intent: &Intent) -> Result<Settings, Vec<Fault>> {
+        Settings::choose(object, intent, &Catalogue::built_in().unwrap())
+    }
+
+    #[test]
+    fn the_container_whose_image_a_profile_knows_is_the_main_one() {
+        let object = set(
+            &json!([{"name": "proxy", "image": "envoy:1"}, {"name": "pg", "image": "postgres:18-alpine"}]),
+        );
+        let settings = choose(&object, &Intent::default()).unwrap();
+        assert_eq!(
+            (settings.main.as_str(), settings.profile.name.as_str()),
+            ("pg", "postgresql")
+        );
+        assert_eq!(settings.cases, ["18", "alpine"]);
+        assert!(settings.pin().to_string().ends_with("/18,alpine"));
+    }
+
+    #[test]
+    fn a_name_that_no_container_has_is_told() {
+        let intent = Intent {
+            main_container: Some("x".into()),
+            ..Intent::default()
+        };
+        let faults = choose(&set(&json!([{"name": "a", "image": "b"}])), &intent).unwrap_err();
+        assert_eq!(
+            faults[0].to_string(),
+            "stateward.dev/main-container: no container is named \"x\"; write one of a"
+        );
+    }
+
+    #[test]
+    fn an_unknown_profile_is_told_with_the_nearest() {
+        let intent = Intent {
+            profile: Some("postgresq".into()),
+            ..Intent::default()
+        };
+        let faults = choose(&set(&json!([{"name": "a", "image": "b"}])), &intent).unwrap_err();
+        assert_eq!(
+            faults[0].to_string(),
+            "stateward.dev/profile: there is no profile \"postgresq\"; did you mean postgresql? \
+             There are default, postgresql"
+        );
+    }
+
+    #[test]
+    fn pins_are_read_as_they_are_written() {
+        for text in ["postgresql@5f3c9a12/18,debian", "default@00000000"] {
+            assert_eq!(Pin::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Pin::parse("postgresql"), None);
+    }
+}
