@@ -131,12 +131,12 @@ fn a_copy_with_the_old_selector_is_refused() {
 fn a_forged_record_gains_nothing() {
     let space = Space::new("forged");
     let honest = space.create(Client::Apply, &postgres("db"));
-    let genuine = honest.record().expect("a record").to_owned();
+    let genuine = honest.record_text().expect("a record");
     let _ = space.kubectl(&["delete", "statefulset", "db"]).ok();
     space.wait_gone("db");
     let _ = space.kubectl(&["delete", "persistentvolumeclaims", "--all"]).ok();
     for forged in [
-        genuine.as_str(),
+        genuine,
         "{}",
         "rubbish",
         r#"{"format":1,"pin":"postgresql@000000/17,alpine"}"#,

@@ -35,9 +35,9 @@ const CASES: &[Case] = &[
             "resources",
             "statefulset/SET",
             "-c=postgres",
-            "--limits=cpu=3",
+            "--requests=cpu=600m",
         ],
-        &["template.spec.containers[postgres].resources.limits.cpu"],
+        &["template.spec.containers[postgres].resources.requests.cpu"],
     ),
     (
         "set env",

@@ -47,27 +47,34 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "spread-constraint",
+        name: "hard-spread",
         set: |db| {
             db.set(
                 "/spec/template/spec/topologySpreadConstraints",
-                json!([hard_spread()]),
+                json!([spread("DoNotSchedule")]),
             )
         },
         holds: |now| {
-            let all = now
-                .pod("/topologySpreadConstraints")
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            let ours_and_theirs: Vec<&Value> = all
-                .iter()
-                .filter(|each| each["topologyKey"] == "kubernetes.io/hostname")
-                .collect();
             expect(
                 "the constraints over hosts",
-                &json!(ours_and_theirs),
-                &json!([hard_spread()]),
+                &over_hosts(now),
+                &json!([spread("DoNotSchedule")]),
+            )
+        },
+    },
+    Case {
+        name: "soft-spread",
+        set: |db| {
+            db.set(
+                "/spec/template/spec/topologySpreadConstraints",
+                json!([spread("ScheduleAnyway")]),
+            )
+        },
+        holds: |now| {
+            expect(
+                "the constraints over hosts",
+                &over_hosts(now),
+                &json!([spread("ScheduleAnyway")]),
             )
         },
     },
@@ -233,11 +240,23 @@ fn a_value_equal_to_ours_is_the_users_once_named() {
     }
 }
 
-fn hard_spread() -> Value {
+/// A user's constraint for hosts, for a key that has one of ours.
+fn spread(when_unsatisfiable: &str) -> Value {
     json!({
-        "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+        "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": when_unsatisfiable,
         "labelSelector": {"matchLabels": {"team": "search"}}, "nodeTaintsPolicy": "Honor",
     })
+}
+
+fn over_hosts(now: &Snapshot) -> Value {
+    let all = now
+        .pod("/topologySpreadConstraints")
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    all.into_iter()
+        .filter(|each| each["topologyKey"] == "kubernetes.io/hostname")
+        .collect()
 }
 
 fn sidecar() -> Value {

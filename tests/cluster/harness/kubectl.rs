@@ -83,12 +83,27 @@ impl Said {
             self.command, self.stdout, self.stderr
         );
         assert!(
-            self.stderr.contains("admission webhook"),
+            self.by_us(),
             "`{}` was refused by somebody else:\n{}",
             self.command,
             self.stderr
         );
         self.mentions(words)
+    }
+
+    /// Whether it was refused by us. kubectl shows the causes of a refusal and not who refused, but
+    /// the API server has words of its own for its own.
+    pub(crate) fn by_us(&self) -> bool {
+        let its_own = [
+            "Invalid value",
+            "Required value",
+            "Unsupported value",
+            "Duplicate value",
+            "Forbidden",
+            "Not found",
+        ];
+        let refused = self.stderr.contains("The StatefulSet \"") && self.stderr.contains("\" is invalid: ");
+        !self.success && refused && !its_own.iter().any(|words| self.stderr.contains(words))
     }
 
     /// Its complaint holds all of these words.

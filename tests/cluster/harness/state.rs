@@ -122,8 +122,14 @@ impl Snapshot {
             .unwrap_or(&Value::Null)
     }
 
-    /// Our record.
-    pub(crate) fn record(&self) -> Option<&str> {
+    /// Our record, in canonical JSON; as it is where it is none.
+    pub(crate) fn record(&self) -> Option<String> {
+        let text = self.record_text()?;
+        Some(serde_json::from_str(text).map_or_else(|_| text.to_owned(), |record| canonical(&record)))
+    }
+
+    /// Our record as it stands there.
+    pub(crate) fn record_text(&self) -> Option<&str> {
         self.object["metadata"]["annotations"]["stateward.dev/expansion"].as_str()
     }
 }
