@@ -27,7 +27,7 @@ const CASES: &[Case] = &[
     (
         "bad-probe",
         |m| m.annotate("readiness-probe", "smtp:25"),
-        &["stateward.dev/readiness-probe", "smtp:25"],
+        &["stateward.dev/readiness-probe", "smtp"],
     ),
     (
         "storage-nowhere",
