@@ -3,6 +3,7 @@
 
 pub mod admission;
 pub mod catalogue;
+pub mod certificates;
 pub mod defaults;
 pub mod edit;
 pub mod engine;
@@ -17,6 +18,9 @@ pub mod patch;
 pub mod path;
 pub mod quantity;
 pub mod record;
+pub mod server;
 pub mod settings;
+pub mod stores;
+pub mod telemetry;
 pub mod union;
 pub mod validate;
