@@ -17,11 +17,7 @@ fn labelling_an_existing_set_adopts_it_and_changes_nothing() {
     let space = Space::new("adopt");
     let before = space.create(Client::Apply, &handmade("old"));
     assert!(before.record().is_none(), "an unmanaged set was expanded");
-    for label in [
-        "stateward.dev/managed=true",
-        "stateward.dev/managed-",
-        "stateward.dev/managed=true",
-    ] {
+    for label in ["stateward.dev/managed=true", "stateward.dev/managed-", "stateward.dev/managed=true"] {
         let _ = space.kubectl(&["label", "statefulset", "old", label]).ok();
         before.assert_unchanged(&space.snapshot("old"), label);
     }
@@ -29,33 +25,17 @@ fn labelling_an_existing_set_adopts_it_and_changes_nothing() {
     // An adopted set can be worked with like any other.
     let _ = space.kubectl(&["scale", "statefulset/old", "--replicas=2"]).ok();
     before.assert_not_restarted(&space.snapshot("old"), "scale");
-    let _ = space
-        .kubectl(&["annotate", "statefulset", "old", "stateward.dev/size=medium"])
-        .ok();
+    let _ = space.kubectl(&["annotate", "statefulset", "old", "stateward.dev/size=medium"]).ok();
     let sized = space.snapshot("old");
-    assert_eq!(
-        sized.container("app")["resources"]["requests"]["cpu"],
-        "500m",
-        "the size was not taken"
-    );
+    assert_eq!(sized.container("app")["resources"]["requests"]["cpu"], "500m", "the size was not taken");
 }
 
 #[test]
 fn an_adopted_set_can_be_deleted_with_orphans() {
     let space = Space::new("adopt-orphan");
     space.create(Client::Apply, &handmade("old"));
-    let _ = space
-        .kubectl(&["label", "statefulset", "old", "stateward.dev/managed=true"])
-        .ok();
-    let _ = space
-        .kubectl(&[
-            "delete",
-            "statefulset",
-            "old",
-            "--cascade=orphan",
-            "--timeout=60s",
-        ])
-        .ok();
+    let _ = space.kubectl(&["label", "statefulset", "old", "stateward.dev/managed=true"]).ok();
+    let _ = space.kubectl(&["delete", "statefulset", "old", "--cascade=orphan", "--timeout=60s"]).ok();
     space.wait_gone("old");
 }
 
@@ -71,9 +51,7 @@ fn cleaned(snapshot: &Snapshot) -> Manifest {
         "/status",
     ];
     let object = Manifest::from(snapshot.object.clone());
-    server_written
-        .iter()
-        .fold(object, |object, pointer| object.without(pointer))
+    server_written.iter().fold(object, |object, pointer| object.without(pointer))
 }
 
 #[test]
@@ -82,31 +60,17 @@ fn a_restored_backup_is_what_it_was_and_can_be_upgraded() {
     for (client, name) in [(Client::Apply, "applied"), (Client::ServerSide, "server-side")] {
         let written = postgres(name).main("lifecycle", json!({"preStop": {"sleep": {"seconds": 5}}}));
         let before = space.create(client, &written);
-        let _ = elsewhere
-            .kubectl_with(&["create", "-f", "-"], &cleaned(&before).text())
-            .ok();
+        let _ = elsewhere.kubectl_with(&["create", "-f", "-"], &cleaned(&before).text()).ok();
         let after = elsewhere.snapshot(name);
-        assert_eq!(
-            changes(&before.object["spec"], &after.object["spec"]),
-            [].into(),
-            "{name}: the spec"
-        );
+        assert_eq!(changes(&before.object["spec"], &after.object["spec"]), [].into(), "{name}: the spec");
         assert_eq!(before.record(), after.record(), "{name}: the record");
 
         // It is still ours: what an annotation adds goes again, and the image changes alone.
         let annotate = |what: &str| elsewhere.kubectl(&["annotate", "statefulset", name, what]).ok();
         let _ = annotate("stateward.dev/size=large");
-        assert_ne!(
-            elsewhere.snapshot(name).template,
-            after.template,
-            "{name}: the size was not taken"
-        );
+        assert_ne!(elsewhere.snapshot(name).template, after.template, "{name}: the size was not taken");
         let _ = annotate("stateward.dev/size-");
-        assert_eq!(
-            elsewhere.snapshot(name).template,
-            after.template,
-            "{name}: the size did not go"
-        );
+        assert_eq!(elsewhere.snapshot(name).template, after.template, "{name}: the size did not go");
     }
 }
 
@@ -121,10 +85,7 @@ fn a_copy_with_the_old_selector_is_refused() {
     // Without the selector it is a manifest like any other.
     let bare = postgres("copy");
     let now = space.create(Client::Apply, &bare);
-    assert_eq!(
-        now.object["spec"]["selector"]["matchLabels"]["stateward.dev/statefulset"],
-        "copy"
-    );
+    assert_eq!(now.object["spec"]["selector"]["matchLabels"]["stateward.dev/statefulset"], "copy");
 }
 
 #[test]
@@ -135,20 +96,10 @@ fn a_forged_record_gains_nothing() {
     let _ = space.kubectl(&["delete", "statefulset", "db"]).ok();
     space.wait_gone("db");
     let _ = space.kubectl(&["delete", "persistentvolumeclaims", "--all"]).ok();
-    for forged in [
-        genuine,
-        "{}",
-        "rubbish",
-        r#"{"format":1,"pin":"postgresql@000000/17,alpine"}"#,
-    ] {
+    for forged in [genuine, "{}", "rubbish", r#"{"format":1,"pin":"postgresql@000000/17,alpine"}"#] {
         let manifest = postgres("db").annotate("expansion", forged);
         let now = space.create(Client::Apply, &manifest);
-        assert_eq!(
-            honest.template,
-            now.template,
-            "{forged}: {:?}",
-            honest.template_changes(&now)
-        );
+        assert_eq!(honest.template, now.template, "{forged}: {:?}", honest.template_changes(&now));
         assert_eq!(honest.immutable, now.immutable, "{forged}");
         let _ = space.kubectl(&["delete", "statefulset", "db"]).ok();
         space.wait_gone("db");

@@ -85,9 +85,7 @@ fn add_change_remove(client: Client) {
         let first = space.snapshot(case.key);
         let mut before = first.clone();
         for value in case.values {
-            let said = space
-                .send(client, &manifest.clone().annotate(case.key, value))
-                .ok();
+            let said = space.send(client, &manifest.clone().annotate(case.key, value)).ok();
             let after = space.snapshot(case.key);
             assert_only(case, &before, &after, &format!("{} {value}", case.key));
             announced(said);
@@ -149,10 +147,7 @@ fn assert_only(case: &Case, before: &Snapshot, after: &Snapshot, what: &str) {
         .filter(|path| !case.may_change.iter().any(|prefix| path.starts_with(prefix)))
         .collect();
     assert!(others.is_empty(), "{what} changed {others:?} too");
-    assert_eq!(
-        before.immutable, after.immutable,
-        "{what} changed an immutable field"
-    );
+    assert_eq!(before.immutable, after.immutable, "{what} changed an immutable field");
 }
 
 fn announced(said: Said) {

@@ -11,11 +11,7 @@ const IMAGE: &str = "template.spec.containers[postgres].image";
 
 /// `kubectl` and what follows it; `SET` is the set's name.
 const CASES: &[Case] = &[
-    (
-        "scale",
-        &["scale", "statefulset/SET", "--replicas=2"],
-        &["replicas"],
-    ),
+    ("scale", &["scale", "statefulset/SET", "--replicas=2"], &["replicas"]),
     ("label", &["label", "statefulset", "SET", "team=search"], &[]),
     ("annotate", &["annotate", "statefulset", "SET", "note=hello"], &[]),
     (
@@ -23,20 +19,10 @@ const CASES: &[Case] = &[
         &["rollout", "restart", "statefulset/SET"],
         &["template.metadata.annotations.kubectl.kubernetes.io/restartedAt"],
     ),
-    (
-        "set image",
-        &["set", "image", "statefulset/SET", "postgres=postgres:18.1"],
-        &[IMAGE],
-    ),
+    ("set image", &["set", "image", "statefulset/SET", "postgres=postgres:18.1"], &[IMAGE]),
     (
         "set resources",
-        &[
-            "set",
-            "resources",
-            "statefulset/SET",
-            "-c=postgres",
-            "--requests=cpu=600m",
-        ],
+        &["set", "resources", "statefulset/SET", "-c=postgres", "--requests=cpu=600m"],
         &["template.spec.containers[postgres].resources.requests.cpu"],
     ),
     (
@@ -85,14 +71,7 @@ const CASES: &[Case] = &[
     ),
     (
         "merge patch of the strategy",
-        &[
-            "patch",
-            "statefulset",
-            "SET",
-            "--type=merge",
-            "-p",
-            r#"{"spec":{"minReadySeconds":5}}"#,
-        ],
+        &["patch", "statefulset", "SET", "--type=merge", "-p", r#"{"spec":{"minReadySeconds":5}}"#],
         &["minReadySeconds"],
     ),
 ];
@@ -100,10 +79,7 @@ const CASES: &[Case] = &[
 #[test]
 fn each_change_is_the_whole_change() {
     let space = Space::new("whole-change");
-    let sets: Vec<(String, &Case)> = CASES
-        .iter()
-        .map(|case| (case.0.replace(' ', "-"), case))
-        .collect();
+    let sets: Vec<(String, &Case)> = CASES.iter().map(|case| (case.0.replace(' ', "-"), case)).collect();
     for (set, _) in &sets {
         let _ = space.send(Client::Apply, &postgres(set)).ok();
     }
@@ -121,20 +97,14 @@ fn each_change_is_the_whole_change() {
 fn edit_changes_what_was_edited() {
     let space = Space::new("edit");
     let before = space.create(Client::Apply, &postgres("db"));
-    let _ = space
-        .edit("db", "s/image: postgres:18$/image: postgres:18.1/")
-        .ok();
+    let _ = space.edit("db", "s/image: postgres:18$/image: postgres:18.1/").ok();
     assert_changed_only(&before, &space.snapshot("db"), "edit", &[IMAGE]);
 }
 
 #[test]
 fn a_dry_run_shows_the_expansion_and_stores_nothing() {
     let space = Space::new("dry-run");
-    for (client, name) in [
-        (&["apply"][..], "a"),
-        (&["apply", "--server-side"], "b"),
-        (&["create"], "c"),
-    ] {
+    for (client, name) in [(&["apply"][..], "a"), (&["apply", "--server-side"], "b"), (&["create"], "c")] {
         let arguments = [client, &["--dry-run=server", "-o", "yaml", "-f", "-"]].concat();
         let said = space.kubectl_with(&arguments, &postgres(name).text()).ok();
         assert!(
@@ -142,22 +112,14 @@ fn a_dry_run_shows_the_expansion_and_stores_nothing() {
             "{client:?} shows no expansion:\n{}",
             said.stdout
         );
-        assert!(
-            space.find(name).is_none(),
-            "{client:?} --dry-run=server stored {name}"
-        );
+        assert!(space.find(name).is_none(), "{client:?} --dry-run=server stored {name}");
     }
     let before = space.create(Client::Apply, &postgres("db"));
     let shrunk = postgres("db").annotate("size", "small");
-    let _ = space
-        .kubectl_with(&["apply", "--dry-run=server", "-f", "-"], &shrunk.text())
-        .ok();
+    let _ = space.kubectl_with(&["apply", "--dry-run=server", "-f", "-"], &shrunk.text()).ok();
     let after = space.snapshot("db");
     before.assert_unchanged(&after, "a dry run");
-    assert_eq!(
-        before.object["metadata"]["resourceVersion"],
-        after.object["metadata"]["resourceVersion"]
-    );
+    assert_eq!(before.object["metadata"]["resourceVersion"], after.object["metadata"]["resourceVersion"]);
 }
 
 #[test]
@@ -181,35 +143,18 @@ fn helm_installs_upgrades_and_rolls_back() {
     let _ = space.helm(&["upgrade", "orders", chart]).ok();
     first.assert_unchanged(&space.snapshot("orders"), "an upgrade to the same");
 
-    let _ = space
-        .helm(&["upgrade", "orders", chart, "--set", "tag=18.1"])
-        .ok();
+    let _ = space.helm(&["upgrade", "orders", chart, "--set", "tag=18.1"]).ok();
     let second = space.snapshot("orders");
     assert_changed_only(&first, &second, "helm upgrade", &[IMAGE]);
 
-    let _ = space
-        .helm(&[
-            "upgrade",
-            "orders",
-            chart,
-            "--set",
-            "tag=18.1",
-            "--set",
-            "replicas=2",
-        ])
-        .ok();
+    let _ = space.helm(&["upgrade", "orders", chart, "--set", "tag=18.1", "--set", "replicas=2"]).ok();
     let scaled = space.snapshot("orders");
     second.assert_not_restarted(&scaled, "helm upgrade of the replicas");
     assert_eq!(scaled.replicas, 2);
 
     let _ = space.helm(&["rollback", "orders", "1"]).ok();
     let back = space.snapshot("orders");
-    assert_eq!(
-        first.template,
-        back.template,
-        "rollback is not exact: {:?}",
-        first.template_changes(&back)
-    );
+    assert_eq!(first.template, back.template, "rollback is not exact: {:?}", first.template_changes(&back));
     assert_eq!(back.revisions, 2, "rollback made a third revision");
 }
 

@@ -32,29 +32,17 @@ impl Data {
 
 /// A change that could lead a database away from its files, and what the refusal names if it is
 /// one. `None`: it is admitted, and the data stays.
-type Case = (
-    &'static str,
-    fn(Manifest) -> Manifest,
-    Option<&'static [&'static str]>,
-);
+type Case = (&'static str, fn(Manifest) -> Manifest, Option<&'static [&'static str]>);
 
 const CASES: &[Case] = &[
     ("storage-taken-away", |db| db.unannotate("storage"), None),
-    (
-        "storage-none",
-        |db| db.annotate("storage", "none"),
-        Some(&["stateward.dev/storage"]),
-    ),
+    ("storage-none", |db| db.annotate("storage", "none"), Some(&["stateward.dev/storage"])),
     (
         "storage-grown",
         |db| db.annotate("storage", "40Gi"),
         Some(&["stateward.dev/storage", "20Gi", "40Gi", "claim"]),
     ),
-    (
-        "storage-shrunk",
-        |db| db.annotate("storage", "5Gi"),
-        Some(&["stateward.dev/storage", "20Gi", "5Gi"]),
-    ),
+    ("storage-shrunk", |db| db.annotate("storage", "5Gi"), Some(&["stateward.dev/storage", "20Gi", "5Gi"])),
     (
         "mount-path",
         |db| db.annotate("mount-path", "/elsewhere"),
@@ -86,11 +74,7 @@ const CASES: &[Case] = &[
         Some(&["containers[name=\"postgres\"].image", "alpine"]),
     ),
     ("minor", |db| db.main("image", json!("postgres:18.1")), None),
-    (
-        "other-registry",
-        |db| db.main("image", json!("mirror.example.com/library/postgres:18")),
-        None,
-    ),
+    ("other-registry", |db| db.main("image", json!("mirror.example.com/library/postgres:18")), None),
     (
         "main-container",
         |db| {
@@ -135,19 +119,11 @@ fn data_stays(client: Client) {
     let mut failures = Vec::new();
     for ((name, change, refusal), manifest) in &sets {
         let before = space.snapshot(name);
-        assert_eq!(
-            before.pod("/containers/0/volumeMounts/0/mountPath"),
-            "/var/lib/postgresql",
-            "{name}"
-        );
+        assert_eq!(before.pod("/containers/0/volumeMounts/0/mountPath"), "/var/lib/postgresql", "{name}");
         let said = space.send(client, &change(manifest.clone()));
         let after = space.snapshot(name);
         if Data::of(&before) != Data::of(&after) {
-            failures.push(format!(
-                "{name}: {:?} became {:?}",
-                Data::of(&before),
-                Data::of(&after)
-            ));
+            failures.push(format!("{name}: {:?} became {:?}", Data::of(&before), Data::of(&after)));
         }
         match refusal {
             None if !said.success() => failures.push(format!("{name}: refused: {}", said.stderr)),
@@ -191,11 +167,7 @@ fn a_renamed_main_container_takes_its_mounts_along() {
         after.container("database")["volumeMounts"],
         "the mounts stayed behind"
     );
-    assert_eq!(
-        after.pod("/containers").as_array().map(Vec::len),
-        Some(1),
-        "the old container stayed"
-    );
+    assert_eq!(after.pod("/containers").as_array().map(Vec::len), Some(1), "the old container stayed");
 }
 
 /// The catalogue that answers after the change has another path, uid and size for everything.
@@ -215,13 +187,8 @@ fn recreated(name: &str, deletion: &[&str]) {
     hook.wait_asked(&space);
     let first = space.create(Client::Apply, &postgres("db"));
     wait_bound(&space);
-    let changed = cluster().replica(
-        name,
-        &[
-            "--profiles",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/changed"),
-        ],
-    );
+    let changed = cluster()
+        .replica(name, &["--profiles", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/changed")]);
     hook.answer(vec![forward(&changed)]);
 
     let _ = space.kubectl(deletion).ok();
@@ -231,10 +198,7 @@ fn recreated(name: &str, deletion: &[&str]) {
     assert_eq!(before.mounts, after.mounts, "the path");
     assert_eq!((before.user, before.group), (after.user, after.group), "the user");
     assert_eq!(before.directory, after.directory, "the data directory");
-    assert_eq!(
-        before.claims[0]["metadata"]["name"], after.claims[0]["metadata"]["name"],
-        "the claim"
-    );
+    assert_eq!(before.claims[0]["metadata"]["name"], after.claims[0]["metadata"]["name"], "the claim");
 }
 
 /// An upgrade to a revision that has the data elsewhere.
@@ -245,13 +209,8 @@ fn an_upgrade_to_another_mount_is_refused_or_keeps_the_data() {
     let hook = Hook::start(name, Place::Instead, "Fail", vec![forward(&cluster().stateward)]);
     hook.wait_asked(&space);
     let first = space.create(Client::Apply, &postgres("db"));
-    let changed = cluster().replica(
-        name,
-        &[
-            "--profiles",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/changed"),
-        ],
-    );
+    let changed = cluster()
+        .replica(name, &["--profiles", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/changed")]);
     hook.answer(vec![forward(&changed)]);
     for key in ["upgrade-to", "profile-revision"] {
         let annotation = format!("stateward.dev/{key}=latest");
@@ -271,14 +230,8 @@ fn a_mount_of_the_users_stays_beside_ours() {
     let own = app("a")
         .annotate("storage", "1Gi")
         .annotate("mount-path", "/data")
-        .main(
-            "volumeMounts",
-            json!([{"name": "scratch", "mountPath": "/scratch"}]),
-        )
-        .set(
-            "/spec/template/spec/volumes",
-            json!([{"name": "scratch", "emptyDir": {}}]),
-        );
+        .main("volumeMounts", json!([{"name": "scratch", "mountPath": "/scratch"}]))
+        .set("/spec/template/spec/volumes", json!([{"name": "scratch", "emptyDir": {}}]));
     let now = space.create(Client::Apply, &own);
     let mount = |path: &str| now.item("app", "volumeMounts", "mountPath", path)["name"].clone();
     assert_eq!(mount("/scratch"), "scratch");

@@ -28,11 +28,7 @@ pub(crate) use self::state::{Snapshot, changes};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime")
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 });
 
 /// Runs a future to its end on the runtime that all tests share.

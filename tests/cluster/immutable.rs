@@ -19,24 +19,13 @@ fn a_put_that_lacks_one_gets_it_back() {
         &["/spec/volumeClaimTemplates"],
         &["/spec/podManagementPolicy"],
         &[record],
-        &[
-            "/spec/selector",
-            "/spec/serviceName",
-            "/spec/volumeClaimTemplates",
-            record,
-        ],
+        &["/spec/selector", "/spec/serviceName", "/spec/volumeClaimTemplates", record],
     ] {
-        let lacking = pointers
-            .iter()
-            .fold(whole.clone(), |manifest, pointer| manifest.without(pointer));
+        let lacking = pointers.iter().fold(whole.clone(), |manifest, pointer| manifest.without(pointer));
         let _ = space.send(Client::Replace, &lacking).ok();
         let after = space.snapshot("db");
         before.assert_unchanged(&after, &format!("a PUT without {pointers:?}"));
-        assert_eq!(
-            before.record(),
-            after.record(),
-            "a PUT without {pointers:?}: the record"
-        );
+        assert_eq!(before.record(), after.record(), "a PUT without {pointers:?}: the record");
     }
 }
 
@@ -44,14 +33,9 @@ fn a_put_that_lacks_one_gets_it_back() {
 fn an_edited_record_is_put_right() {
     let space = Space::new("edited-record");
     let before = space.create(Client::Apply, &postgres("db"));
-    for edit in [
-        "stateward.dev/expansion={}",
-        "stateward.dev/expansion=rubbish",
-        "stateward.dev/expansion-",
-    ] {
-        let _ = space
-            .kubectl(&["annotate", "statefulset", "db", "--overwrite", edit])
-            .ok();
+    for edit in ["stateward.dev/expansion={}", "stateward.dev/expansion=rubbish", "stateward.dev/expansion-"]
+    {
+        let _ = space.kubectl(&["annotate", "statefulset", "db", "--overwrite", edit]).ok();
         let after = space.snapshot("db");
         before.assert_unchanged(&after, edit);
         assert_eq!(before.record(), after.record(), "{edit}");
@@ -102,10 +86,8 @@ const STEP: &str = "--cascade=orphan";
 #[test]
 fn an_edit_is_refused_by_name_with_the_safe_steps() {
     let space = Space::new("immutable");
-    let before: Vec<Snapshot> = Client::ALL
-        .into_iter()
-        .map(|client| space.create(client, &postgres(client.name())))
-        .collect();
+    let before: Vec<Snapshot> =
+        Client::ALL.into_iter().map(|client| space.create(client, &postgres(client.name()))).collect();
     let mut failures = Vec::new();
     for edit in EDITS {
         for (client, before) in Client::ALL.into_iter().zip(&before) {
@@ -118,14 +100,22 @@ fn an_edit_is_refused_by_name_with_the_safe_steps() {
         let said = space.kubectl(&["patch", "statefulset", "apply", "--type=merge", "-p", &patch]);
         failures.extend(wrong(&said, edit).map(|why| format!("patch: {why}")));
     }
-    let said = space.edit(
-        "apply",
-        "s/podManagementPolicy: OrderedReady/podManagementPolicy: Parallel/",
-    );
-    if !said.stderr.contains("spec.podManagementPolicy") {
-        failures.push(format!("edit: {}", said.stderr));
-    }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// `kubectl edit` shows a refusal in the editor, above the object, and keeps that file.
+#[test]
+fn an_edit_in_the_editor_is_refused_by_name() {
+    let space = Space::new("immutable-edit");
+    let before = space.create(Client::Apply, &postgres("db"));
+    let said = space.edit("db", "s/podManagementPolicy: OrderedReady/podManagementPolicy: Parallel/");
+    assert!(!said.success(), "it was not refused");
+    let kept = said.stderr.split('"').find(|word| word.contains("kubectl-edit-")).expect("the kept file");
+    let shown = std::fs::read_to_string(kept).expect(kept);
+    for word in ["spec.podManagementPolicy", "OrderedReady", STEP] {
+        assert!(shown.contains(word), "the editor does not show {word:?}:\n{shown}");
+    }
+    before.assert_unchanged(&space.snapshot("db"), "a refused edit");
 }
 
 fn wrong(said: &Said, edit: &Edit) -> Option<String> {
@@ -134,10 +124,7 @@ fn wrong(said: &Said, edit: &Edit) -> Option<String> {
     }
     let mut words = edit.names.iter().copied().chain([STEP]);
     let missing = words.find(|word| !said.stderr.contains(word))?;
-    Some(format!(
-        "the refusal of {:?} lacks {missing:?}: {}",
-        edit.names, said.stderr
-    ))
+    Some(format!("the refusal of {:?} lacks {missing:?}: {}", edit.names, said.stderr))
 }
 
 fn claim(name: &str, size: &str) -> Value {

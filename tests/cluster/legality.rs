@@ -12,11 +12,7 @@ fn files(below: &str, named: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     fn walk(directory: &Path, into: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).into_iter().flatten() {
             let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                walk(&path, into)
-            } else {
-                into.push(path)
-            }
+            if path.is_dir() { walk(&path, into) } else { into.push(path) }
         }
     }
     let mut all = Vec::new();
@@ -27,34 +23,20 @@ fn files(below: &str, named: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
 }
 
 fn dry_run(space: &Space, file: &Path) -> Said {
-    space.kubectl(&[
-        "create",
-        "--dry-run=server",
-        "-o",
-        "json",
-        "-f",
-        &file.to_string_lossy(),
-    ])
+    space.kubectl(&["create", "--dry-run=server", "-o", "json", "-f", &file.to_string_lossy()])
 }
 
 /// The StatefulSets that a dry run printed.
 fn sets(said: &Said) -> Vec<Value> {
     let printed: Value = serde_json::from_str(&said.stdout).expect("JSON");
-    let all = printed["items"]
-        .as_array()
-        .cloned()
-        .unwrap_or_else(|| vec![printed]);
-    all.into_iter()
-        .filter(|object| object["kind"] == "StatefulSet")
-        .collect()
+    let all = printed["items"].as_array().cloned().unwrap_or_else(|| vec![printed]);
+    all.into_iter().filter(|object| object["kind"] == "StatefulSet").collect()
 }
 
 #[test]
 fn every_example_is_admitted_or_refused_as_it_says() {
     let space = Space::new("examples");
-    let examples = files("examples", |path| {
-        path.extension().is_some_and(|end| end == "yaml")
-    });
+    let examples = files("examples", |path| path.extension().is_some_and(|end| end == "yaml"));
     assert!(examples.len() >= 5, "where are the examples? {examples:?}");
     for example in examples {
         let said = dry_run(&space, &example);
@@ -74,9 +56,7 @@ fn every_example_is_admitted_or_refused_as_it_says() {
 #[test]
 fn every_golden_result_is_legal_and_is_what_the_webhook_gives() {
     let space = Space::new("golden");
-    let folders = files("tests/golden", |path| {
-        path.file_name().is_some_and(|name| name == "input.yaml")
-    });
+    let folders = files("tests/golden", |path| path.file_name().is_some_and(|name| name == "input.yaml"));
     let mut failures = Vec::new();
     for input in folders {
         let refusal = input.with_file_name("refusal.txt").exists();
@@ -85,11 +65,7 @@ fn every_golden_result_is_legal_and_is_what_the_webhook_gives() {
         match (refusal, said.success()) {
             (true, true) => failures.push(format!("{}: not refused", input.display())),
             (true, false) if !said.by_us() => {
-                failures.push(format!(
-                    "{}: refused by somebody else: {}",
-                    input.display(),
-                    said.stderr
-                ));
+                failures.push(format!("{}: refused by somebody else: {}", input.display(), said.stderr));
             }
             (false, false) => failures.push(format!("{}: {}", input.display(), said.stderr)),
             (false, true) if expanded.exists() => {
@@ -110,11 +86,6 @@ fn differences(space: &Space, direct: &Said, expanded: &Path) -> Vec<String> {
     pairs
         .map(|(direct, rendered)| changes(&direct["spec"], &rendered["spec"]))
         .filter(|paths| !paths.is_empty())
-        .map(|paths| {
-            format!(
-                "{}: rendered and admitted differ at {paths:?}",
-                expanded.display()
-            )
-        })
+        .map(|paths| format!("{}: rendered and admitted differ at {paths:?}", expanded.display()))
         .collect()
 }

@@ -18,10 +18,8 @@ struct Sets<'a> {
 
 impl<'a> Sets<'a> {
     fn create(space: &'a Space, manifest: &Manifest) -> Self {
-        let of: Vec<_> = Client::ALL
-            .into_iter()
-            .map(|client| (client, manifest.clone().named(client.name())))
-            .collect();
+        let of: Vec<_> =
+            Client::ALL.into_iter().map(|client| (client, manifest.clone().named(client.name()))).collect();
         for (client, manifest) in &of {
             let said = match client {
                 Client::Replace => space.kubectl_with(&["create", "-f", "-"], &manifest.text()),
@@ -37,11 +35,7 @@ impl<'a> Sets<'a> {
     }
 
     fn names(&self) -> Vec<&str> {
-        self.of
-            .iter()
-            .map(|(_, manifest)| manifest.name())
-            .chain([self.metadata.name()])
-            .collect()
+        self.of.iter().map(|(_, manifest)| manifest.name()).chain([self.metadata.name()]).collect()
     }
 
     /// Does something to every set.
@@ -70,11 +64,7 @@ impl<'a> Sets<'a> {
     }
 
     fn assert_repeats(&self, look: impl Fn(Said)) {
-        let before: Vec<Snapshot> = self
-            .names()
-            .into_iter()
-            .map(|name| self.space.snapshot(name))
-            .collect();
+        let before: Vec<Snapshot> = self.names().into_iter().map(|name| self.space.snapshot(name)).collect();
         for round in ["first", "second"] {
             for ((client, manifest), before) in self.of.iter().zip(&before) {
                 look(self.space.send(*client, manifest).ok());
@@ -84,29 +74,14 @@ impl<'a> Sets<'a> {
             let name = self.metadata.name();
             let last = before.last().expect("the set for metadata");
             for arguments in [
-                [
-                    "label",
-                    "statefulset",
-                    name,
-                    &format!("team={round}"),
-                    "--overwrite",
-                ],
-                [
-                    "annotate",
-                    "statefulset",
-                    name,
-                    &format!("note={round}"),
-                    "--overwrite",
-                ],
+                ["label", "statefulset", name, &format!("team={round}"), "--overwrite"],
+                ["annotate", "statefulset", name, &format!("note={round}"), "--overwrite"],
             ] {
                 look(self.space.kubectl(&arguments).ok());
                 last.assert_unchanged(&self.space.snapshot(name), &arguments.join(" "));
             }
             let patch = r#"{"metadata":{"finalizers":[]}}"#;
-            let _ = self
-                .space
-                .kubectl(&["patch", "statefulset", name, "--type=merge", "-p", patch])
-                .ok();
+            let _ = self.space.kubectl(&["patch", "statefulset", name, "--type=merge", "-p", patch]).ok();
             last.assert_unchanged(&self.space.snapshot(name), "a patch of the finalizers");
         }
     }
@@ -125,10 +100,7 @@ fn with_api_defaults_written_out() {
         .replicas(1)
         .set("/spec/podManagementPolicy", json!("OrderedReady"))
         .set("/spec/revisionHistoryLimit", json!(10))
-        .set(
-            "/spec/updateStrategy",
-            json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}),
-        )
+        .set("/spec/updateStrategy", json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}))
         .set("/spec/template/spec/terminationGracePeriodSeconds", json!(30))
         .set("/spec/template/spec/restartPolicy", json!("Always"))
         .set("/spec/template/spec/dnsPolicy", json!("ClusterFirst"))
@@ -141,9 +113,7 @@ fn with_api_defaults_written_out() {
 #[test]
 fn with_a_profile_whose_pods_start_at_once() {
     let space = Space::new("parallel");
-    let manifest = app("p")
-        .main("image", json!("example.com/parallel:1"))
-        .replicas(2);
+    let manifest = app("p").main("image", json!("example.com/parallel:1")).replicas(2);
     let sets = Sets::create(&space, &manifest);
     let policy = &space.get("replace")["spec"]["podManagementPolicy"];
     assert_eq!(policy, "Parallel", "the profile of the tests is not in use");
@@ -156,14 +126,11 @@ fn after_scale() {
     let sets = Sets::create(&space, &app("a"));
     sets.each(|space, name| {
         let before = space.snapshot(name);
-        let _ = space
-            .kubectl(&["scale", "statefulset", name, "--replicas=3"])
-            .ok();
+        let _ = space.kubectl(&["scale", "statefulset", name, "--replicas=3"]).ok();
         before.assert_not_restarted(&space.snapshot(name), "scale");
     });
     // A PUT without replicas asks for one, as without us.
-    sets.written_down(|manifest| manifest.replicas(3), &[Client::Replace])
-        .assert_repeats_change_nothing();
+    sets.written_down(|manifest| manifest.replicas(3), &[Client::Replace]).assert_repeats_change_nothing();
 }
 
 #[test]
@@ -172,23 +139,11 @@ fn after_undo() {
     let sets = Sets::create(&space, &postgres("db"));
     sets.each(|space, name| {
         let before = space.snapshot(name);
-        let _ = space
-            .kubectl(&[
-                "set",
-                "image",
-                &format!("statefulset/{name}"),
-                "postgres=postgres:18.1",
-            ])
-            .ok();
+        let _ =
+            space.kubectl(&["set", "image", &format!("statefulset/{name}"), "postgres=postgres:18.1"]).ok();
         space.snapshot(name);
-        let _ = space
-            .kubectl(&["rollout", "undo", &format!("statefulset/{name}")])
-            .ok();
-        assert_eq!(
-            before.template,
-            space.snapshot(name).template,
-            "undo of {name} is not exact"
-        );
+        let _ = space.kubectl(&["rollout", "undo", &format!("statefulset/{name}")]).ok();
+        assert_eq!(before.template, space.snapshot(name).template, "undo of {name} is not exact");
     });
     sets.assert_repeats_change_nothing();
 }
@@ -212,19 +167,12 @@ fn after_a_removal_while_unlabelled() {
     let space = Space::new("removal-unlabelled");
     let sets = Sets::create(&space, &postgres("db"));
     sets.each(|space, name| {
-        let _ = space
-            .kubectl(&["label", "statefulset", name, "stateward.dev/managed-"])
-            .ok();
+        let _ = space.kubectl(&["label", "statefulset", name, "stateward.dev/managed-"]).ok();
         remove_readiness_probe(space, name);
-        let _ = space
-            .kubectl(&["label", "statefulset", name, "stateward.dev/managed=true"])
-            .ok();
+        let _ = space.kubectl(&["label", "statefulset", name, "stateward.dev/managed=true"]).ok();
         let now = space.snapshot(name);
         let probe = &now.container("postgres")["readinessProbe"];
-        assert!(
-            probe.is_null(),
-            "{name}: the label brought the probe back: {probe}"
-        );
+        assert!(probe.is_null(), "{name}: the label brought the probe back: {probe}");
     });
     sets.assert_repeats_change_nothing();
 }
@@ -238,16 +186,13 @@ fn after_edits_while_the_webhook_was_away() {
     sets.each(|space, name| {
         remove_readiness_probe(space, name);
         let patch = r#"{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":77}}}}"#;
-        let _ = space
-            .kubectl(&["patch", "statefulset", name, "--type=merge", "-p", patch])
-            .ok();
+        let _ = space.kubectl(&["patch", "statefulset", name, "--type=merge", "-p", patch]).ok();
     });
     hook.answer(vec![forward(&cluster().stateward)]);
     // A PUT that lacks the new grace period asks for the old one.
     let grace =
         |manifest: Manifest| manifest.set("/spec/template/spec/terminationGracePeriodSeconds", json!(77));
-    sets.written_down(grace, &[Client::Replace])
-        .assert_repeats_change_nothing();
+    sets.written_down(grace, &[Client::Replace]).assert_repeats_change_nothing();
 }
 
 #[test]
@@ -298,23 +243,13 @@ fn beside_another_webhook(name: &str, place: Place) {
 /// A stateward whose built-in PostgreSQL and default profiles were changed in every way that would
 /// restart a pod, were they applied to what is there.
 fn changed_catalogue(name: &str) -> crate::harness::Stateward {
-    cluster().replica(
-        name,
-        &[
-            "--profiles",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/changed"),
-        ],
-    )
+    cluster().replica(name, &["--profiles", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/changed")])
 }
 
 /// The changed catalogue has to be in use, or a test that nothing changes would prove nothing.
 fn assert_in_use(space: &Space) {
     let fresh = space.create(Client::Apply, &postgres("fresh"));
-    assert_eq!(
-        fresh.pod("/terminationGracePeriodSeconds"),
-        99,
-        "the changed profile is not in use"
-    );
+    assert_eq!(fresh.pod("/terminationGracePeriodSeconds"), 99, "the changed profile is not in use");
 }
 
 fn space_with_hook(name: &str, failure: &str, answers: Vec<Answer>) -> (Space, Hook) {
@@ -332,13 +267,6 @@ fn remove_readiness_probe(space: &Space, name: &str) {
     let patch = json!([
         {"op": "remove", "path": format!("/spec/template/spec/containers/{index}/readinessProbe")},
     ]);
-    let arguments = [
-        "patch",
-        "statefulset",
-        name,
-        "--type=json",
-        "-p",
-        &patch.to_string(),
-    ];
+    let arguments = ["patch", "statefulset", name, "--type=json", "-p", &patch.to_string()];
     let _ = space.kubectl(&arguments).ok();
 }

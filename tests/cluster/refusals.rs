@@ -14,76 +14,26 @@ const CASES: &[Case] = &[
         |m| m.set("/metadata/labels/stateward.dev~1managed", json!("yes")),
         &["stateward.dev/managed", "yes", "true"],
     ),
-    (
-        "unknown-key",
-        |m| m.annotate("storrage", "1Gi"),
-        &["stateward.dev/storrage", "stateward.dev/storage"],
-    ),
-    (
-        "bad-size",
-        |m| m.annotate("storage", "much"),
-        &["stateward.dev/storage", "much", "20Gi"],
-    ),
-    (
-        "bad-probe",
-        |m| m.annotate("readiness-probe", "smtp:25"),
-        &["stateward.dev/readiness-probe", "smtp"],
-    ),
-    (
-        "storage-nowhere",
-        |m| m.annotate("storage", "1Gi"),
-        &["stateward.dev/storage", "mount-path"],
-    ),
-    (
-        "no-name",
-        |m| m.without(&format!("{MAIN}/name")),
-        &["containers[0].name"],
-    ),
+    ("unknown-key", |m| m.annotate("storrage", "1Gi"), &["stateward.dev/storrage", "stateward.dev/storage"]),
+    ("bad-size", |m| m.annotate("storage", "much"), &["stateward.dev/storage", "much", "20Gi"]),
+    ("bad-probe", |m| m.annotate("readiness-probe", "smtp:25"), &["stateward.dev/readiness-probe", "smtp"]),
+    ("storage-nowhere", |m| m.annotate("storage", "1Gi"), &["stateward.dev/storage", "mount-path"]),
+    ("no-name", |m| m.without(&format!("{MAIN}/name")), &["containers[0].name"]),
     (
         "two-names",
-        |m| {
-            m.set(
-                "/spec/template/spec/containers",
-                json!([container(), container()]),
-            )
-        },
+        |m| m.set("/spec/template/spec/containers", json!([container(), container()])),
         &["containers", "app"],
     ),
     ("empty-image", |m| m.main("image", json!("")), &["image"]),
-    (
-        "a-name-that-is-longer-than-the-fifty-two-characters-of-pods",
-        |m| m,
-        &["metadata.name", "52"],
-    ),
+    ("a-name-that-is-longer-than-the-fifty-two-characters-of-pods", |m| m, &["metadata.name", "52"]),
     ("1-digit", |m| m, &["metadata.name"]),
-    (
-        "port-zero",
-        |m| m.main("ports", json!([{"containerPort": 70000}])),
-        &["containerPort", "70000"],
-    ),
-    (
-        "port-name",
-        |m| m.main("ports", json!([{"name": "12345", "containerPort": 1}])),
-        &["ports", "12345"],
-    ),
-    (
-        "port-twice",
-        |m| m.main("ports", json!([{"containerPort": 1}, {"containerPort": 1}])),
-        &["ports", "1"],
-    ),
-    (
-        "no-handler",
-        |m| m.main("livenessProbe", json!({"periodSeconds": 3})),
-        &["livenessProbe"],
-    ),
+    ("port-zero", |m| m.main("ports", json!([{"containerPort": 70000}])), &["containerPort", "70000"]),
+    ("port-name", |m| m.main("ports", json!([{"name": "12345", "containerPort": 1}])), &["ports", "12345"]),
+    ("port-twice", |m| m.main("ports", json!([{"containerPort": 1}, {"containerPort": 1}])), &["ports", "1"]),
+    ("no-handler", |m| m.main("livenessProbe", json!({"periodSeconds": 3})), &["livenessProbe"]),
     (
         "two-handlers",
-        |m| {
-            m.main(
-                "livenessProbe",
-                json!({"tcpSocket": {"port": 1}, "exec": {"command": ["true"]}}),
-            )
-        },
+        |m| m.main("livenessProbe", json!({"tcpSocket": {"port": 1}, "exec": {"command": ["true"]}})),
         &["livenessProbe"],
     ),
     (
@@ -93,22 +43,12 @@ const CASES: &[Case] = &[
     ),
     (
         "success-threshold",
-        |m| {
-            m.main(
-                "livenessProbe",
-                json!({"tcpSocket": {"port": 8080}, "successThreshold": 2}),
-            )
-        },
+        |m| m.main("livenessProbe", json!({"tcpSocket": {"port": 8080}, "successThreshold": 2})),
         &["livenessProbe.successThreshold", "1"],
     ),
     (
         "env-twice",
-        |m| {
-            m.main(
-                "env",
-                json!([{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]),
-            )
-        },
+        |m| m.main("env", json!([{"name": "A", "value": "1"}, {"name": "A", "value": "2"}])),
         &["env", "A"],
     ),
     (
@@ -121,16 +61,8 @@ const CASES: &[Case] = &[
         |m| m.set("/spec/volumeClaimTemplates", json!([claim("1Gi", true)])),
         &["volumeClaimTemplates", "data"],
     ),
-    (
-        "claim-of-nothing",
-        |m| mounted(m, claim("0", true)),
-        &["volumeClaimTemplates", "storage"],
-    ),
-    (
-        "claim-without-mode",
-        |m| mounted(m, claim("1Gi", false)),
-        &["volumeClaimTemplates", "accessModes"],
-    ),
+    ("claim-of-nothing", |m| mounted(m, claim("0", true)), &["volumeClaimTemplates", "storage"]),
+    ("claim-without-mode", |m| mounted(m, claim("1Gi", false)), &["volumeClaimTemplates", "accessModes"]),
     (
         "restart-policy",
         |m| m.set("/spec/template/spec/restartPolicy", json!("Never")),
@@ -151,12 +83,7 @@ const CASES: &[Case] = &[
     ),
     (
         "requests-above-limits",
-        |m| {
-            m.main(
-                "resources",
-                json!({"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}),
-            )
-        },
+        |m| m.main("resources", json!({"requests": {"cpu": "2"}, "limits": {"cpu": "1"}})),
         &["resources.requests", "cpu"],
     ),
     (
@@ -206,9 +133,7 @@ fn one_answer_lists_every_fault() {
 #[test]
 fn a_generated_name_is_refused() {
     let space = Space::new("generated-name");
-    let nameless = app("x")
-        .without("/metadata/name")
-        .set("/metadata/generateName", json!("x-"));
+    let nameless = app("x").without("/metadata/name").set("/metadata/generateName", json!("x-"));
     let _ = space
         .kubectl_with(&["create", "-f", "-"], &nameless.text())
         .refused(&["generateName", "metadata.name"]);
@@ -219,35 +144,22 @@ fn a_namespace_can_opt_in_and_a_set_out() {
     let space = Space::labelled("opted-in", &[("stateward.dev/managed", "true")]);
     let unlabelled = app("in").without("/metadata/labels");
     let _ = space.send(Client::Apply, &unlabelled).ok();
-    assert!(
-        space.snapshot("in").record().is_some(),
-        "the namespace's label was not seen"
-    );
+    assert!(space.snapshot("in").record().is_some(), "the namespace's label was not seen");
     let out = postgres("out").set("/metadata/labels/stateward.dev~1managed", json!("false"));
     // Unmanaged, the ten lines are refused by the API server itself.
     let said = space.send(Client::Apply, &out);
-    assert!(
-        !said.success() && said.stderr.contains("spec.selector: Required value"),
-        "{}",
-        said.stderr
-    );
+    assert!(!said.success() && said.stderr.contains("spec.selector: Required value"), "{}", said.stderr);
 }
 
 /// A fault that the stored object has already refuses nothing; one that the request brings does.
 #[test]
 fn an_update_is_refused_for_what_it_brings_alone() {
     let space = Space::new("needs-a-cause");
-    let unmanaged = complete("old")
-        .without("/metadata/labels")
-        .annotate("nonsense", "1");
+    let unmanaged = complete("old").without("/metadata/labels").annotate("nonsense", "1");
     space.create(Client::Apply, &unmanaged);
-    let said = space
-        .kubectl(&["label", "statefulset", "old", "stateward.dev/managed=true"])
-        .ok();
+    let said = space.kubectl(&["label", "statefulset", "old", "stateward.dev/managed=true"]).ok();
     let _ = said.mentions(&["Warning: ", "stateward.dev/nonsense"]);
-    let _ = space
-        .kubectl(&["label", "statefulset", "old", "team=search"])
-        .ok();
+    let _ = space.kubectl(&["label", "statefulset", "old", "team=search"]).ok();
     let other = space.kubectl(&["annotate", "statefulset", "old", "stateward.dev/other=1"]);
     let _ = other.refused(&["stateward.dev/other"]);
     let away = space.kubectl(&["annotate", "statefulset", "old", "stateward.dev/nonsense-"]);
@@ -257,14 +169,10 @@ fn an_update_is_refused_for_what_it_brings_alone() {
 #[test]
 fn a_partition_at_the_replicas_only_warns() {
     let space = Space::new("partition");
-    let parted = app("a").replicas(2).set(
-        "/spec/updateStrategy",
-        json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}),
-    );
-    let _ = space
-        .send(Client::Apply, &parted)
-        .ok()
-        .mentions(&["Warning: ", "partition"]);
+    let parted = app("a")
+        .replicas(2)
+        .set("/spec/updateStrategy", json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}));
+    let _ = space.send(Client::Apply, &parted).ok().mentions(&["Warning: ", "partition"]);
 }
 
 fn complete(name: &str) -> Manifest {

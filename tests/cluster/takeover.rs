@@ -38,44 +38,20 @@ const CASES: &[Case] = &[
     Case {
         name: "grace-period",
         set: |db| db.set("/spec/template/spec/terminationGracePeriodSeconds", json!(90)),
-        holds: |now| {
-            expect(
-                "the grace period",
-                now.pod("/terminationGracePeriodSeconds"),
-                &json!(90),
-            )
-        },
+        holds: |now| expect("the grace period", now.pod("/terminationGracePeriodSeconds"), &json!(90)),
     },
     Case {
         name: "hard-spread",
-        set: |db| {
-            db.set(
-                "/spec/template/spec/topologySpreadConstraints",
-                json!([spread("DoNotSchedule")]),
-            )
-        },
+        set: |db| db.set("/spec/template/spec/topologySpreadConstraints", json!([spread("DoNotSchedule")])),
         holds: |now| {
-            expect(
-                "the constraints over hosts",
-                &over_hosts(now),
-                &json!([spread("DoNotSchedule")]),
-            )
+            expect("the constraints over hosts", &over_hosts(now), &json!([spread("DoNotSchedule")]))
         },
     },
     Case {
         name: "soft-spread",
-        set: |db| {
-            db.set(
-                "/spec/template/spec/topologySpreadConstraints",
-                json!([spread("ScheduleAnyway")]),
-            )
-        },
+        set: |db| db.set("/spec/template/spec/topologySpreadConstraints", json!([spread("ScheduleAnyway")])),
         holds: |now| {
-            expect(
-                "the constraints over hosts",
-                &over_hosts(now),
-                &json!([spread("ScheduleAnyway")]),
-            )
+            expect("the constraints over hosts", &over_hosts(now), &json!([spread("ScheduleAnyway")]))
         },
     },
     Case {
@@ -84,13 +60,9 @@ const CASES: &[Case] = &[
         holds: |now| {
             let sources = &now.container("postgres")["envFrom"];
             let has = |name: &str| {
-                sources
-                    .as_array()
-                    .is_some_and(|all| all.iter().any(|one| one["secretRef"]["name"] == name))
+                sources.as_array().is_some_and(|all| all.iter().any(|one| one["secretRef"]["name"] == name))
             };
-            (has("mine") && has("env-from-generated"))
-                .then_some(())
-                .ok_or(format!("envFrom is {sources}"))
+            (has("mine") && has("env-from-generated")).then_some(()).ok_or(format!("envFrom is {sources}"))
         },
     },
     Case {
@@ -113,9 +85,7 @@ const CASES: &[Case] = &[
             let resources = &now.container("postgres")["resources"];
             expect("the limit", &resources["limits"]["memory"], &json!("256Mi"))?;
             let request = resources["requests"]["memory"].as_str();
-            matches!(request, None | Some("256Mi"))
-                .then_some(())
-                .ok_or(format!("requests {request:?}"))
+            matches!(request, None | Some("256Mi")).then_some(()).ok_or(format!("requests {request:?}"))
         },
     },
     Case {
@@ -165,10 +135,7 @@ fn set_and_drop(client: Client) {
         let after = space.snapshot(case.name);
         if after.template != first.template {
             let left = first.template_changes(&after);
-            failures.push(format!(
-                "{}: afterwards differs {left:?}\n{}",
-                case.name, said.stderr
-            ));
+            failures.push(format!("{}: afterwards differs {left:?}\n{}", case.name, said.stderr));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -187,31 +154,19 @@ fn a_claim_template_of_the_users_beside_ours() {
     for client in Client::ALL {
         let manifest = without(client.name()).set("/spec/volumeClaimTemplates", wal.clone());
         let before = space.create(client, &manifest);
-        let claims = before.object["spec"]["volumeClaimTemplates"]
-            .as_array()
-            .map(Vec::len);
+        let claims = before.object["spec"]["volumeClaimTemplates"].as_array().map(Vec::len);
         assert_eq!(claims, Some(2), "{client:?}: ours and theirs");
 
         let _ = space.send(client, &manifest).ok();
         before.assert_unchanged(&space.snapshot(client.name()), &format!("{client:?} of the same"));
 
-        let _ = space
-            .send(client, &manifest.clone().main("image", json!("postgres:18.1")))
-            .ok();
+        let _ = space.send(client, &manifest.clone().main("image", json!("postgres:18.1"))).ok();
         let after = space.snapshot(client.name());
         assert_eq!(before.immutable, after.immutable, "{client:?} with another image");
 
         // Left out of the manifest, it is restored like every immutable field.
-        let _ = space
-            .send(
-                client,
-                &without(client.name()).main("image", json!("postgres:18.1")),
-            )
-            .ok();
-        after.assert_unchanged(
-            &space.snapshot(client.name()),
-            &format!("{client:?} without the claims"),
-        );
+        let _ = space.send(client, &without(client.name()).main("image", json!("postgres:18.1"))).ok();
+        after.assert_unchanged(&space.snapshot(client.name()), &format!("{client:?} without the claims"));
     }
 }
 
@@ -225,18 +180,12 @@ fn a_value_equal_to_ours_is_the_users_once_named() {
         let request = before.container("postgres")["resources"]["requests"]["cpu"].clone();
         let named = manifest.set(&format!("{MAIN}/resources/requests/cpu"), request.clone());
         let _ = space.send(client, &named).ok();
-        before.assert_unchanged(
-            &space.snapshot(client.name()),
-            &format!("{client:?} naming our value"),
-        );
+        before.assert_unchanged(&space.snapshot(client.name()), &format!("{client:?} naming our value"));
 
         let _ = space.send(client, &named.annotate("size", "large")).ok();
         let after = space.snapshot(client.name());
         let kept = &after.container("postgres")["resources"]["requests"]["cpu"];
-        assert_eq!(
-            *kept, request,
-            "{client:?}: the size took over what the user wrote"
-        );
+        assert_eq!(*kept, request, "{client:?}: the size took over what the user wrote");
     }
 }
 
@@ -249,14 +198,8 @@ fn spread(when_unsatisfiable: &str) -> Value {
 }
 
 fn over_hosts(now: &Snapshot) -> Value {
-    let all = now
-        .pod("/topologySpreadConstraints")
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    all.into_iter()
-        .filter(|each| each["topologyKey"] == "kubernetes.io/hostname")
-        .collect()
+    let all = now.pod("/topologySpreadConstraints").as_array().cloned().unwrap_or_default();
+    all.into_iter().filter(|each| each["topologyKey"] == "kubernetes.io/hostname").collect()
 }
 
 fn sidecar() -> Value {
@@ -264,7 +207,5 @@ fn sidecar() -> Value {
 }
 
 fn expect(what: &str, is: &Value, wanted: &Value) -> Result<(), String> {
-    (is == wanted)
-        .then_some(())
-        .ok_or_else(|| format!("{what} is {is}, not {wanted}"))
+    (is == wanted).then_some(()).ok_or_else(|| format!("{what} is {is}, not {wanted}"))
 }

@@ -62,12 +62,7 @@ impl Cluster {
         let dir = PathBuf::from(text(&report["dir"]));
         let kubeconfig = Path::new(text(&report["kubeconfigs"]["developer"])).to_owned();
         let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/profiles");
-        let stateward = Stateward::start(
-            &dir,
-            "webhook",
-            &["--profiles", &profiles.to_string_lossy()],
-            true,
-        );
+        let stateward = Stateward::start(&dir, "webhook", &["--profiles", &profiles.to_string_lossy()], true);
         Self {
             bin: PathBuf::from(text(&report["bin"])),
             client: block_on(client(&kubeconfig)),
@@ -106,10 +101,7 @@ fn start_in(program: &Path, name: &str) -> Option<(Child, Value)> {
         return Some((process, report));
     }
     let said = fs::read_to_string(&log).unwrap_or_default();
-    assert!(
-        said.contains("is in use by a cluster"),
-        "the cluster did not start:\n{said}"
-    );
+    assert!(said.contains("is in use by a cluster"), "the cluster did not start:\n{said}");
     None
 }
 
@@ -117,12 +109,7 @@ impl Stateward {
     fn start(cluster: &Path, name: &str, arguments: &[&str], register: bool) -> Self {
         let log = cluster.join("logs").join(format!("{name}.log"));
         let mut command = Command::new(control_plane().join("webhook"));
-        command
-            .arg("--stop-on-eof")
-            .arg("--cluster")
-            .arg(cluster)
-            .arg("--log")
-            .arg(&log);
+        command.arg("--stop-on-eof").arg("--cluster").arg(cluster).arg("--log").arg(&log);
         command.args(["--program", env!("CARGO_BIN_EXE_stateward")]);
         if !register {
             command.arg("--replica");
@@ -138,16 +125,9 @@ impl Stateward {
             .expect("tests/control-plane/webhook");
         let line = first_line(&mut process);
         let Ok(report) = serde_json::from_str::<Value>(&line) else {
-            panic!(
-                "stateward did not start:\n{}",
-                fs::read_to_string(&told).unwrap_or_default()
-            );
+            panic!("stateward did not start:\n{}", fs::read_to_string(&told).unwrap_or_default());
         };
-        Self {
-            address: text(&report["address"]).to_owned(),
-            log,
-            process,
-        }
+        Self { address: text(&report["address"]).to_owned(), log, process }
     }
 
     /// The end of its log.

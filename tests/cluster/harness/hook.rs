@@ -70,10 +70,7 @@ impl Hook {
     /// `name`. `failure` is what happens when it is away: `Fail` or `Ignore`.
     pub(crate) fn start(name: &str, place: Place, failure: &str, answers: Vec<Answer>) -> Self {
         cluster(); // It chooses the provider of TLS.
-        let shared = Arc::new(Shared {
-            answers: Mutex::new(answers),
-            calls: AtomicUsize::new(0),
-        });
+        let shared = Arc::new(Shared { answers: Mutex::new(answers), calls: AtomicUsize::new(0) });
         let (address, ca) = block_on(serve(Arc::clone(&shared)));
         let configuration = format!("{}-{name}", place.prefix());
         let object = json!({
@@ -95,18 +92,8 @@ impl Hook {
                 "reinvocationPolicy": "Never", "timeoutSeconds": 5,
             }],
         });
-        let _ = run(
-            "kubectl",
-            "admin",
-            &["create", "-f", "-"],
-            &object.to_string(),
-            &[],
-        )
-        .ok();
-        Self {
-            configuration,
-            shared,
-        }
+        let _ = run("kubectl", "admin", &["create", "-f", "-"], &object.to_string(), &[]).ok();
+        Self { configuration, shared }
     }
 
     /// Waits until the API server asks it: new configurations are taken up after a moment.
@@ -143,10 +130,7 @@ pub(crate) fn forward(to: &Stateward) -> Answer {
         .expect("a client");
     let url = format!("https://{}/mutate", to.address);
     Arc::new(move |review| {
-        let request = client
-            .post(&url)
-            .header("content-type", "application/json")
-            .body(review.to_vec());
+        let request = client.post(&url).header("content-type", "application/json").body(review.to_vec());
         RUNTIME.handle().block_on(async {
             let response = request.send().await.ok()?;
             let good = response.status().is_success();
@@ -199,13 +183,8 @@ async fn serve(shared: Arc<Shared>) -> (SocketAddr, ByteString) {
         .expect("a configuration");
     let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = tcp.local_addr().expect("its address");
-    let listener = Listener {
-        tcp,
-        tls: TlsAcceptor::from(Arc::new(config)),
-    };
-    let router = axum::Router::new()
-        .route("/mutate", post(review))
-        .with_state(shared);
+    let listener = Listener { tcp, tls: TlsAcceptor::from(Arc::new(config)) };
+    let router = axum::Router::new().route("/mutate", post(review)).with_state(shared);
     tokio::spawn(async move { axum::serve(listener, router).await });
     (address, ByteString(issued.cert.pem().into_bytes()))
 }

@@ -28,14 +28,9 @@ impl Client {
         match self {
             Self::Apply => &["apply", "-f", "-"],
             Self::ServerSide => &["apply", "--server-side", "-f", "-"],
-            Self::SecondManager => &[
-                "apply",
-                "--server-side",
-                "--field-manager=second",
-                "--force-conflicts",
-                "-f",
-                "-",
-            ],
+            Self::SecondManager => {
+                &["apply", "--server-side", "--field-manager=second", "--force-conflicts", "-f", "-"]
+            }
             Self::Replace => &["replace", "-f", "-"],
         }
     }
@@ -77,17 +72,8 @@ impl Said {
 
     /// It was refused by us, with all of these words: a refusal for another reason is no proof.
     pub(crate) fn refused(self, words: &[&str]) -> Self {
-        assert!(
-            !self.success,
-            "`{}` was not refused:\n{}{}",
-            self.command, self.stdout, self.stderr
-        );
-        assert!(
-            self.by_us(),
-            "`{}` was refused by somebody else:\n{}",
-            self.command,
-            self.stderr
-        );
+        assert!(!self.success, "`{}` was not refused:\n{}{}", self.command, self.stdout, self.stderr);
+        assert!(self.by_us(), "`{}` was refused by somebody else:\n{}", self.command, self.stderr);
         self.mentions(words)
     }
 
@@ -122,12 +108,7 @@ impl Said {
     /// Its complaint holds none of these words.
     pub(crate) fn silent_about(self, words: &[&str]) -> Self {
         for word in words {
-            assert!(
-                !self.stderr.contains(word),
-                "`{}` mentions {word:?}:\n{}",
-                self.command,
-                self.stderr
-            );
+            assert!(!self.stderr.contains(word), "`{}` mentions {word:?}:\n{}", self.command, self.stderr);
         }
         self
     }
@@ -147,6 +128,7 @@ pub(super) fn run(
         .env("KUBECONFIG", cluster.kubeconfig(identity))
         // Caches and settings of the person who runs the tests stay theirs.
         .env("HOME", cluster.dir.join("home"))
+        .env("TMPDIR", cluster.dir.join("home"))
         .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -103,10 +103,7 @@ impl Manifest {
 
     /// With a `stateward.dev/` annotation.
     pub(crate) fn annotate(self, key: &str, value: &str) -> Self {
-        self.set(
-            &format!("/metadata/annotations/stateward.dev~1{key}"),
-            json!(value),
-        )
+        self.set(&format!("/metadata/annotations/stateward.dev~1{key}"), json!(value))
     }
 
     /// Without a `stateward.dev/` annotation.

@@ -25,21 +25,12 @@ impl Space {
     pub(crate) fn labelled(test: &str, labels: &[(&str, &str)]) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let name = format!("{test}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let labels: serde_json::Map<_, _> = labels
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), json!(value)))
-            .collect();
+        let labels: serde_json::Map<_, _> =
+            labels.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
         let namespace = json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels},
         });
-        let _ = run(
-            "kubectl",
-            "developer",
-            &["create", "-f", "-"],
-            &namespace.to_string(),
-            &[],
-        )
-        .ok();
+        let _ = run("kubectl", "developer", &["create", "-f", "-"], &namespace.to_string(), &[]).ok();
         Self { name }
     }
 
@@ -56,26 +47,14 @@ impl Space {
 
     /// `helm`, in this namespace.
     pub(crate) fn helm(&self, arguments: &[&str]) -> Said {
-        run(
-            "helm",
-            "developer",
-            &[&["--namespace", &self.name], arguments].concat(),
-            "",
-            &[],
-        )
+        run("helm", "developer", &[&["--namespace", &self.name], arguments].concat(), "", &[])
     }
 
     /// `kubectl edit`, with a sed script as the person at the editor.
     pub(crate) fn edit(&self, set: &str, script: &str) -> Said {
         let editor = format!("sed -i.before -e '{script}'");
         let arguments = ["--namespace", &self.name, "edit", "statefulset", set];
-        run(
-            "kubectl",
-            "developer",
-            &arguments,
-            "",
-            &[("KUBE_EDITOR", &editor)],
-        )
+        run("kubectl", "developer", &arguments, "", &[("KUBE_EDITOR", &editor)])
     }
 
     /// Sends a whole manifest.
@@ -97,9 +76,7 @@ impl Space {
     /// The set, if it exists.
     pub(crate) fn find(&self, set: &str) -> Option<Value> {
         let path = format!("/apis/apps/v1/namespaces/{}/statefulsets", self.name);
-        let request = Request::new(path)
-            .get(set, &GetParams::default())
-            .expect("a request");
+        let request = Request::new(path).get(set, &GetParams::default()).expect("a request");
         match block_on(cluster().client.request::<Value>(request)) {
             Ok(found) => Some(found),
             Err(kube::Error::Api(status)) if status.code == 404 => None,
@@ -109,8 +86,7 @@ impl Space {
 
     /// The set.
     pub(crate) fn get(&self, set: &str) -> Value {
-        self.find(set)
-            .unwrap_or_else(|| panic!("no StatefulSet {set} in {}", self.name))
+        self.find(set).unwrap_or_else(|| panic!("no StatefulSet {set} in {}", self.name))
     }
 
     /// All objects of one kind: `/api/v1`, `pods`.
@@ -124,18 +100,14 @@ impl Space {
 
     /// What is compared, once all pods run what the set says and are ready.
     pub(crate) fn snapshot(&self, set: &str) -> Snapshot {
-        wait_for(&format!("{set} in {} to be ready", self.name), || {
-            Snapshot::take(self, set)
-        })
+        wait_for(&format!("{set} in {} to be ready", self.name), || Snapshot::take(self, set))
     }
 
     /// Waits until the set has gone.
     pub(crate) fn wait_gone(&self, set: &str) {
-        wait_for(&format!("{set} in {} to go", self.name), || {
-            match self.find(set) {
-                None => Ok(()),
-                Some(object) => Err(object["metadata"].to_string()),
-            }
+        wait_for(&format!("{set} in {} to go", self.name), || match self.find(set) {
+            None => Ok(()),
+            Some(object) => Err(object["metadata"].to_string()),
         });
     }
 }
@@ -143,10 +115,7 @@ impl Space {
 impl Drop for Space {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!(
-                "the end of the webhook's log:\n{}",
-                cluster().stateward.log_tail(12)
-            );
+            eprintln!("the end of the webhook's log:\n{}", cluster().stateward.log_tail(12));
         }
         // Not waited for: the namespace, too, goes with the cluster.
         let arguments = ["delete", "namespace", &self.name, "--wait=false"];

@@ -43,14 +43,9 @@ impl Snapshot {
             replicas,
             revisions: owned(space.list("/apis/apps/v1", "controllerrevisions"), uid).len(),
             pods: owned(space.list("/api/v1", "pods"), uid).into_iter().collect(),
-            immutable: [
-                "selector",
-                "serviceName",
-                "podManagementPolicy",
-                "volumeClaimTemplates",
-            ]
-            .map(|field| canonical(&spec[field]))
-            .join("\n"),
+            immutable: ["selector", "serviceName", "podManagementPolicy", "volumeClaimTemplates"]
+                .map(|field| canonical(&spec[field]))
+                .join("\n"),
             object,
         })
     }
@@ -70,14 +65,8 @@ impl Snapshot {
             "{what}: the template changed at {:?}",
             self.template_changes(after)
         );
-        assert_eq!(
-            self.immutable, after.immutable,
-            "{what}: an immutable field changed"
-        );
-        assert_eq!(
-            self.revisions, after.revisions,
-            "{what}: another ControllerRevision"
-        );
+        assert_eq!(self.immutable, after.immutable, "{what}: an immutable field changed");
+        assert_eq!(self.revisions, after.revisions, "{what}: another ControllerRevision");
         for (pod, uid) in &self.pods {
             if let Some(now) = after.pods.get(pod) {
                 assert_eq!(uid, now, "{what}: {pod} was restarted");
@@ -87,10 +76,7 @@ impl Snapshot {
 
     /// Where the templates differ.
     pub(crate) fn template_changes(&self, after: &Self) -> BTreeSet<String> {
-        changes(
-            &self.object["spec"]["template"],
-            &after.object["spec"]["template"],
-        )
+        changes(&self.object["spec"]["template"], &after.object["spec"]["template"])
     }
 
     /// Where the specs differ.
@@ -100,9 +86,7 @@ impl Snapshot {
 
     /// What is at a JSON pointer below `spec.template.spec`.
     pub(crate) fn pod(&self, pointer: &str) -> &Value {
-        self.object["spec"]["template"]["spec"]
-            .pointer(pointer)
-            .unwrap_or(&Value::Null)
+        self.object["spec"]["template"]["spec"].pointer(pointer).unwrap_or(&Value::Null)
     }
 
     /// The container of this name.
@@ -117,9 +101,7 @@ impl Snapshot {
     /// The item of a list of the main container (the one named `container`) with this key.
     pub(crate) fn item(&self, container: &str, list: &str, key: &str, value: &str) -> &Value {
         let items = self.container(container)[list].as_array();
-        items
-            .and_then(|items| items.iter().find(|item| item[key] == value))
-            .unwrap_or(&Value::Null)
+        items.and_then(|items| items.iter().find(|item| item[key] == value)).unwrap_or(&Value::Null)
     }
 
     /// Our record, in canonical JSON; as it is where it is none.
@@ -140,12 +122,7 @@ fn owned(objects: Vec<Value>, uid: &Value) -> Vec<(String, String)> {
     objects
         .into_iter()
         .filter(|object| object["metadata"]["ownerReferences"][0]["uid"] == *uid)
-        .map(|object| {
-            (
-                text(&object["metadata"]["name"]),
-                text(&object["metadata"]["uid"]),
-            )
-        })
+        .map(|object| (text(&object["metadata"]["name"]), text(&object["metadata"]["uid"])))
         .collect()
 }
 
@@ -178,9 +155,7 @@ fn leaves(value: &Value) -> BTreeMap<String, Value> {
             }
             Value::Array(list) if !list.is_empty() => {
                 for (index, child) in list.iter().enumerate() {
-                    let name = child["name"]
-                        .as_str()
-                        .or_else(|| child["metadata"]["name"].as_str());
+                    let name = child["name"].as_str().or_else(|| child["metadata"]["name"].as_str());
                     let key = name.map_or_else(|| index.to_string(), str::to_owned);
                     walk(&format!("{path}[{key}]"), child, into);
                 }
