@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 pub(crate) use self::cluster::{Stateward, cluster};
-pub(crate) use self::hook::{Answer, Hook, Place, away, changed_by, forward, inject_sidecar};
+pub(crate) use self::hook::{Answer, Hook, Place, away, changed_by, expanded_by, forward, inject_sidecar};
 pub(crate) use self::kubectl::{Client, Said};
 pub(crate) use self::manifest::{MAIN, Manifest, app, postgres};
 pub(crate) use self::space::Space;

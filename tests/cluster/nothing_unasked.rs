@@ -1,10 +1,13 @@
 //! Sending the same again never restarts anything, whatever happened in between.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use stateward::expand::{Expansion, Injection, Source};
+use stateward::path::Path;
+use stateward::settings::Settings;
 
 use crate::harness::{
-    Answer, Client, Hook, Manifest, Place, Said, Snapshot, Space, app, away, changed_by, cluster, forward,
-    inject_sidecar, postgres,
+    Answer, Client, Hook, Manifest, Place, Said, Snapshot, Space, app, away, changed_by, cluster,
+    expanded_by, forward, inject_sidecar, postgres,
 };
 
 /// One set for each client, so that each has only what its own client leaves on an object; and one
@@ -206,7 +209,42 @@ fn after_the_catalogue_changed() {
 }
 
 #[test]
-fn while_two_versions_answer_in_turn() {
+fn after_the_expansion_code_changed() {
+    let (space, hook) = space_with_hook("changed-code", "Fail", vec![forward(&cluster().stateward)]);
+    let sets = Sets::create(&space, &postgres("db"));
+    hook.answer(vec![expanded_by(newer)]);
+    assert_in_use(&space);
+    sets.assert_repeats_change_nothing();
+}
+
+#[test]
+fn while_old_and_new_code_answer_in_turn() {
+    let both = vec![expanded_by(stateward::expand::expand), expanded_by(newer)];
+    let (space, _hook) = space_with_hook("code-in-turn", "Fail", both);
+    Sets::create(&space, &postgres("db")).assert_repeats_change_nothing();
+}
+
+/// What a later version may do: leave something out, change something, add something.
+fn newer(user: &Value, settings: &Settings) -> Expansion {
+    let mut expansion = stateward::expand::expand(user, settings);
+    let names = |injection: &Injection, field: &str| injection.path.to_string().contains(field);
+    expansion.injections.retain(|injection| !names(injection, "livenessProbe"));
+    for injection in &mut expansion.injections {
+        if names(injection, "terminationGracePeriodSeconds") {
+            injection.value = json!(99);
+        }
+    }
+    expansion.injections.push(Injection {
+        path: Path::fields(&["spec", "template", "metadata", "annotations", "example.com/newer"]),
+        value: json!("yes"),
+        source: Source::Builtin,
+        data: false,
+    });
+    expansion
+}
+
+#[test]
+fn while_two_catalogues_answer_in_turn() {
     let changed = changed_catalogue("in-turn");
     let both = vec![forward(&cluster().stateward), forward(&changed)];
     let (space, _hook) = space_with_hook("in-turn", "Fail", both);

@@ -13,6 +13,10 @@ use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::routing::post;
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
+use stateward::admission::{Admission, Endpoint};
+use stateward::engine::{Engine, Offline};
+use stateward::expand::Expansion;
+use stateward::settings::Settings;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -137,6 +141,16 @@ pub(crate) fn forward(to: &Stateward) -> Answer {
             let body = response.bytes().await.ok()?;
             good.then(|| body.to_vec())
         })
+    })
+}
+
+/// Answers in this process, with the built-in profiles and another version of the expansion.
+pub(crate) fn expanded_by(expand: fn(&Value, &Settings) -> Expansion) -> Answer {
+    let engine = Engine { expand, ..Engine::built_in().expect("the built-in profiles") };
+    let admission = Admission { engine, facts: Arc::new(Offline) };
+    Arc::new(move |review| {
+        let answer = admission.answer(Endpoint::Mutate, review).ok()?;
+        Some(answer.body)
     })
 }
 
