@@ -4,6 +4,7 @@
 pub mod admission;
 pub mod catalogue;
 pub mod certificates;
+pub mod cli;
 pub mod defaults;
 pub mod edit;
 pub mod engine;
