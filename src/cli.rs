@@ -98,20 +98,14 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // Help and version come this way too, with code 0; a closed output is no matter.
             _ = error.print();
-            return ExitCode::from(if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Fine
-            });
+            return ExitCode::from(if error.use_stderr() { Exit::Usage } else { Exit::Fine });
         }
     };
     let report = match cli.command.run() {
         Ok(report) => report,
-        Err(failure) => Report {
-            stderr: format!("error: {failure}\n"),
-            exit: failure.exit(),
-            ..Report::default()
-        },
+        Err(failure) => {
+            Report { stderr: format!("error: {failure}\n"), exit: failure.exit(), ..Report::default() }
+        }
     };
     ExitCode::from(print(&report))
 }
@@ -121,23 +115,11 @@ impl Command {
         match self {
             Self::Render(Scoped { args, scope }) => {
                 let sources = sources(&args.input)?;
-                render::run(
-                    &args,
-                    &sources,
-                    scope.namespace(),
-                    &scope.engine()?,
-                    &mut painter(&io::stderr()),
-                )
+                render::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter(&io::stderr()))
             }
             Self::Lint(Scoped { args, scope }) => {
                 let sources = sources(&args.input)?;
-                lint::run(
-                    &args,
-                    &sources,
-                    scope.namespace(),
-                    &scope.engine()?,
-                    &mut painter(&io::stdout()),
-                )
+                lint::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter(&io::stdout()))
             }
             Self::Explain(Scoped { args, scope }) => match args.live.name()? {
                 Some(name) => explain_live(&args, &scope, &name),
@@ -158,16 +140,11 @@ impl Scope {
 
     /// An engine that knows the profiles asked for.
     fn engine(&self) -> Result<Engine, Failure> {
-        let input = InputArgs {
-            files: self.profiles.clone(),
-            recursive: false,
-        };
+        let input = InputArgs { files: self.profiles.clone(), recursive: false };
         let sources = input.read().map_err(Failure::Input)?;
         let files = sources.iter().flat_map(|source| {
-            let profiles = source
-                .documents
-                .iter()
-                .filter(|document| document.value["kind"] == "StatefulSetProfile");
+            let profiles =
+                source.documents.iter().filter(|document| document.value["kind"] == "StatefulSetProfile");
             profiles.map(|document| (source.name.as_str(), &source.text[document.piece.body.clone()]))
         });
         Ok(Engine::new(Catalogue::built_in()?.with(files)?))
@@ -179,10 +156,7 @@ fn explain_live(args: &ExplainArgs, scope: &Scope, name: &str) -> Result<Report,
     let object = args.live.read(name, scope.namespace.as_deref())?;
     let explanation = Explanation::live(&engine, &object, scope.namespace());
     let stdout = explain::print(&[explanation], args.output)?;
-    Ok(Report {
-        stdout,
-        ..Report::default()
-    })
+    Ok(Report { stdout, ..Report::default() })
 }
 
 fn sources(input: &InputArgs) -> Result<Vec<Source>, Failure> {
@@ -201,10 +175,9 @@ fn painter(stream: &impl anstream::stream::RawStream) -> Painter {
 
 /// Prints the report. A reader that has seen enough, such as `head`, is no failure.
 fn print(report: &Report) -> Exit {
-    for (text, stream) in [
-        (&report.stderr, &mut io::stderr() as &mut dyn Write),
-        (&report.stdout, &mut io::stdout()),
-    ] {
+    for (text, stream) in
+        [(&report.stderr, &mut io::stderr() as &mut dyn Write), (&report.stdout, &mut io::stdout())]
+    {
         match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
@@ -258,10 +231,7 @@ mod tests {
 
     #[test]
     fn failures_have_their_codes() {
-        let missing = InputArgs {
-            files: vec![PathBuf::from("no/such/file")],
-            recursive: false,
-        };
+        let missing = InputArgs { files: vec![PathBuf::from("no/such/file")], recursive: false };
         assert_eq!(sources(&missing).unwrap_err().exit(), Exit::Unreadable);
         assert_eq!(sources(&InputArgs::default()).unwrap_err().exit(), Exit::Usage);
     }

@@ -31,9 +31,7 @@ impl<'a> Named<'a> {
         let last_applied = metadata["annotations"][names::LAST_APPLIED].as_str();
         Self {
             managers: managers.filter(applies).map(|entry| &entry["fieldsV1"]).collect(),
-            last_applied: last_applied
-                .and_then(|text| serde_json::from_str(text).ok())
-                .unwrap_or_default(),
+            last_applied: last_applied.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
         }
     }
 
@@ -87,10 +85,7 @@ pub struct Parts {
 pub fn before(object: &Value, record: &Record) -> Parts {
     let named = Named::of(object);
     let mine = |leaf: &Leaf| {
-        leaf.path
-            .lookup(object)
-            .is_some_and(|value| hash::leaf(value) == leaf.hash)
-            && !named.names(leaf)
+        leaf.path.lookup(object).is_some_and(|value| hash::leaf(value) == leaf.hash) && !named.names(leaf)
     };
     split(object, record, &named, mine)
 }
@@ -118,12 +113,7 @@ fn split(object: &Value, record: &Record, named: &Named, mine: impl Fn(&Leaf) ->
             ours.insert(leaf.path.clone());
         }
     }
-    let created = record
-        .created
-        .iter()
-        .filter(|path| !named.names_struct(path))
-        .cloned()
-        .collect();
+    let created = record.created.iter().filter(|path| !named.names_struct(path)).cloned().collect();
     edit::prune(&mut user, created);
     Parts { user, ours }
 }

@@ -16,12 +16,14 @@ pub mod live;
 mod text;
 
 /// Arguments of `explain`.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct ExplainArgs {
+    /// The manifests.
     #[command(flatten)]
-    pub(super) input: InputArgs,
+    pub input: InputArgs,
+    /// The live object.
     #[command(flatten)]
-    pub(super) live: live::LiveArgs,
+    pub live: live::LiveArgs,
     /// Output format
     #[arg(short = 'o', long, value_enum, default_value_t)]
     pub output: ExplainFormat,
@@ -115,10 +117,7 @@ pub fn run(
                     continue;
                 }
             };
-            explanations.push(Explanation {
-                object: object_name(item.object, namespace),
-                state,
-            });
+            explanations.push(Explanation { object: object_name(item.object, namespace), state });
         }
     }
     report.stdout = print(&explanations, args.output)?;
@@ -132,16 +131,8 @@ pub fn print(explanations: &[Explanation], format: ExplainFormat) -> Result<Stri
         return Ok(texts.join("\n"));
     }
     let mut values: Vec<_> = explanations.iter().map(Explanation::to_value).collect();
-    let value = if values.len() == 1 {
-        values.remove(0)
-    } else {
-        Value::Array(values)
-    };
-    Ok(if format == ExplainFormat::Json {
-        output::json(&value)
-    } else {
-        output::yaml(&value)?
-    })
+    let value = if values.len() == 1 { values.remove(0) } else { Value::Array(values) };
+    Ok(if format == ExplainFormat::Json { output::json(&value) } else { output::yaml(&value)? })
 }
 
 impl Managed {
@@ -174,10 +165,7 @@ impl Explanation {
                 ..Managed::of(explanation.now)
             })),
         };
-        Self {
-            object: object_name(object, namespace),
-            state,
-        }
+        Self { object: object_name(object, namespace), state }
     }
 
     fn to_value(&self) -> Value {
@@ -186,19 +174,9 @@ impl Explanation {
             State::Unrecorded => return json!({"object": self.object, "managed": true}),
             State::Managed(managed) => managed,
         };
-        let Managed {
-            pin,
-            main_container,
-            injected,
-            withheld,
-            upgrade,
-            latest,
-            warnings,
-        } = managed.as_ref();
-        let withheld: Vec<_> = withheld
-            .iter()
-            .map(|w| json!({"path": w.path.to_string(), "why": w.why}))
-            .collect();
+        let Managed { pin, main_container, injected, withheld, upgrade, latest, warnings } = managed.as_ref();
+        let withheld: Vec<_> =
+            withheld.iter().map(|w| json!({"path": w.path.to_string(), "why": w.why})).collect();
         json!({
             "object": self.object,
             "managed": true,
@@ -230,20 +208,13 @@ impl Row {
 fn main_container(admitted: &Admitted) -> String {
     let paths = admitted.injections.iter().map(|injection| &injection.path);
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for name in paths
-        .chain(admitted.withheld.iter().map(|withheld| &withheld.path))
-        .filter_map(container)
-    {
+    for name in paths.chain(admitted.withheld.iter().map(|withheld| &withheld.path)).filter_map(container) {
         match counts.iter_mut().find(|(other, _)| *other == name) {
             Some((_, count)) => *count += 1,
             None => counts.push((name, 1)),
         }
     }
-    counts
-        .iter()
-        .max_by_key(|(_, count)| *count)
-        .map_or("", |(name, _)| name)
-        .to_owned()
+    counts.iter().max_by_key(|(_, count)| *count).map_or("", |(name, _)| name).to_owned()
 }
 
 /// The name of the container that `path` is in.
@@ -257,13 +228,7 @@ fn container(path: &Path) -> Option<&str> {
 /// Gathers leaves into rows: the fields of one probe from one source are one row.
 fn rows(injections: Vec<Injection>) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    for Injection {
-        path,
-        value,
-        source,
-        data,
-    } in injections
-    {
+    for Injection { path, value, source, data } in injections {
         let whole = subject(&path);
         let rest = path.0[whole.0.len()..].to_vec();
         let same = |row: &&mut Row| row.path == whole && row.source == source && row.value.is_object();
@@ -279,12 +244,7 @@ fn rows(injections: Vec<Injection>) -> Vec<Row> {
             put(&mut outer, &rest, value);
             outer
         };
-        rows.push(Row {
-            path: whole,
-            value,
-            source,
-            data,
-        });
+        rows.push(Row { path: whole, value, source, data });
     }
     rows
 }

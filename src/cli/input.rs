@@ -113,11 +113,7 @@ impl InputArgs {
                 Err(error) => errors.push(error),
             }
         }
-        if errors.is_empty() {
-            Ok(sources)
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(sources) } else { Err(errors) }
     }
 
     fn paths(&self, named: &Path) -> Result<Vec<PathBuf>, InputError> {
@@ -125,10 +121,8 @@ impl InputArgs {
             return Ok(vec![named.to_owned()]);
         }
         let mut paths = Vec::new();
-        walk(named, self.recursive, &mut paths).map_err(|source| InputError::Read {
-            name: named.display().to_string(),
-            source,
-        })?;
+        walk(named, self.recursive, &mut paths)
+            .map_err(|source| InputError::Read { name: named.display().to_string(), source })?;
         if paths.is_empty() {
             return Err(InputError::Empty(named.display().to_string()));
         }
@@ -145,19 +139,10 @@ fn walk(directory: &Path, recursive: bool, paths: &mut Vec<PathBuf>) -> io::Resu
         path.extension()
             .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
     };
-    paths.extend(
-        entries
-            .iter()
-            .filter(|path| path.is_file())
-            .filter(is_manifest)
-            .cloned(),
-    );
+    paths.extend(entries.iter().filter(|path| path.is_file()).filter(is_manifest).cloned());
     if recursive {
         // A link to a directory above would never end.
-        for entry in entries
-            .iter()
-            .filter(|entry| entry.is_dir() && !entry.is_symlink())
-        {
+        for entry in entries.iter().filter(|entry| entry.is_dir() && !entry.is_symlink()) {
             walk(entry, recursive, paths)?;
         }
     }
@@ -167,11 +152,7 @@ fn walk(directory: &Path, recursive: bool, paths: &mut Vec<PathBuf>) -> io::Resu
 impl Source {
     fn open(path: &Path) -> Result<Self, InputError> {
         let stdin = path == Path::new("-");
-        let name = if stdin {
-            "stdin".to_owned()
-        } else {
-            path.display().to_string()
-        };
+        let name = if stdin { "stdin".to_owned() } else { path.display().to_string() };
         let mut bytes = Vec::new();
         let read = if stdin {
             io::stdin().lock().take(LIMIT + 1).read_to_end(&mut bytes)
@@ -201,11 +182,7 @@ impl Source {
                 Err(error) => return Err(malformed(name, &text, error)),
             }
         }
-        Ok(Self {
-            name,
-            text,
-            documents,
-        })
+        Ok(Self { name, text, documents })
     }
 
     /// Line and column of a byte, counted from 1, the column in characters.
@@ -242,11 +219,7 @@ impl Document {
     pub fn statefulsets(&self) -> Vec<Item<'_>> {
         if is_statefulset(&self.value) {
             let places = self.places.clone();
-            return vec![Item {
-                index: None,
-                object: &self.value,
-                places,
-            }];
+            return vec![Item { index: None, object: &self.value, places }];
         }
         let Some(items) = self.items() else {
             return Vec::new();
@@ -284,9 +257,7 @@ impl Document {
 /// Whether `object` is an `apps/v1` StatefulSet.
 #[must_use]
 pub fn is_statefulset(object: &Value) -> bool {
-    object
-        .get("apiVersion")
-        .is_some_and(|version| version == "apps/v1")
+    object.get("apiVersion").is_some_and(|version| version == "apps/v1")
         && object.get("kind").is_some_and(|kind| kind == "StatefulSet")
 }
 
@@ -297,50 +268,34 @@ pub fn namespace<'o>(object: &'o Value, fallback: &'o str) -> &'o str {
     named.filter(|name| !name.is_empty()).unwrap_or(fallback)
 }
 
-/// The name of `object`, or `?`.
+/// The name of `object`, that which it wants one made from, or `?`.
 #[must_use]
 pub fn name(object: &Value) -> &str {
-    object
-        .pointer("/metadata/name")
-        .and_then(Value::as_str)
-        .unwrap_or("?")
+    let named = |field| object.pointer(field).and_then(Value::as_str);
+    named("/metadata/name").or_else(|| named("/metadata/generateName")).unwrap_or("?")
 }
 
 /// A template of Helm or Jinja is the most common thing that is no YAML.
 fn explained(error: Malformed, body: &str) -> Malformed {
     let Some(at) = body.find("{{") else { return error };
     let problem = "this is a template, no manifest; render it first and pass the output (helm template … | stateward … -f -)";
-    Malformed {
-        at,
-        problem: problem.to_owned(),
-    }
+    Malformed { at, problem: problem.to_owned() }
 }
 
 fn malformed(name: String, text: &str, error: Malformed) -> InputError {
     let (line, column) = line_and_column(text, error.at);
-    InputError::Malformed {
-        name,
-        line,
-        column,
-        problem: error.problem,
-    }
+    InputError::Malformed { name, line, column, problem: error.problem }
 }
 
 fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let line = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[line..].chars().count() + 1,
-    )
+    (before.matches('\n').count() + 1, before[line..].chars().count() + 1)
 }
 
 impl Malformed {
     fn after(self, start: usize) -> Self {
-        Self {
-            at: self.at + start,
-            problem: self.problem,
-        }
+        Self { at: self.at + start, problem: self.problem }
     }
 }
 
@@ -382,10 +337,7 @@ mod tests {
     fn errors_name_file_line_and_column() {
         let cases = [
             ("a: 1\n---\nb: 1\nb: 2\n", "file.yaml:4:1: "),
-            (
-                "a: 1\n---\nname: {{ .Values.name }}\n",
-                "file.yaml:3:7: this is a template",
-            ),
+            ("a: 1\n---\nname: {{ .Values.name }}\n", "file.yaml:3:7: this is a template"),
             ("---\nplain text\n", "file.yaml:2:1: a manifest is a map"),
         ];
         for (text, expected) in cases {
@@ -397,10 +349,7 @@ mod tests {
     #[test]
     fn comments_in_front_are_kept() {
         let source = parse("---\n# Source: db.yaml\n\na: 1 # one\n").unwrap();
-        assert_eq!(
-            source.documents[0].head(&source.text),
-            "---\n# Source: db.yaml\n\n"
-        );
+        assert_eq!(source.documents[0].head(&source.text), "---\n# Source: db.yaml\n\n");
     }
 
     #[test]
@@ -412,14 +361,9 @@ mod tests {
         fs::create_dir(root.path().join("0")).unwrap();
         fs::write(root.path().join("0/d.json"), "{}").unwrap();
         let names = |recursive| {
-            let args = InputArgs {
-                files: vec![root.path().to_owned()],
-                recursive,
-            };
+            let args = InputArgs { files: vec![root.path().to_owned()], recursive };
             let sources = args.read().unwrap();
-            let names = sources
-                .iter()
-                .map(|s| s.name.rsplit('/').next().unwrap().to_owned());
+            let names = sources.iter().map(|s| s.name.rsplit('/').next().unwrap().to_owned());
             names.collect::<Vec<_>>()
         };
         assert_eq!(names(false), ["a.yml", "b.yaml"]);

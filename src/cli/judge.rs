@@ -20,11 +20,7 @@ pub fn create(engine: &Engine, object: &Value, namespace: &str) -> Result<Judged
     let mut filled = object.clone();
     defaults::apply(&mut filled);
     let namespace = input::namespace(object, namespace);
-    let change = Change {
-        namespace,
-        before: None,
-        after: &filled,
-    };
+    let change = Change { namespace, before: None, after: &filled };
     let decision = engine.admit(change, &Offline)?;
     Ok(Judged { filled, decision })
 }

@@ -10,10 +10,11 @@ use crate::engine::{Decision, Engine};
 use crate::names;
 
 /// Arguments of `lint`.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct LintArgs {
+    /// The manifests.
     #[command(flatten)]
-    pub(super) input: InputArgs,
+    pub input: InputArgs,
     /// Output format
     #[arg(short = 'o', long, value_enum, default_value_t)]
     pub output: LintFormat,
@@ -53,10 +54,7 @@ pub fn run(
         report.end(Exit::Findings);
     }
     report.stdout = match args.output {
-        LintFormat::Json => format!(
-            "{:#}\n",
-            Value::Array(findings.iter().map(Finding::json).collect())
-        ),
+        LintFormat::Json => format!("{:#}\n", Value::Array(findings.iter().map(Finding::json).collect())),
         LintFormat::Text => {
             let painted: String = findings.iter().map(|finding| painter.paint(finding)).collect();
             painted + &count(sets, &findings)
@@ -76,26 +74,17 @@ fn of_decision<'s>(
         Decision::Refused { faults, warnings } => (faults, warnings),
         Decision::Admitted(admitted) => (Vec::new(), admitted.warnings),
     };
-    let faults = faults
-        .into_iter()
-        .map(|fault| Finding::fault(source, item, namespace, fault));
-    let warnings = warnings
-        .iter()
-        .map(|warning| Finding::remark(source, item, namespace, Gravity::Warning, warning));
+    let faults = faults.into_iter().map(|fault| Finding::fault(source, item, namespace, fault));
+    let warnings =
+        warnings.iter().map(|warning| Finding::remark(source, item, namespace, Gravity::Warning, warning));
     faults.chain(warnings).collect()
 }
 
 /// A forgotten label would run a database on the container's own disk.
 fn unmanaged<'s>(source: &'s Source, item: &Item<'_>, namespace: &str) -> Finding<'s> {
-    let annotations = item
-        .object
-        .pointer("/metadata/annotations")
-        .and_then(Value::as_object);
+    let annotations = item.object.pointer("/metadata/annotations").and_then(Value::as_object);
     let ours = annotations.and_then(|map| map.keys().find(|key| key.starts_with(names::PREFIX)));
-    let opted_out = item
-        .object
-        .pointer("/metadata/labels")
-        .and_then(|labels| labels.get(names::MANAGED));
+    let opted_out = item.object.pointer("/metadata/labels").and_then(|labels| labels.get(names::MANAGED));
     match ours {
         Some(key) if opted_out.is_none() => {
             let text = format!(
@@ -104,23 +93,12 @@ fn unmanaged<'s>(source: &'s Source, item: &Item<'_>, namespace: &str) -> Findin
             );
             Finding::remark(source, item, namespace, Gravity::Warning, &text)
         }
-        _ => Finding::remark(
-            source,
-            item,
-            namespace,
-            Gravity::Info,
-            "not managed; passes untouched",
-        ),
+        _ => Finding::remark(source, item, namespace, Gravity::Info, "not managed; passes untouched"),
     }
 }
 
 fn count(sets: usize, findings: &[Finding<'_>]) -> String {
-    let of = |gravity| {
-        findings
-            .iter()
-            .filter(|finding| finding.gravity == gravity)
-            .count()
-    };
+    let of = |gravity| findings.iter().filter(|finding| finding.gravity == gravity).count();
     format!(
         "{}: {}, {}\n",
         counted(sets, "StatefulSet"),
@@ -143,10 +121,7 @@ mod tests {
             "kind: Service\n---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: db\n  namespace: shop\n  labels: {{{label}}}\n  annotations:\n    stateward.dev/storage: a lot\nspec:\n  template:\n    spec:\n      containers:\n      - name: db\n        image: postgres:17\n"
         );
         let source = Source::parse("db.yaml".to_owned(), text).unwrap();
-        let args = LintArgs {
-            input: InputArgs::default(),
-            output,
-        };
+        let args = LintArgs { input: InputArgs::default(), output };
         let engine = Engine::built_in().unwrap();
         run(&args, &[source], "default", &engine, &mut Painter::new(false)).unwrap()
     }
@@ -170,10 +145,7 @@ mod tests {
             (&"db.yaml".into(), &10.into(), &28.into())
         );
         assert_eq!(finding["object"], "StatefulSet shop/db");
-        assert_eq!(
-            (&finding["severity"], &finding["reason"]),
-            (&"error".into(), &"Invalid".into())
-        );
+        assert_eq!((&finding["severity"], &finding["reason"]), (&"error".into(), &"Invalid".into()));
         assert_eq!(finding["field"], "stateward.dev/storage");
     }
 
@@ -181,22 +153,10 @@ mod tests {
     fn a_forgotten_label_is_warned_of() {
         let report = lint(LintFormat::Text, "");
         assert_eq!(report.exit, Exit::Fine);
-        assert!(
-            report.stdout.contains("the set is not managed; add the label"),
-            "{}",
-            report.stdout
-        );
-        assert!(
-            report.stdout.ends_with("1 StatefulSet: 0 faults, 1 warning\n"),
-            "{}",
-            report.stdout
-        );
+        assert!(report.stdout.contains("the set is not managed; add the label"), "{}", report.stdout);
+        assert!(report.stdout.ends_with("1 StatefulSet: 0 faults, 1 warning\n"), "{}", report.stdout);
         let opted_out = lint(LintFormat::Text, "stateward.dev/managed: \"false\"");
-        assert!(
-            opted_out.stdout.contains("not managed; passes untouched"),
-            "{}",
-            opted_out.stdout
-        );
+        assert!(opted_out.stdout.contains("not managed; passes untouched"), "{}", opted_out.stdout);
     }
 
     #[test]

@@ -132,10 +132,7 @@ mod tests {
             "...",
         ] {
             let written = yaml(&json!({"a": text})).unwrap();
-            assert!(
-                written.starts_with("a: \"") || written.starts_with("a: '"),
-                "{text:?}: {written}"
-            );
+            assert!(written.starts_with("a: \"") || written.starts_with("a: '"), "{text:?}: {written}");
             assert_eq!(tree::read(&written).unwrap().0, json!({"a": text}), "{written}");
         }
     }
@@ -157,21 +154,11 @@ mod tests {
     #[test]
     fn long_lines_are_not_folded_and_lines_are_kept() {
         let long = "word ".repeat(60) + "end";
-        for text in [
-            long.as_str(),
-            "one\ntwo\n",
-            "one\ntwo",
-            "one\n\n",
-            "  led\nby\n",
-            "tab\there\n",
-            "a\r\nb\n",
-        ] {
+        for text in
+            [long.as_str(), "one\ntwo\n", "one\ntwo", "one\n\n", "  led\nby\n", "tab\there\n", "a\r\nb\n"]
+        {
             let written = yaml(&json!({"a": {"b": [text]}})).unwrap();
-            assert_eq!(
-                tree::read(&written).unwrap().0,
-                json!({"a": {"b": [text]}}),
-                "{written}"
-            );
+            assert_eq!(tree::read(&written).unwrap().0, json!({"a": {"b": [text]}}), "{written}");
             assert!(text != long || written.lines().count() == 3, "{written}");
         }
     }

@@ -16,10 +16,11 @@ use crate::path::Path;
 pub mod own;
 
 /// Arguments of `render`.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct RenderArgs {
+    /// The manifests.
     #[command(flatten)]
-    pub(super) input: InputArgs,
+    pub input: InputArgs,
     /// Output format
     #[arg(short = 'o', long, value_enum, default_value_t)]
     pub output: Format,
@@ -63,10 +64,7 @@ pub fn run(
                     push(&mut report.stdout, &source.text[document.piece.whole.clone()]);
                 }
                 Rendered::Changed(object) if args.output == Format::Yaml => {
-                    push(
-                        &mut report.stdout,
-                        &(head(document, source) + &output::yaml(&object)?),
-                    );
+                    push(&mut report.stdout, &(head(document, source) + &output::yaml(&object)?));
                 }
                 Rendered::Untouched if document.value.is_null() => {}
                 Rendered::Untouched => objects.push(document.value.clone()),
@@ -94,21 +92,15 @@ fn render(
         let Judged { filled, decision } = judge::create(engine, item.object, namespace)?;
         match decision {
             Decision::Ignored => {}
-            Decision::Refused {
-                faults,
-                warnings: said,
-            } => {
+            Decision::Refused { faults, warnings: said } => {
                 refused.push((item.index, faults));
                 warnings.extend(said);
             }
             Decision::Admitted(admitted) => {
                 if full || !admitted.patch.0.is_empty() {
                     changed = true;
-                    let result = if full {
-                        admitted.result.clone()
-                    } else {
-                        applied(item.object, &filled, &admitted)
-                    };
+                    let result =
+                        if full { stored_form(&admitted) } else { applied(item.object, &filled, &admitted) };
                     match item.index {
                         Some(index) => object["items"][index] = result,
                         None => object = result,
@@ -125,27 +117,22 @@ fn render(
     })
 }
 
+/// The API server fills in defaults once more after admission.
+fn stored_form(admitted: &Admitted) -> Value {
+    let mut stored = admitted.result.clone();
+    defaults::apply(&mut stored);
+    stored
+}
+
 /// What the user would apply to get this result.
 fn applied(written: &Value, filled: &Value, admitted: &Admitted) -> Value {
-    let ours: Vec<Path> = admitted
-        .injections
-        .iter()
-        .map(|injection| injection.path.clone())
-        .collect();
-    let states = States {
-        written,
-        filled,
-        result: &admitted.result,
-    };
+    let ours: Vec<Path> = admitted.injections.iter().map(|injection| injection.path.clone()).collect();
+    let states = States { written, filled, result: &admitted.result };
     let own = own::without_defaults(states, &ours);
     let mut stored = own.clone();
     defaults::apply(&mut stored);
     // A default may depend on a field that we set. Then only the whole result says what is meant.
-    if stored == admitted.result {
-        own
-    } else {
-        admitted.result.clone()
-    }
+    if stored == stored_form(admitted) { own } else { admitted.result.clone() }
 }
 
 fn refuse(
@@ -171,10 +158,7 @@ fn refuse(
 
 /// What stands in front of a changed document: its separator and the comments at its head.
 fn head(document: &Document, source: &Source) -> String {
-    document
-        .head(&source.text)
-        .trim_start_matches('\u{feff}')
-        .to_owned()
+    document.head(&source.text).trim_start_matches('\u{feff}').to_owned()
 }
 
 /// Adds a document; one that begins a file brings no separator of its own.

@@ -114,11 +114,7 @@ impl<'s> Finding<'s> {
     ) -> Self {
         // Ours have the form "field: problem; remedy"; the field tells the line.
         let field = text.split_once(": ").map_or("", |(field, _)| field);
-        let field = if field.is_empty() || field.contains(' ') {
-            "metadata.name"
-        } else {
-            field
-        };
+        let field = if field.is_empty() || field.contains(' ') { "metadata.name" } else { field };
         Self {
             source,
             at: item.places.find(field),
@@ -156,11 +152,7 @@ impl Painter {
     /// For a terminal with colours, or plain text that is the same everywhere.
     #[must_use]
     pub fn new(colours: bool) -> Self {
-        let theme = if colours {
-            GraphicalTheme::unicode()
-        } else {
-            GraphicalTheme::none()
-        };
+        let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::none() };
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_width(100)
             .with_wrap_lines(colours)
@@ -171,18 +163,8 @@ impl Painter {
 
     /// `finding` under its line.
     pub fn paint(&mut self, finding: &Finding<'_>) -> String {
-        let Finding {
-            at,
-            object,
-            gravity,
-            fault,
-            source,
-        } = finding;
-        let subject = if fault.field.is_empty() {
-            String::new()
-        } else {
-            format!("{}: ", fault.field)
-        };
+        let Finding { at, object, gravity, fault, source } = finding;
+        let subject = if fault.field.is_empty() { String::new() } else { format!("{}: ", fault.field) };
         let mut diagnostic = MietteDiagnostic::new(format!("{object}: {subject}{}", fault.problem))
             .with_severity(match gravity {
                 Gravity::Error => Severity::Error,
@@ -222,9 +204,5 @@ impl Painter {
 /// `StatefulSet namespace/name`.
 #[must_use]
 pub fn object_name(object: &Value, namespace: &str) -> String {
-    format!(
-        "StatefulSet {}/{}",
-        input::namespace(object, namespace),
-        input::name(object)
-    )
+    format!("StatefulSet {}/{}", input::namespace(object, namespace), input::name(object))
 }

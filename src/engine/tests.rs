@@ -21,16 +21,7 @@ fn set(annotations: &Value, image: &str) -> Value {
 }
 
 fn admit(before: Option<&Value>, after: &Value) -> Decision {
-    engine()
-        .admit(
-            Change {
-                namespace: "team",
-                before,
-                after,
-            },
-            &Offline,
-        )
-        .unwrap()
+    engine().admit(Change { namespace: "team", before, after }, &Offline).unwrap()
 }
 
 fn admitted(before: Option<&Value>, after: &Value) -> Admitted {
@@ -60,10 +51,7 @@ fn show() {
 
 #[test]
 fn a_second_admission_changes_nothing() {
-    let object = stored(
-        None,
-        &set(&json!({"stateward.dev/storage": "20Gi"}), "postgres:18"),
-    );
+    let object = stored(None, &set(&json!({"stateward.dev/storage": "20Gi"}), "postgres:18"));
     let again = admitted(Some(&object), &object);
     assert_eq!(again.patch.0.len(), 0, "{:?}", again.patch);
 }

@@ -11,10 +11,7 @@ pub const REASONS: &[(&str, &str)] = &[
         "required, and never to be changed once created; this one label is on nothing else, so that no \
          Deployment or chart can claim these pods",
     ),
-    (
-        "metadata.labels",
-        "lets people and dashboards find what belongs together; never part of the selector",
-    ),
+    ("metadata.labels", "lets people and dashboards find what belongs together; never part of the selector"),
     (
         "template.metadata.labels[stateward.dev/statefulset]",
         "the selector looks for this label, so the pods have to carry it",
@@ -79,10 +76,7 @@ pub const REASONS: &[(&str, &str)] = &[
         "by number, since the kubelet cannot tell from a user's name that it is not root; it is the user whom the \
          image knows and whom the files belong to",
     ),
-    (
-        "securityContext.runAsGroup",
-        "otherwise the group is root's, and new files belong to it",
-    ),
+    ("securityContext.runAsGroup", "otherwise the group is root's, and new files belong to it"),
     (
         "securityContext.runAsNonRoot",
         "the kubelet refuses to start the container as root, whatever the image says",
@@ -91,18 +85,12 @@ pub const REASONS: &[(&str, &str)] = &[
         "securityContext.allowPrivilegeEscalation",
         "no program in the container can gain more rights than it started with, setuid or not",
     ),
-    (
-        "securityContext.capabilities",
-        "a server that binds a high port as its own user needs none of them",
-    ),
+    ("securityContext.capabilities", "a server that binds a high port as its own user needs none of them"),
     (
         "securityContext.seccompProfile",
         "blocks the system calls that servers do not use; the restricted pod security standard demands it",
     ),
-    (
-        "securityContext.readOnlyRootFilesystem",
-        "what gets in cannot leave anything behind",
-    ),
+    ("securityContext.readOnlyRootFilesystem", "what gets in cannot leave anything behind"),
     (
         "automountServiceAccountToken",
         "the server does not speak to the API server, so a thief finds no token",
@@ -116,10 +104,7 @@ pub const REASONS: &[(&str, &str)] = &[
         "topologySpreadConstraints[topology.kubernetes.io/zone]",
         "one lost zone should not take several replicas; soft, and without effect where nodes have no zone",
     ),
-    (
-        "topologySpreadConstraints",
-        "replicas in different places do not fail together",
-    ),
+    ("topologySpreadConstraints", "replicas in different places do not fail together"),
     (
         "affinity.podAntiAffinity",
         "says the same as the spread constraints to tools that look for anti-affinity",
@@ -129,30 +114,15 @@ pub const REASONS: &[(&str, &str)] = &[
         "env[POD_NAME]",
         "the pod's stable name, for the server's own identity; first, so that $(POD_NAME) works in yours",
     ),
-    (
-        "env[POD_NAMESPACE]",
-        "for DNS names of peers; first, so that $(POD_NAMESPACE) works in yours",
-    ),
-    (
-        "env[POD_IP]",
-        "the address to announce to peers; first, so that $(POD_IP) works in yours",
-    ),
-    (
-        "env[POD_INDEX]",
-        "the pod's ordinal as a number, without cutting it out of the name",
-    ),
+    ("env[POD_NAMESPACE]", "for DNS names of peers; first, so that $(POD_NAMESPACE) works in yours"),
+    ("env[POD_IP]", "the address to announce to peers; first, so that $(POD_IP) works in yours"),
+    ("env[POD_INDEX]", "the pod's ordinal as a number, without cutting it out of the name"),
     (
         "env[PGDATA]",
         "a directory below the mount: initdb refuses one that is not empty, and a fresh ext4 volume holds lost+found",
     ),
-    (
-        "envFrom",
-        "variables from a Secret or ConfigMap; yours stand behind it and win",
-    ),
-    (
-        "enableServiceLinks",
-        "a Service named like the set would inject NAME_PORT variables that break images",
-    ),
+    ("envFrom", "variables from a Secret or ConfigMap; yours stand behind it and win"),
+    ("enableServiceLinks", "a Service named like the set would inject NAME_PORT variables that break images"),
     // Lifecycle.
     (
         "spec.podManagementPolicy",
@@ -167,18 +137,9 @@ pub const REASONS: &[(&str, &str)] = &[
         "spec.updateStrategy",
         "how a change of the template reaches the pods: from the last ordinal down, one ready before the next",
     ),
-    (
-        "spec.minReadySeconds",
-        "a pod that is ready for a moment only does not let the update go on",
-    ),
-    (
-        "spec.revisionHistoryLimit",
-        "how many earlier templates stay, to roll back to",
-    ),
-    (
-        "lifecycle",
-        "lets the server leave its cluster in order before it is stopped",
-    ),
+    ("spec.minReadySeconds", "a pod that is ready for a moment only does not let the update go on"),
+    ("spec.revisionHistoryLimit", "how many earlier templates stay, to roll back to"),
+    ("lifecycle", "lets the server leave its cluster in order before it is stopped"),
 ];
 
 /// Why the field at `path` matters; empty for a field that only its profile can explain.
@@ -192,10 +153,7 @@ pub fn reason(path: &Path) -> &'static str {
             matches!(before, None | Some('.')) && matches!(after, None | Some('.' | '['))
         })
     };
-    let best = REASONS
-        .iter()
-        .filter(|(pattern, _)| fits(pattern))
-        .max_by_key(|(pattern, _)| pattern.len());
+    let best = REASONS.iter().filter(|(pattern, _)| fits(pattern)).max_by_key(|(pattern, _)| pattern.len());
     best.map_or("", |(_, reason)| reason)
 }
 
@@ -240,13 +198,7 @@ mod tests {
 
     #[test]
     fn the_longest_pattern_wins() {
-        let label = Path::fields(&[
-            "spec",
-            "template",
-            "metadata",
-            "labels",
-            "stateward.dev/statefulset",
-        ]);
+        let label = Path::fields(&["spec", "template", "metadata", "labels", "stateward.dev/statefulset"]);
         assert!(reason(&label).contains("selector looks for"));
         let security = container().field("securityContext");
         assert!(reason(&security.field("fsGroupChangePolicy")).contains("Always"));
@@ -255,11 +207,7 @@ mod tests {
 
     #[test]
     fn a_reason_holds_for_all_below_it() {
-        let variable = container()
-            .field("env")
-            .named("POD_NAME")
-            .field("valueFrom")
-            .field("fieldRef");
+        let variable = container().field("env").named("POD_NAME").field("valueFrom").field("fieldRef");
         assert!(reason(&variable).contains("stable name"));
         assert!(reason(&container().field("startupProbe").field("exec")).contains("recovery"));
         assert_eq!(reason(&container().field("env").named("JAVA_OPTS")), "");

@@ -36,11 +36,7 @@ impl LiveArgs {
                 "sts" | "statefulset" | "statefulsets" | "statefulset.apps" | "statefulsets.apps"
             )
         };
-        let split = self
-            .object
-            .iter()
-            .flat_map(|word| word.splitn(2, '/'))
-            .collect::<Vec<_>>();
+        let split = self.object.iter().flat_map(|word| word.splitn(2, '/')).collect::<Vec<_>>();
         match split.as_slice() {
             [] => Ok(None),
             [name] => Ok(Some((*name).to_owned())),
@@ -60,15 +56,9 @@ impl LiveArgs {
             .map_err(|error| Failure::Cluster(format!("failed to start: {error}")))?;
         runtime.block_on(async {
             let reading = self.get(name, namespace);
-            let late = || {
-                Failure::Cluster(format!(
-                    "the API server did not answer within {} s",
-                    PATIENCE.as_secs()
-                ))
-            };
-            tokio::time::timeout(PATIENCE, reading)
-                .await
-                .map_err(|_| late())?
+            let late =
+                || Failure::Cluster(format!("the API server did not answer within {} s", PATIENCE.as_secs()));
+            tokio::time::timeout(PATIENCE, reading).await.map_err(|_| late())?
         })
     }
 
@@ -94,10 +84,7 @@ impl LiveArgs {
 
     async fn config(&self) -> Result<Config, Box<dyn std::error::Error + Send + Sync>> {
         // Its own files name what they hold; in a pod there is none.
-        let options = KubeConfigOptions {
-            context: self.context.clone(),
-            ..KubeConfigOptions::default()
-        };
+        let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
         if let Some(file) = &self.kubeconfig {
             return Ok(Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?);
         }
@@ -130,18 +117,9 @@ mod tests {
     fn objects_are_named_as_kubectl_has_them() {
         let name = |words: &[&str]| {
             let object = words.iter().map(|word| (*word).to_owned()).collect();
-            LiveArgs {
-                object,
-                ..LiveArgs::default()
-            }
-            .name()
+            LiveArgs { object, ..LiveArgs::default() }.name()
         };
-        for words in [
-            &["db"][..],
-            &["sts", "db"],
-            &["statefulset", "db"],
-            &["StatefulSets/db"],
-        ] {
+        for words in [&["db"][..], &["sts", "db"], &["statefulset", "db"], &["StatefulSets/db"]] {
             assert_eq!(name(words).unwrap().as_deref(), Some("db"), "{words:?}");
         }
         assert_eq!(name(&[]).unwrap(), None);

@@ -24,10 +24,7 @@ pub fn yaml(text: &str) -> Vec<Piece> {
         if is_separator(line) {
             // `%YAML` stands in front of the separator of its own document.
             if at > whole && !directives {
-                pieces.push(Piece {
-                    whole: whole..at,
-                    body: body..at,
-                });
+                pieces.push(Piece { whole: whole..at, body: body..at });
                 whole = at;
             }
             body = if line[3..].trim().is_empty() || line[3..].trim_start().starts_with('#') {
@@ -42,10 +39,7 @@ pub fn yaml(text: &str) -> Vec<Piece> {
         at += line.len();
     }
     if at > whole {
-        pieces.push(Piece {
-            whole: whole..at,
-            body: body..at,
-        });
+        pieces.push(Piece { whole: whole..at, body: body..at });
     }
     pieces
 }
@@ -64,10 +58,7 @@ pub fn json(text: &str) -> Option<Vec<Piece>> {
         value.ok()?;
         let to = start + values.byte_offset();
         let gap = text[from..to].len() - text[from..to].trim_start_matches('\u{feff}').trim_start().len();
-        pieces.push(Piece {
-            whole: from..to,
-            body: from + gap..to,
-        });
+        pieces.push(Piece { whole: from..to, body: from + gap..to });
         from = to;
     }
     if let Some(last) = pieces.last_mut() {
@@ -77,8 +68,7 @@ pub fn json(text: &str) -> Option<Vec<Piece>> {
 }
 
 fn is_separator(line: &str) -> bool {
-    line.strip_prefix("---")
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+    line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
 #[cfg(test)]

@@ -49,10 +49,7 @@ fn told(message: &str) -> String {
         .strip_prefix("line ")
         .and_then(|rest| rest.split_once(": "))
         .map_or(message, |(_, rest)| rest);
-    message
-        .rsplit_once(" at line ")
-        .map_or(message, |(rest, _)| rest)
-        .to_owned()
+    message.rsplit_once(" at line ").map_or(message, |(rest, _)| rest).to_owned()
 }
 
 /// The byte of a place that may be known by line and column alone.
@@ -64,11 +61,7 @@ fn start(at: Location, text: &str) -> usize {
     let mut lines = text.split_inclusive('\n');
     let before: usize = lines.by_ref().take(count(at.line())).map(str::len).sum();
     let line = lines.next().unwrap_or_default();
-    before
-        + line
-            .char_indices()
-            .nth(count(at.column()))
-            .map_or(0, |(byte, _)| byte)
+    before + line.char_indices().nth(count(at.column())).map_or(0, |(byte, _)| byte)
 }
 
 impl Places {
@@ -122,24 +115,18 @@ impl Places {
             Kind::Scalar(value) => value,
             Kind::List(items) => {
                 let items = items.into_iter().enumerate();
-                Value::Array(
-                    items
-                        .map(|(index, item)| self.take_item(index, item, path, text))
-                        .collect(),
-                )
+                Value::Array(items.map(|(index, item)| self.take_item(index, item, path, text)).collect())
             }
             Kind::Map(fields) => {
                 let fields = fields.into_iter().map(|(key, node)| {
                     let path = path.field(key.name.clone());
                     // A scalar is shown itself; what spans lines is shown by its key.
-                    let shown = if matches!(
-                        node.kind,
-                        Kind::Scalar(Value::Null) | Kind::List(_) | Kind::Map(_)
-                    ) {
-                        key.at
-                    } else {
-                        node.at
-                    };
+                    let shown =
+                        if matches!(node.kind, Kind::Scalar(Value::Null) | Kind::List(_) | Kind::Map(_)) {
+                            key.at
+                        } else {
+                            node.at
+                        };
                     self.remember(&path, range(shown, text).or_else(|| range(key.at, text)));
                     (key.name, self.take(node, &path, text))
                 });
@@ -153,10 +140,7 @@ impl Places {
         let at = range(item.at, text);
         let mut below = Self::default();
         let value = below.take(item, &Path::default(), text);
-        let key = path
-            .last_field()
-            .and_then(path::list_key)
-            .and_then(|key| key.of(&value));
+        let key = path.last_field().and_then(path::list_key).and_then(|key| key.of(&value));
         let keyed = key.map(|key: ItemKey| path.then(Step::Item(key)).to_string());
         for prefix in [Some(format!("{path}[{index}]")), keyed].into_iter().flatten() {
             for (rest, range) in &below.0 {
@@ -234,21 +218,14 @@ struct Key {
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned {
-            value, referenced, ..
-        } = Spanned::<Kind>::deserialize(deserializer)?;
-        Ok(Self {
-            at: referenced,
-            kind: value,
-        })
+        let Spanned { value, referenced, .. } = Spanned::<Kind>::deserialize(deserializer)?;
+        Ok(Self { at: referenced, kind: value })
     }
 }
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned {
-            value, referenced, ..
-        } = Spanned::<Kind>::deserialize(deserializer)?;
+        let Spanned { value, referenced, .. } = Spanned::<Kind>::deserialize(deserializer)?;
         let name = match value {
             Kind::Scalar(Value::String(name)) => name,
             Kind::Scalar(Value::Bool(flag)) => flag.to_string(),

@@ -21,10 +21,7 @@ pub struct States<'a> {
 /// `ours` are the paths that we inject: they stay even where their value is the default.
 #[must_use]
 pub fn without_defaults(states: States<'_>, ours: &[Path]) -> Value {
-    let place = Place {
-        written: Some(states.written),
-        filled: Some(states.filled),
-    };
+    let place = Place { written: Some(states.written), filled: Some(states.filled) };
     place.keep(states.result, &Path::default(), ours)
 }
 
@@ -50,19 +47,12 @@ impl Place<'_> {
     fn keep_fields(self, result: &Map<String, Value>, path: &Path, ours: &[Path]) -> Map<String, Value> {
         let written = self.written.and_then(Value::as_object);
         let filled = self.filled.and_then(Value::as_object);
-        let first = written
-            .into_iter()
-            .flat_map(Map::keys)
-            .filter(|key| result.contains_key(*key));
-        let rest = result
-            .keys()
-            .filter(|key| !written.is_some_and(|map| map.contains_key(*key)));
+        let first = written.into_iter().flat_map(Map::keys).filter(|key| result.contains_key(*key));
+        let rest = result.keys().filter(|key| !written.is_some_and(|map| map.contains_key(*key)));
         let mut kept = Map::new();
         for key in first.chain(rest) {
             let place = Place {
-                written: written
-                    .and_then(|map| map.get(key))
-                    .filter(|value| !value.is_null()),
+                written: written.and_then(|map| map.get(key)).filter(|value| !value.is_null()),
                 filled: filled.and_then(|map| map.get(key)),
             };
             let path = path.field(key.clone());
@@ -85,10 +75,7 @@ impl Place<'_> {
                 return item.clone();
             };
             let same = |other: &Value| key.of(other).as_ref() == Some(&id);
-            let place = Place {
-                written: written.take(same),
-                filled: filled.take(same),
-            };
+            let place = Place { written: written.take(same), filled: filled.take(same) };
             place.keep(item, &path.item(id.clone()), ours)
         };
         result.iter().map(keep).collect()
@@ -99,11 +86,7 @@ impl Place<'_> {
         let item = |list: Option<&'_ Value>, index: usize| list.and_then(|list| list.get(index)).cloned();
         let keep = |(index, value): (usize, &Value)| {
             let (written, filled) = (item(self.written, index), item(self.filled, index));
-            Place {
-                written: written.as_ref(),
-                filled: filled.as_ref(),
-            }
-            .keep(value, path, ours)
+            Place { written: written.as_ref(), filled: filled.as_ref() }.keep(value, path, ours)
         };
         result.iter().enumerate().map(keep).collect()
     }
@@ -124,8 +107,7 @@ impl<'a> Earlier<'a> {
 }
 
 fn concerns(ours: &[Path], path: &Path) -> bool {
-    ours.iter()
-        .any(|our| our.starts_with(path) || path.starts_with(our))
+    ours.iter().any(|our| our.starts_with(path) || path.starts_with(our))
 }
 
 #[cfg(test)]
@@ -152,11 +134,7 @@ mod tests {
             .unwrap()
             .insert(0, json!({"name": "new", "imagePullPolicy": "Always"}));
         let ours = Path::fields(&["spec", "template", "spec", "restartPolicy"]);
-        let states = States {
-            written: &written,
-            filled: &filled,
-            result: &result,
-        };
+        let states = States { written: &written, filled: &filled, result: &result };
         assert_eq!(
             without_defaults(states, &[ours]).to_string(),
             json!({"spec": {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": {"spec": {"containers": [
@@ -171,11 +149,7 @@ mod tests {
     fn lists_without_keys_are_matched_by_position() {
         let written = json!({"sources": [{"secret": {"name": "a"}}], "args": ["x"]});
         let filled = json!({"sources": [{"secret": {"name": "a"}, "mode": 420}], "args": ["x"]});
-        let states = States {
-            written: &written,
-            filled: &filled,
-            result: &filled,
-        };
+        let states = States { written: &written, filled: &filled, result: &filled };
         assert_eq!(without_defaults(states, &[]), written);
     }
 }

@@ -44,10 +44,7 @@ fn scalars_are_what_kubectl_makes_of_them() {
 
 #[test]
 fn keys_become_text() {
-    assert_eq!(
-        value("1: a\nyes: b\n1.5: c\n"),
-        json!({"1": "a", "true": "b", "1.5": "c"})
-    );
+    assert_eq!(value("1: a\nyes: b\n1.5: c\n"), json!({"1": "a", "true": "b", "1.5": "c"}));
 }
 
 #[test]
@@ -76,11 +73,7 @@ fn what_is_no_yaml_is_an_error_at_its_place() {
         ("{a: 1}: b\n", 0, ""),
     ] {
         let error = read(text).unwrap_err();
-        assert!(
-            error.problem.to_lowercase().contains(word),
-            "{text:?}: {}",
-            error.problem
-        );
+        assert!(error.problem.to_lowercase().contains(word), "{text:?}: {}", error.problem);
         assert!(error.at >= at, "{text:?}: {} at {}", error.problem, error.at);
     }
 }
@@ -90,10 +83,7 @@ fn bombs_are_refused() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..10 {
         let alias = format!("*a{}", level - 1);
-        bomb.push_str(&format!(
-            "a{level}: &a{level} [{}]\n",
-            [alias.as_str(); 10].join(", ")
-        ));
+        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 10].join(", ")));
     }
     assert!(read(&bomb).is_err());
     assert!(read(&format!("a: {}", "[".repeat(20_000))).is_err());
@@ -107,10 +97,7 @@ fn found<'t>(text: &'t str, field: &str) -> &'t str {
 fn fields_are_found_by_key_and_by_position() {
     let text = "kind: StatefulSet\nspec:\n  template:\n    spec:\n      containers:\n      - name: app\n        image: 'postgres:17'\n        ports:\n        - containerPort: 53\n";
     let containers = "spec.template.spec.containers";
-    assert_eq!(
-        found(text, &format!("{containers}[name=\"app\"].image")),
-        "'postgres:17'"
-    );
+    assert_eq!(found(text, &format!("{containers}[name=\"app\"].image")), "'postgres:17'");
     assert_eq!(found(text, &format!("{containers}[0].image")), "'postgres:17'");
     assert_eq!(
         found(
@@ -127,20 +114,14 @@ fn keys_of_labels_and_annotations_are_found_alone() {
     let text = "kind: X\nmetadata:\n  annotations:\n    stateward.dev/storage: a lot\n    stateward.dev/volume.wal: \"1\"\n";
     assert_eq!(found(text, "stateward.dev/storage"), "a lot");
     assert_eq!(found(text, "stateward.dev/volume.wal"), "\"1\"");
-    assert_eq!(
-        found(text, "metadata.annotations[\"stateward.dev/storage\"]"),
-        "a lot"
-    );
+    assert_eq!(found(text, "metadata.annotations[\"stateward.dev/storage\"]"), "a lot");
     assert_eq!(found(text, "stateward.dev/size"), "annotations");
 }
 
 #[test]
 fn what_is_missing_is_shown_at_the_nearest_field() {
     let text = "kind: StatefulSet\nmetadata:\n  name: x\nspec:\n  replicas: 3\n";
-    assert_eq!(
-        found(text, "spec.template.spec.containers[name=\"app\"].image"),
-        "spec"
-    );
+    assert_eq!(found(text, "spec.template.spec.containers[name=\"app\"].image"), "spec");
     assert_eq!(found(text, "status.replicas"), "StatefulSet");
     assert_eq!(found(text, "stateward.dev/storage"), "metadata");
 }
