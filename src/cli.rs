@@ -121,14 +121,14 @@ impl Command {
                 let sources = sources(&args.input)?;
                 lint::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter(&io::stdout()))
             }
-            Self::Explain(Scoped { args, scope }) => match args.live.name()? {
-                Some(name) => explain_live(&args, &scope, &name),
-                None => {
-                    let sources = sources(&args.input)?;
-                    let mut painter = painter(&io::stderr());
-                    explain::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter)
+            Self::Explain(Scoped { args, scope }) => {
+                if let Some(name) = args.live.name()? {
+                    return explain_live(&args, &scope, &name);
                 }
-            },
+                let sources = sources(&args.input)?;
+                let mut painter = painter(&io::stderr());
+                explain::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter)
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! One folder under `tests/golden` is one idea: `input.yaml`, and what comes of it: `expanded.yaml`
 //! and `explain.txt`, or `refusal.txt`. With `STATEWARD_BLESS=1` they are written anew.
 
+#![allow(clippy::unwrap_used, reason = "clippy knows functions marked as tests alone")]
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};

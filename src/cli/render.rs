@@ -7,7 +7,7 @@ use super::Failure;
 use super::input::{Document, InputArgs, Source};
 use super::judge::{self, Judged};
 use super::output::{self, Format};
-use super::report::{Exit, Finding, Painter, Report};
+use super::report::{Exit, Finding, Painter, Report, object_name};
 use crate::defaults;
 use crate::engine::{Admitted, Decision, Engine};
 use crate::fault::Fault;
@@ -54,11 +54,11 @@ pub fn run(
             let mut warnings = Vec::new();
             let rendered = render(document, namespace, args.full, engine, &mut warnings)?;
             for warning in warnings {
-                report.stderr.push_str(&format!("warning: {warning}\n"));
+                report.stderr.push_str(&warning);
             }
             match rendered {
                 Rendered::Refused(refused) => {
-                    refuse(&mut report, source, document, namespace, refused, painter)
+                    refuse(&mut report, source, document, namespace, refused, painter);
                 }
                 Rendered::Untouched if args.output == Format::Yaml => {
                     push(&mut report.stdout, &source.text[document.piece.whole.clone()]);
@@ -94,7 +94,7 @@ fn render(
             Decision::Ignored => {}
             Decision::Refused { faults, warnings: said } => {
                 refused.push((item.index, faults));
-                warnings.extend(said);
+                said_of(item.object, namespace, said, warnings);
             }
             Decision::Admitted(admitted) => {
                 if full || !admitted.patch.0.is_empty() {
@@ -106,7 +106,7 @@ fn render(
                         None => object = result,
                     }
                 }
-                warnings.extend(admitted.warnings);
+                said_of(item.object, namespace, admitted.warnings, warnings);
             }
         }
     }
@@ -115,6 +115,11 @@ fn render(
         (true, true) => Rendered::Changed(object),
         (true, false) => Rendered::Untouched,
     })
+}
+
+fn said_of(object: &Value, namespace: &str, said: Vec<String>, warnings: &mut Vec<String>) {
+    let object = object_name(object, namespace);
+    warnings.extend(said.into_iter().map(|warning| format!("warning: {object}: {warning}\n")));
 }
 
 /// The API server fills in defaults once more after admission.
