@@ -17,6 +17,7 @@ use self::render::RenderArgs;
 use self::report::{Exit, Painter, Report};
 use crate::catalogue::{Catalogue, LoadError};
 use crate::engine::{Engine, EngineError};
+use crate::server::{StartError, WebhookArgs};
 
 pub mod explain;
 pub mod input;
@@ -25,6 +26,7 @@ pub mod lint;
 pub mod output;
 pub mod render;
 pub mod report;
+mod webhook;
 
 /// Expands ten-line StatefulSets into production-grade ones, and never restarts them unasked
 #[derive(Debug, Parser)]
@@ -42,6 +44,10 @@ enum Command {
     Lint(Scoped<LintArgs>),
     /// Say of each field what is injected, from where and why, and what is not
     Explain(Scoped<ExplainArgs>),
+    /// Serve the admission webhooks
+    Webhook(WebhookArgs),
+    /// Serve the admission webhooks with certificates of our own making: for development and small clusters
+    Run(WebhookArgs),
 }
 
 /// Arguments of one command, and those that all of them share.
@@ -88,6 +94,9 @@ pub enum Failure {
     /// The cluster did not answer, or has no such object.
     #[error("{0}")]
     Cluster(String),
+    /// The webhook did not start, or ended otherwise than well.
+    #[error(transparent)]
+    Serve(#[from] StartError),
 }
 
 /// Does what the command line says.
@@ -129,6 +138,8 @@ impl Command {
                 let mut painter = painter(&io::stderr());
                 explain::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter)
             }
+            Self::Webhook(args) => webhook::serve(args),
+            Self::Run(args) => webhook::serve(args.self_managed()),
         }
     }
 }
@@ -138,17 +149,21 @@ impl Scope {
         self.namespace.as_deref().unwrap_or("default")
     }
 
-    /// An engine that knows the profiles asked for.
     fn engine(&self) -> Result<Engine, Failure> {
-        let input = InputArgs { files: self.profiles.clone(), recursive: false };
-        let sources = input.read().map_err(Failure::Input)?;
-        let files = sources.iter().flat_map(|source| {
-            let profiles =
-                source.documents.iter().filter(|document| document.value["kind"] == "StatefulSetProfile");
-            profiles.map(|document| (source.name.as_str(), &source.text[document.piece.body.clone()]))
-        });
-        Ok(Engine::new(Catalogue::built_in()?.with(files)?))
+        engine(&self.profiles)
     }
+}
+
+/// An engine that knows the built-in profiles and those in `paths`.
+fn engine(paths: &[PathBuf]) -> Result<Engine, Failure> {
+    let input = InputArgs { files: paths.to_vec(), recursive: false };
+    let sources = input.read().map_err(Failure::Input)?;
+    let files = sources.iter().flat_map(|source| {
+        let profiles =
+            source.documents.iter().filter(|document| document.value["kind"] == "StatefulSetProfile");
+        profiles.map(|document| (source.name.as_str(), &source.text[document.piece.body.clone()]))
+    });
+    Ok(Engine::new(Catalogue::built_in()?.with(files)?))
 }
 
 fn explain_live(args: &ExplainArgs, scope: &Scope, name: &str) -> Result<Report, Failure> {
@@ -190,6 +205,12 @@ fn print(report: &Report) -> Exit {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
+            Self::Serve(error) => match error.exit_code() {
+                2 => Exit::Usage,
+                3 => Exit::Unreadable,
+                4 => Exit::Cluster,
+                _ => Exit::Findings,
+            },
             Self::Input(_) | Self::Profiles(_) => Exit::Unreadable,
             Self::Engine(_) | Self::Output(_) => Exit::Internal,
             Self::Usage(_) => Exit::Usage,

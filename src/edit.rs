@@ -120,7 +120,12 @@ pub fn arrange(object: &mut Value, list: &Path, before: &[ItemKey], wanted: &[It
     for key in before.iter().filter(|key| ours.contains(key)) {
         let Some(index) = index_of(key) else { continue };
         let earlier = before.iter().take_while(|other| *other != key);
-        let at = earlier.filter_map(|other| place_of(other, &order)).max().map_or(0, |place| place + 1);
+        let later = before.iter().skip_while(|other| *other != key).skip(1);
+        let after = earlier.clone().filter_map(|other| place_of(other, &order)).max();
+        let ahead_of = later.filter_map(|other| place_of(other, &order)).min();
+        let first = earlier.count() == 0;
+        let at = after.map(|place| place + 1).or(first.then_some(0)).or(ahead_of);
+        let at = at.unwrap_or(index.min(order.len()));
         order.insert(at, index);
     }
     let in_front = matches!(name, "env" | "envFrom");

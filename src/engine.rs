@@ -282,25 +282,26 @@ fn lists_of(paths: &[Path]) -> Vec<(Path, Vec<ItemKey>)> {
     lists
 }
 
-/// A path in few words, for a list of several: `env[PGDATA]`, `securityContext.runAsUser`.
+/// A path in few words, for a list of several: what comes after the pod's or the container's part,
+/// list items by the value of their first key. `env[PGDATA].value`, `securityContext.runAsUser`.
 fn short(path: &Path) -> String {
-    let from = path.0.iter().rposition(|step| matches!(step, Step::Item(_)));
-    let item = |at: usize| match &path.0[at] {
-        Step::Item(key) => key.first().unwrap_or_default().to_owned(),
-        Step::Field(_) => String::new(),
+    let pod = Path::fields(&["spec", "template", "spec"]);
+    let from = if path.starts_with(&crate::settings::containers_path()) && path.0.len() > 5 {
+        5
+    } else if path.starts_with(&pod) && path.0.len() > 3 {
+        3
+    } else {
+        usize::from(path.0.len() > 1)
     };
-    match (from, path.0.get(3)) {
-        (Some(at), _) if at > 4 || path.0.len() <= 4 => {
-            let list = path.0[..at].iter().rev().find_map(|step| match step {
-                Step::Field(name) => Some(name.as_ref()),
-                Step::Item(_) => None,
-            });
-            format!("{}[{}]", list.unwrap_or_default(), item(at))
+    let mut words = String::new();
+    for step in &path.0[from..] {
+        match step {
+            Step::Field(name) if words.is_empty() => words.push_str(name),
+            Step::Field(name) => words.push_str(&format!(".{name}")),
+            Step::Item(key) => words.push_str(&format!("[{}]", key.first().unwrap_or_default())),
         }
-        (Some(at), _) => Path(path.0[at + 1..].to_vec()).to_string(),
-        (None, Some(_)) => Path(path.0[3..].to_vec()).to_string(),
-        (None, None) => path.to_string(),
     }
+    words
 }
 
 #[cfg(test)]

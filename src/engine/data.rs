@@ -14,6 +14,7 @@ use crate::fault::{Fault, Reason};
 use crate::image::Image;
 use crate::names;
 use crate::path::{Path, Step};
+use crate::quantity::Quantity;
 use crate::record::Record;
 use crate::settings::{Settings, containers_path, image_of, text};
 
@@ -34,29 +35,41 @@ fn stays_in_adopted(path: &Path, data: bool) -> bool {
     stays(path, data) || is_immutable(path) || matches!(Family::of(path), Family::Security | Family::Storage)
 }
 
+/// A place where settings would change data: where, and from what to what.
+struct Clash<'a> {
+    path: Path,
+    old: Option<&'a Value>,
+    new: Option<&'a Value>,
+}
+
 /// Refuses what this request's settings would do to data, or says that it is not done.
 pub(super) fn keep(request: &mut Request, expansions: &Expansions) {
     if request.record.adopted {
         return;
     }
-    let differ: Vec<Path> = differences(&expansions.middle, &expansions.new)
+    let value = |expansion: &'_ Expansion, path: &Path| -> Option<usize> {
+        expansion.injections.iter().position(|injection| injection.path == *path)
+    };
+    let clashes: Vec<Clash> = differences(&expansions.middle, &expansions.new)
         .into_iter()
         .filter(|(path, data)| stays(path, *data))
-        .map(|(path, _)| path)
+        .map(|(path, _)| Clash {
+            old: value(&expansions.middle, &path).map(|at| &expansions.middle.injections[at].value),
+            new: value(&expansions.new, &path).map(|at| &expansions.new.injections[at].value),
+            path,
+        })
         .collect();
-    if differ.is_empty() {
+    if clashes.is_empty() {
         return;
     }
-    let (faults, warning) = judge(request.before, request.sent, &differ, expansions.moved);
+    let (faults, warning) = judge(request.before, request.sent, &clashes, expansions.moved);
     request.faults.extend(faults);
     request.warnings.extend(warning);
 }
 
 /// Faults for what was added or changed; a warning for what was merely taken away, since nothing
 /// follows from that.
-fn judge(before: &Value, after: &Value, differ: &[Path], moved: bool) -> (Vec<Fault>, Option<String>) {
-    let name = text(&after["metadata"]["name"]);
-    let fields = listed(differ);
+fn judge(before: &Value, after: &Value, clashes: &[Clash], moved: bool) -> (Vec<Fault>, Option<String>) {
     let metadata = &after["metadata"];
     let present =
         |key: &String| !metadata["annotations"][key].is_null() || !metadata["labels"][key].is_null();
@@ -65,15 +78,25 @@ fn judge(before: &Value, after: &Value, differ: &[Path], moved: bool) -> (Vec<Fa
     let faults: Vec<Fault> = changed
         .iter()
         .map(|key| {
-            let problem = format!("stored data stays where it is, and this would change {fields}");
-            Fault::new(Reason::Data, key, problem, steps(key, name))
+            let problem = format!("stored data stays where it is, and this would change {}", told(clashes));
+            Fault::new(Reason::Data, key, problem, steps(key, before, after))
         })
         .collect();
+    let paths: Vec<Path> = clashes.iter().map(|clash| clash.path.clone()).collect();
+    let fields = listed(&paths);
     let warning = faults.is_empty().then(|| match gone.first() {
         Some(key) => line(&format!("{key} is gone, and the data stays where it is ({fields})")),
         None => line(&format!("the data stays where it is: {fields} did not change")),
     });
     (faults, warning)
+}
+
+/// Clashes in words: `mountPath /data from nothing to "data"`.
+fn told(clashes: &[Clash]) -> String {
+    let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), crate::hash::canonical);
+    let words =
+        |clash: &Clash| format!("{} from {} to {}", short(&clash.path), shown(clash.old), shown(clash.new));
+    clashes.iter().map(words).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a key says where data is.
@@ -85,9 +108,28 @@ fn places_data(key: &str, moved: bool) -> bool {
     }
 }
 
-fn steps(key: &str, name: &str) -> String {
+/// What to do instead of changing `key`.
+fn steps(key: &str, before: &Value, after: &Value) -> String {
+    let name = text(&after["metadata"]["name"]);
+    let annotation = |object: &Value| Quantity::parse(text(&object["metadata"]["annotations"][key])).ok();
+    let claim = |claim: &str| {
+        let claims = before["spec"]["volumeClaimTemplates"].as_array();
+        claims.into_iter().flatten().any(|template| template["metadata"]["name"] == claim)
+    };
     match key.strip_prefix(names::PREFIX).unwrap_or(key) {
-        "storage" => immutable::grow(name, "data"),
+        "storage" => match (annotation(before), annotation(after)) {
+            (Some(old), Some(new)) if new < old => {
+                "put the old size back: no volume shrinks; to use less, create a set of another name and copy the \
+                 data"
+                    .to_owned()
+            }
+            (_, Some(new)) => immutable::grow(name, "data", &new.canonical()),
+            _ => "put the old size back".to_owned(),
+        },
+        volume if volume.strip_prefix("volume.").is_some_and(|volume| !claim(volume)) => format!(
+            "take it away, or: 1. kubectl delete statefulset {name} --cascade=orphan (pods and claims stay) \
+             2. apply the manifest with it; the pods then restart one by one with the new volume"
+        ),
         _ => format!(
             "put it back; to move the data, create a set of another name, copy the data of {name} with the \
              database's own tools, and delete the old set"

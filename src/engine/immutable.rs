@@ -126,8 +126,10 @@ fn claim_edits(before: &Value, after: &Value, name: &str) -> Vec<Fault> {
         let (old, new) = (find(&old_leaves, path), find(&new_leaves, path));
         let filled_in = matches!(path.last_field(), Some("apiVersion" | "kind" | "phase" | "volumeMode"));
         if old != new && !(filled_in && (old.is_none() || new.is_none())) {
-            let storage = path.last_field() == Some("storage");
-            let steps = if storage { grow(name, claim_name(path)) } else { recreate(name) };
+            let steps = match (path.last_field(), &old, &new) {
+                (Some("storage"), Some(_), Some(Value::String(size))) => grow(name, claim_name(path), size),
+                _ => recreate(name),
+            };
             faults.push(edit_of(&path.to_string(), old.as_ref(), new.as_ref(), &steps));
         }
     }
@@ -165,10 +167,10 @@ fn recreate(name: &str) -> String {
 
 /// The steps that grow the claims of a set.
 #[must_use]
-pub(super) fn grow(name: &str, claim: &str) -> String {
+pub(super) fn grow(name: &str, claim: &str, size: &str) -> String {
     format!(
         "put the old size back, or, to grow: 1. kubectl patch pvc {claim}-{name}-0 --type=merge -p \
-         '{{\"spec\":{{\"resources\":{{\"requests\":{{\"storage\":\"SIZE\"}}}}}}}}' and so for each claim 2. kubectl \
+         '{{\"spec\":{{\"resources\":{{\"requests\":{{\"storage\":\"{size}\"}}}}}}}}' and so for each claim 2. kubectl \
          delete statefulset {name} --cascade=orphan (pods and claims stay) 3. apply the manifest with \
          the new size"
     )

@@ -8,7 +8,7 @@ use crate::expand::Family;
 use crate::hash::canonical;
 use crate::names;
 use crate::path::{Path, Step};
-use crate::settings::{containers_path, text};
+use crate::settings::text;
 
 /// The API server cuts a warning at 256 bytes and drops one that holds a newline (measured on
 /// 1.36.2).
@@ -66,7 +66,7 @@ fn changed(at: &Path, before: &Value, after: &Value) -> String {
     let mut words: Vec<String> = Vec::new();
     for (path, _) in new.iter().chain(&old) {
         if find(&old, path) != find(&new, path) {
-            let word = part(path);
+            let word = part(path, before, after);
             if !words.contains(&word) {
                 words.push(word);
             }
@@ -75,12 +75,30 @@ fn changed(at: &Path, before: &Value, after: &Value) -> String {
     if words.is_empty() { "the order of list items".to_owned() } else { words.join(", ") }
 }
 
-/// The field of a container or of the pod that `path` lies in: `image`, `readinessProbe`.
-fn part(path: &Path) -> String {
-    let depth = if path.starts_with(&containers_path()) { 5 } else { 3 };
-    match path.0.get(depth).or(path.0.last()) {
+/// The field of the pod or of a container that `path` lies in: `image`, `proxy.image` where there
+/// are several containers, `container proxy` where it comes or goes.
+fn part(path: &Path, before: &Value, after: &Value) -> String {
+    let field = |depth: usize| match path.0.get(depth).or(path.0.last()) {
         Some(Step::Field(field)) => field.to_string(),
         _ => short(path),
+    };
+    let (Some(Step::Field(list)), Some(Step::Item(key))) = (path.0.get(3), path.0.get(4)) else {
+        return field(3);
+    };
+    if !list.ends_with("ontainers") {
+        return field(3);
+    }
+    let names = |template: &Value| {
+        let items = template["spec"][list.as_ref()].as_array();
+        items.into_iter().flatten().map(|c| text(&c["name"]).to_owned()).collect::<Vec<_>>()
+    };
+    let (old, new) = (names(before), names(after));
+    let name = key.first().unwrap_or_default();
+    let has = |names: &[String]| names.iter().any(|other| other == name);
+    match () {
+        () if !has(&old) || !has(&new) => format!("container {name}"),
+        () if new.len() > 1 => format!("{name}.{}", field(5)),
+        () => field(5),
     }
 }
 

@@ -184,8 +184,7 @@ impl Update<'_> {
     /// user's: it merges by `topologyKey` alone, labels of both selectors together.
     fn untangle(&self, result: &mut Value) {
         let list = Path::fields(&["spec", "template", "spec", "topologySpreadConstraints"]);
-        let applied = self.after["metadata"]["annotations"][crate::names::LAST_APPLIED].as_str();
-        let Some(applied) = applied.and_then(|text| serde_json::from_str::<Value>(text).ok()) else { return };
+        let Some(applied) = crate::ownership::last_applied(self.after) else { return };
         let theirs = edit::keys_of(&applied, &list).into_iter().map(|key| list.item(key));
         for item in theirs {
             let merged = item.lookup(self.before).is_none() && item.lookup(self.after).is_some();

@@ -27,7 +27,6 @@ pub struct WebhookArgs {
 
     /// PEM file with the serving certificate and its chain, read again when it changes
     #[arg(long, env = "STATEWARD_TLS_CERT_FILE", value_name = "FILE", requires = "tls_key_file")]
-    #[arg(required_unless_present = "self_managed_certificates")]
     pub tls_cert_file: Option<PathBuf>,
 
     /// PEM file with the private key of the certificate
@@ -90,6 +89,13 @@ impl WebhookArgs {
         Some(Files { certificate, key })
     }
 
+    /// These arguments with certificates of our own making, unless files are named.
+    #[must_use]
+    pub fn self_managed(self) -> Self {
+        let self_managed_certificates = self.files().is_none();
+        Self { self_managed_certificates, ..self }
+    }
+
     /// The namespace that stateward runs in.
     #[must_use]
     pub fn own_namespace(&self) -> String {
@@ -124,7 +130,6 @@ mod tests {
         assert!(parse("--tls-cert-file a --tls-key-file b").unwrap().files().is_some());
         assert!(parse("--self-managed-certificates").unwrap().files().is_none());
         for wrong in [
-            "",
             "--tls-cert-file a",
             "--tls-key-file b",
             "--self-managed-certificates --tls-cert-file a --tls-key-file b",

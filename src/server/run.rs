@@ -48,6 +48,9 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// No threads to run on.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[source] std::io::Error),
     /// No handlers for signals.
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] std::io::Error),
@@ -73,6 +76,7 @@ impl StartError {
             Self::Bind { .. }
             | Self::Interrupted
             | Self::ReadyFile { .. }
+            | Self::Runtime(_)
             | Self::Signals(_)
             | Self::Stopped
             | Self::Tls { .. } => 1,
@@ -192,9 +196,11 @@ fn certificates(
         files.start(serving)?;
         return Ok(tokio::spawn(files.follow(Arc::clone(serving), files::POLL)));
     }
-    let client = client.ok_or_else(|| {
-        StartError::Usage("without a cluster, give --tls-cert-file and --tls-key-file".to_owned())
-    })?;
+    let usage = |text: &str| StartError::Usage(text.to_owned());
+    let client = client.ok_or_else(|| usage("without a cluster, give --tls-cert-file and --tls-key-file"))?;
+    if !args.self_managed_certificates {
+        return Err(usage("give --tls-cert-file and --tls-key-file, or --self-managed-certificates"));
+    }
     let namespace = args.own_namespace();
     let service = &args.service_name;
     let mut names = vec![format!("{service}.{namespace}.svc")];
