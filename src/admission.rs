@@ -110,10 +110,7 @@ impl Admission {
             },
         };
         summary.warnings = response.warnings.len();
-        Ok(Answer {
-            body: response.serialize(text(&request["uid"])),
-            summary,
-        })
+        Ok(Answer { body: response.serialize(text(&request["uid"])), summary })
     }
 
     fn mutate(&self, change: Change, summary: &mut Summary) -> Result<Response, ReviewError> {
@@ -139,13 +136,7 @@ impl Admission {
 
 impl Response {
     fn passed() -> Self {
-        Self {
-            allowed: true,
-            patch: None,
-            status: None,
-            warnings: Vec::new(),
-            audit: None,
-        }
+        Self { allowed: true, patch: None, status: None, warnings: Vec::new(), audit: None }
     }
 
     fn admitted(change: Change, admitted: &Admitted, summary: &mut Summary) -> Self {
@@ -156,11 +147,7 @@ impl Response {
             summary.injections = Family::ALL
                 .into_iter()
                 .map(|family| {
-                    let count = admitted
-                        .injections
-                        .iter()
-                        .filter(|i| Family::of(&i.path) == family)
-                        .count();
+                    let count = admitted.injections.iter().filter(|i| Family::of(&i.path) == family).count();
                     (family.as_str(), count as u64)
                 })
                 .filter(|(_, count)| *count > 0)
@@ -195,13 +182,7 @@ impl Response {
             "message": message(name, faults),
             "details": {"group": "apps", "kind": "StatefulSet", "name": name, "causes": causes},
         });
-        Self {
-            allowed: false,
-            patch: None,
-            status: Some(status),
-            warnings,
-            audit: None,
-        }
+        Self { allowed: false, patch: None, status: Some(status), warnings, audit: None }
     }
 
     fn serialize(self, uid: &str) -> Vec<u8> {
@@ -232,21 +213,14 @@ pub fn message(name: &str, faults: &[Fault]) -> String {
         1 => "1 fault".to_owned(),
         count => format!("{count} faults"),
     };
-    let lines: Vec<String> = faults
-        .iter()
-        .map(|f| format!("\n  {}: {}\n    → {}", f.field, f.problem, f.remedy))
-        .collect();
+    let lines: Vec<String> =
+        faults.iter().map(|f| format!("\n  {}: {}\n    → {}", f.field, f.problem, f.remedy)).collect();
     format!("StatefulSet {name} has {count}:{}", lines.concat())
 }
 
-/// What serde_json says without the text that it read: bodies are not to be echoed.
+/// What `serde_json` says without the text that it read: bodies are not to be echoed.
 fn position(error: &serde_json::Error) -> String {
-    format!(
-        "{:?} error at line {} column {}",
-        error.classify(),
-        error.line(),
-        error.column()
-    )
+    format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column())
 }
 
 fn request(review: &Value) -> Result<&Value, ReviewError> {
@@ -286,16 +260,8 @@ fn change<'a>(request: &'a Value, namespace: &'a str) -> Result<Option<Change<'a
         object @ Value::Object(_) => Ok(object),
         _ => Err(ReviewError::NotReview(format!("the request has no {field}"))),
     };
-    let before = if operation == "UPDATE" {
-        Some(object("oldObject")?)
-    } else {
-        None
-    };
-    Ok(Some(Change {
-        namespace,
-        before,
-        after: object("object")?,
-    }))
+    let before = if operation == "UPDATE" { Some(object("oldObject")?) } else { None };
+    Ok(Some(Change { namespace, before, after: object("object")? }))
 }
 
 /// Base64 with padding (RFC 4648, section 4), as Go decodes `[]byte`.
@@ -310,10 +276,7 @@ mod tests {
     use crate::engine::Offline;
 
     fn admission() -> Admission {
-        Admission {
-            engine: Engine::built_in().unwrap(),
-            facts: Arc::new(Offline),
-        }
+        Admission { engine: Engine::built_in().unwrap(), facts: Arc::new(Offline) }
     }
 
     fn review(request: &Value) -> Vec<u8> {
@@ -346,11 +309,7 @@ mod tests {
     #[test]
     fn a_creation_is_expanded_by_a_patch() {
         let response = response(&review(&create(&set())));
-        assert_eq!(
-            (&response["uid"], &response["allowed"]),
-            (&json!("u-1"), &json!(true)),
-            "{response}"
-        );
+        assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(true)), "{response}");
         assert_eq!(response["patchType"], "JSONPatch");
     }
 
@@ -362,16 +321,9 @@ mod tests {
         let response = response(&review(&create(&object)));
         assert_eq!(response["allowed"], false);
         assert_eq!(response["status"]["code"], 422);
-        assert_eq!(
-            response["status"]["details"]["causes"].as_array().unwrap().len(),
-            2,
-            "{response}"
-        );
+        assert_eq!(response["status"]["details"]["causes"].as_array().unwrap().len(), 2, "{response}");
         assert!(
-            response["status"]["message"]
-                .as_str()
-                .unwrap()
-                .starts_with("StatefulSet db has 2 faults:\n")
+            response["status"]["message"].as_str().unwrap().starts_with("StatefulSet db has 2 faults:\n")
         );
     }
 
@@ -392,10 +344,7 @@ mod tests {
         let mut deployment = create(&set());
         deployment["resource"]["resource"] = json!("deployments");
         for request in [scale, delete, deployment] {
-            assert_eq!(
-                response(&review(&request)),
-                json!({"uid": "u-1", "allowed": true})
-            );
+            assert_eq!(response(&review(&request)), json!({"uid": "u-1", "allowed": true}));
         }
     }
 
@@ -407,14 +356,8 @@ mod tests {
         no_object["object"] = Value::Null;
         let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
         for (body, said) in [
-            (
-                b"{".to_vec(),
-                "the body is not JSON: Eof error at line 1 column 1",
-            ),
-            (
-                deep.into_bytes(),
-                "the body is not JSON: Syntax error at line 1 column 128",
-            ),
+            (b"{".to_vec(), "the body is not JSON: Eof error at line 1 column 1"),
+            (deep.into_bytes(), "the body is not JSON: Syntax error at line 1 column 128"),
             (
                 b"{}".to_vec(),
                 "the body is no AdmissionReview of admission.k8s.io/v1, the one version that is spoken here",
@@ -423,13 +366,7 @@ mod tests {
             (review(&no_uid), "the request has no uid"),
             (review(&no_object), "the request has no object"),
         ] {
-            assert_eq!(
-                admission()
-                    .answer(Endpoint::Mutate, &body)
-                    .unwrap_err()
-                    .to_string(),
-                said
-            );
+            assert_eq!(admission().answer(Endpoint::Mutate, &body).unwrap_err().to_string(), said);
         }
     }
 }

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use self::offers::Offer;
-use self::profile::{Axis, Case, DataVolume, ProfileFile, ProfileSpec};
+pub use self::profile::{Axis, Case};
+use self::profile::{DataVolume, ProfileFile, ProfileSpec};
 use crate::expand::Source;
 use crate::image::Image;
 
@@ -110,21 +111,15 @@ impl Catalogue {
         let options = serde_saphyr::options! { legacy_octal_numbers: true };
         let mut specs = BTreeMap::new();
         for (file, text) in files {
-            let read: ProfileFile =
-                serde_saphyr::from_str_with_options(text, options.clone()).map_err(|error| {
-                    LoadError::Parse {
-                        file: file.to_owned(),
-                        message: error.to_string(),
-                    }
-                })?;
+            let read: ProfileFile = serde_saphyr::from_str_with_options(text, options.clone())
+                .map_err(|error| LoadError::Parse { file: file.to_owned(), message: error.to_string() })?;
             specs.insert(read.metadata.name.clone(), read.spec);
         }
         let mut sources = std::mem::take(&mut self.sources);
         sources.extend(specs);
         for name in sources.keys() {
             let profile = Arc::new(Profile::resolve(name, &sources)?);
-            self.revisions
-                .insert((name.clone(), profile.revision.clone()), Arc::clone(&profile));
+            self.revisions.insert((name.clone(), profile.revision.clone()), Arc::clone(&profile));
             self.latest.insert(name.clone(), profile);
         }
         self.sources = sources;
@@ -145,9 +140,7 @@ impl Catalogue {
 
     /// The revisions that are known of a profile.
     pub fn revisions(&self, name: &str) -> impl Iterator<Item = &Arc<Profile>> {
-        self.revisions
-            .values()
-            .filter(move |profile| profile.name == name)
+        self.revisions.values().filter(move |profile| profile.name == name)
     }
 
     /// The latest revisions of all profiles, by name.
@@ -159,9 +152,7 @@ impl Catalogue {
     #[must_use]
     pub fn for_image(&self, image: &str) -> Option<&Arc<Profile>> {
         let name = Image::parse(image).name();
-        self.latest
-            .values()
-            .find(|profile| profile.images.iter().any(|known| known == name))
+        self.latest.values().find(|profile| profile.images.iter().any(|known| known == name))
     }
 }
 
@@ -184,9 +175,7 @@ impl Profile {
             offers::merge(
                 &mut profile.offers,
                 &spec.stateful_set,
-                &Source::Profile {
-                    name: name.to_owned(),
-                },
+                &Source::Profile { name: name.to_owned() },
                 false,
             );
             profile.data = profile.data.merged(&spec.data);
@@ -211,16 +200,10 @@ impl Profile {
     /// axis has are passed over.
     #[must_use]
     pub fn variant(&self, cases: &[&str]) -> Variant {
-        let mut variant = Variant {
-            offers: self.offers.clone(),
-            data: self.data.clone(),
-        };
+        let mut variant = Variant { offers: self.offers.clone(), data: self.data.clone() };
         for case in self.axes.iter().flat_map(|axis| &axis.cases) {
             if cases.contains(&case.name.as_str()) {
-                let source = Source::Variant {
-                    profile: self.name.clone(),
-                    variant: case.name.clone(),
-                };
+                let source = Source::Variant { profile: self.name.clone(), variant: case.name.clone() };
                 offers::merge(&mut variant.offers, &case.stateful_set, &source, true);
                 variant.data = variant.data.merged(&case.data);
             }
@@ -240,10 +223,7 @@ impl Case {
         };
         let has_major = self.major_from.is_some() || self.major_to.is_some();
         (has_major && by_major())
-            || self
-                .tag_contains
-                .as_ref()
-                .is_some_and(|part| image.tag.is_some_and(|t| t.contains(part)))
+            || self.tag_contains.as_ref().is_some_and(|part| image.tag.is_some_and(|t| t.contains(part)))
             || (self.otherwise && image.tag.is_some())
     }
 }
@@ -257,17 +237,11 @@ fn chain<'a>(
     let mut next = Some(name);
     while let Some(current) = next {
         let child = chain.last().map_or(name, |(child, _)| child);
-        let fail = |what| LoadError::Extends {
-            name: child.to_owned(),
-            parent: current.to_owned(),
-            what,
-        };
+        let fail = |what| LoadError::Extends { name: child.to_owned(), parent: current.to_owned(), what };
         if chain.iter().any(|(seen, _)| *seen == current) {
             return Err(fail("leads back to itself"));
         }
-        let (key, spec) = sources
-            .get_key_value(current)
-            .ok_or_else(|| fail("does not exist"))?;
+        let (key, spec) = sources.get_key_value(current).ok_or_else(|| fail("does not exist"))?;
         chain.push((key, spec));
         next = spec.extends.as_deref();
     }
@@ -288,10 +262,7 @@ fn revision(chain: &[(&str, &ProfileSpec)]) -> String {
         })
         .collect();
     let digest = Sha256::digest(crate::hash::canonical(&Value::Array(content)).as_bytes());
-    digest
-        .iter()
-        .take(4)
-        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    digest.iter().take(4).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]
@@ -302,13 +273,7 @@ mod tests {
     fn the_built_in_catalogue_loads() {
         let catalogue = Catalogue::built_in().unwrap();
         assert!(catalogue.latest(DEFAULT).is_some());
-        assert_eq!(
-            catalogue
-                .for_image("mirror.corp/library/postgres:18")
-                .unwrap()
-                .name,
-            "postgresql"
-        );
+        assert_eq!(catalogue.for_image("mirror.corp/library/postgres:18").unwrap().name, "postgresql");
         assert!(catalogue.for_image("nginx").is_none());
     }
 
@@ -340,13 +305,8 @@ mod tests {
             )
         };
         let (a, b) = (file("a", "b"), file("b", "a"));
-        let error = Catalogue::default()
-            .with([("a", a.as_str()), ("b", b.as_str())])
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "profile b: extends a, which leads back to itself"
-        );
+        let error = Catalogue::default().with([("a", a.as_str()), ("b", b.as_str())]).unwrap_err();
+        assert_eq!(error.to_string(), "profile b: extends a, which leads back to itself");
     }
 
     #[test]
@@ -355,9 +315,7 @@ mod tests {
         let axes = &catalogue.latest("postgresql").unwrap().axes;
         let chosen = |image: &str| -> Vec<Option<&str>> {
             let image = Image::parse(image);
-            axes.iter()
-                .map(|a| a.cases.iter().find(|c| c.fits(&image)).map(|c| c.name.as_str()))
-                .collect()
+            axes.iter().map(|a| a.cases.iter().find(|c| c.fits(&image)).map(|c| c.name.as_str())).collect()
         };
         assert_eq!(chosen("postgres:16.4-alpine3.20"), [Some("17"), Some("alpine")]);
         assert_eq!(chosen("postgres:18-trixie"), [Some("18"), Some("debian")]);

@@ -76,9 +76,7 @@ fn apply_to_pod(pod: &mut Map<String, Value>) {
 /// The account is written under both its names; the newer one wins.
 fn service_account(pod: &mut Map<String, Value>) {
     const NAMES: [&str; 2] = ["serviceAccountName", "serviceAccount"];
-    let account = NAMES
-        .iter()
-        .find_map(|name| pod.get(*name).filter(|v| !is_empty(Some(v))));
+    let account = NAMES.iter().find_map(|name| pod.get(*name).filter(|v| !is_empty(Some(v))));
     if let Some(account @ Value::String(_)) = account.cloned() {
         for name in NAMES {
             if pod.get(name) != Some(&account) {
@@ -171,10 +169,7 @@ mod tests {
     #[test]
     fn update_strategies_are_filled_in_as_far_as_written() {
         for (given, wanted) in [
-            (
-                json!(null),
-                json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}),
-            ),
+            (json!(null), json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}})),
             (json!({"type": "RollingUpdate"}), json!({"type": "RollingUpdate"})),
             (json!({"type": "OnDelete"}), json!({"type": "OnDelete"})),
             (
@@ -210,10 +205,7 @@ mod tests {
         let pod = &applied(json!({"spec": {"template": {"spec": pod}}}))["spec"]["template"]["spec"];
         assert_eq!(pod.get("enableServiceLinks"), None);
         assert_eq!(pod["topologySpreadConstraints"], json!([{"maxSkew": 1}]));
-        assert_eq!(
-            pod["containers"][0]["ports"][0],
-            json!({"containerPort": 80, "protocol": "TCP"})
-        );
+        assert_eq!(pod["containers"][0]["ports"][0], json!({"containerPort": 80, "protocol": "TCP"}));
         assert_eq!(pod["containers"][0]["resources"], json!({"limits": {"cpu": 1}}));
     }
 
@@ -225,10 +217,7 @@ mod tests {
             (pod["serviceAccountName"].clone(), pod["serviceAccount"].clone())
         };
         assert_eq!(account(json!({})), (json!(null), json!(null)));
-        assert_eq!(
-            account(json!({"serviceAccount": "old"})),
-            (json!("old"), json!("old"))
-        );
+        assert_eq!(account(json!({"serviceAccount": "old"})), (json!("old"), json!("old")));
         let both = json!({"serviceAccount": "old", "serviceAccountName": "new"});
         assert_eq!(account(both), (json!("new"), json!("new")));
     }

@@ -19,11 +19,7 @@ pub fn set(object: &mut Value, path: &Path, value: Value) -> Option<Vec<Path>> {
                 let next = map.entry(name.as_ref()).or_insert(Value::Null);
                 if next.is_null() && !last {
                     let is_list = matches!(path.0.get(index + 1), Some(Step::Item(_)));
-                    *next = if is_list {
-                        Value::Array(Vec::new())
-                    } else {
-                        Value::Object(Map::new())
-                    };
+                    *next = if is_list { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
                     created.push(Path(path.0[..=index].to_vec()));
                 }
                 here = next;
@@ -31,14 +27,11 @@ pub fn set(object: &mut Value, path: &Path, value: Value) -> Option<Vec<Path>> {
             }
             Step::Item(key) => {
                 let items = here.as_array_mut()?;
-                let at = match position(list, items, key) {
-                    Some(at) => at,
-                    None => {
-                        items.push(new_item(list, key));
-                        created.push(Path(path.0[..=index].to_vec()));
-                        items.len() - 1
-                    }
-                };
+                let at = position(list, items, key).unwrap_or_else(|| {
+                    items.push(new_item(list, key));
+                    created.push(Path(path.0[..=index].to_vec()));
+                    items.len() - 1
+                });
                 here = &mut items[at];
             }
         }
@@ -129,27 +122,22 @@ pub fn arrange(object: &mut Value, list: &Path, before: &[ItemKey], wanted: &[It
     for key in before.iter().filter(|key| ours.contains(key)) {
         let Some(index) = index_of(key) else { continue };
         let earlier = before.iter().take_while(|other| *other != key);
-        let at = earlier
-            .filter_map(|other| place_of(other, &order))
-            .max()
-            .map_or(0, |place| place + 1);
+        let later = before.iter().skip_while(|other| *other != key).skip(1);
+        let after = earlier.clone().filter_map(|other| place_of(other, &order)).max();
+        let ahead_of = later.filter_map(|other| place_of(other, &order)).min();
+        let first = earlier.count() == 0;
+        let at = after.map(|place| place + 1).or(first.then_some(0)).or(ahead_of);
+        let at = at.unwrap_or(index.min(order.len()));
         order.insert(at, index);
     }
     let in_front = matches!(name, "env" | "envFrom");
-    for key in wanted
-        .iter()
-        .filter(|key| ours.contains(key) && !before.contains(key))
-    {
+    for key in wanted.iter().filter(|key| ours.contains(key) && !before.contains(key)) {
         let Some(index) = index_of(key) else { continue };
         let at = beside(key, wanted, &|other| place_of(other, &order));
         order.insert(at.unwrap_or(if in_front { 0 } else { order.len() }), index);
     }
     // Items of ours that neither list knows stay at the end.
-    order.extend(
-        (0..keys.len())
-            .filter(|index| !order.contains(index))
-            .collect::<Vec<_>>(),
-    );
+    order.extend((0..keys.len()).filter(|index| !order.contains(index)).collect::<Vec<_>>());
     if order.iter().enumerate().any(|(place, index)| place != *index) {
         let mut taken: Vec<Option<Value>> = items.drain(..).map(Some).collect();
         items.extend(order.into_iter().filter_map(|index| taken[index].take()));
@@ -171,11 +159,7 @@ pub fn keys_of(object: &Value, list: &Path) -> Vec<ItemKey> {
         return Vec::new();
     };
     let items = list.lookup(object).and_then(Value::as_array);
-    items
-        .into_iter()
-        .flatten()
-        .filter_map(|item| kind.of(item))
-        .collect()
+    items.into_iter().flatten().filter_map(|item| kind.of(item)).collect()
 }
 
 fn lookup_mut<'v>(object: &'v mut Value, path: &Path) -> Option<&'v mut Value> {
@@ -208,27 +192,13 @@ mod tests {
     }
 
     fn keys(names: &str) -> Vec<ItemKey> {
-        names
-            .chars()
-            .map(|c| ItemKey::text("name", c.to_string()))
-            .collect()
+        names.chars().map(|c| ItemKey::text("name", c.to_string())).collect()
     }
 
     fn arranged(have: &str, before: &str, wanted: &str, ours: &str) -> String {
         let mut object = env(have);
-        arrange(
-            &mut object,
-            &Path::fields(&["env"]),
-            &keys(before),
-            &keys(wanted),
-            &keys(ours),
-        );
-        object["env"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|i| i["name"].as_str().unwrap())
-            .collect()
+        arrange(&mut object, &Path::fields(&["env"]), &keys(before), &keys(wanted), &keys(ours));
+        object["env"].as_array().unwrap().iter().map(|i| i["name"].as_str().unwrap()).collect()
     }
 
     #[test]
@@ -267,11 +237,7 @@ mod tests {
     #[test]
     fn maps_lists_and_items_are_created_on_the_way() {
         let mut object = json!({"spec": null});
-        let path = Path::fields(&["spec", "containers"])
-            .named("a")
-            .field("env")
-            .named("X")
-            .field("value");
+        let path = Path::fields(&["spec", "containers"]).named("a").field("env").named("X").field("value");
         let created = set(&mut object, &path, json!("1")).unwrap();
         let expected = json!({"spec": {"containers": [{"name": "a", "env": [{"name": "X", "value": "1"}]}]}});
         assert_eq!(object, expected);

@@ -1,7 +1,10 @@
 //! One StatefulSet admitted: the function that the webhook and the commands share.
 
 mod create;
+mod data;
 mod immutable;
+mod pin;
+mod undo;
 mod update;
 mod warnings;
 
@@ -81,7 +84,7 @@ pub enum Decision {
 }
 
 /// An admitted change.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Admitted {
     /// The profile in use and its revision, `postgresql@5f3c9a`; with the variant behind a slash.
     pub pin: String,
@@ -132,10 +135,7 @@ impl Engine {
     /// An engine of these profiles.
     #[must_use]
     pub fn new(catalogue: Catalogue) -> Self {
-        Self {
-            catalogue,
-            expand: expand::expand,
-        }
+        Self { catalogue, expand: expand::expand }
     }
 
     /// Decides on a change. Pure but for `facts`, which come from memory.
@@ -152,20 +152,14 @@ impl Engine {
             return match after {
                 Ok(true) => self.create(change, facts),
                 Ok(false) => Ok(Decision::Ignored),
-                Err(fault) => Ok(Decision::Refused {
-                    faults: vec![fault],
-                    warnings: Vec::new(),
-                }),
+                Err(fault) => Ok(Decision::Refused { faults: vec![fault], warnings: Vec::new() }),
             };
         };
         match (managed(before, change.namespace, facts), after) {
             (Ok(was), Ok(true)) => self.update(change, before, was),
             (Err(was), Err(is)) if was.same_as(&is) => Ok(Decision::Ignored),
             (Err(_), Ok(true)) => self.update(change, before, false),
-            (_, Err(fault)) => Ok(Decision::Refused {
-                faults: vec![fault],
-                warnings: Vec::new(),
-            }),
+            (_, Err(fault)) => Ok(Decision::Refused { faults: vec![fault], warnings: Vec::new() }),
             (_, Ok(false)) => Ok(Decision::Ignored),
         }
     }
@@ -180,8 +174,8 @@ impl Engine {
         }
         let faults = crate::validate::object(change.after);
         match change.before {
-            Some(before) if !faults.is_empty() => new_faults(faults, &crate::validate::object(before)),
-            _ => faults,
+            Some(before) => new_faults(faults, || crate::validate::object(before)),
+            None => faults,
         }
     }
 
@@ -213,38 +207,19 @@ impl Engine {
             .unwrap_or_default();
         let mut withheld = expansion.withheld;
         let mut injections = Vec::new();
-        for leaf in record
-            .leaves
-            .iter()
-            .filter(|leaf| parts.ours.contains(&leaf.path))
-        {
-            let found = expansion
-                .injections
-                .iter()
-                .find(|injection| injection.path == leaf.path);
-            let source = found.map_or(
-                Source::Profile {
-                    name: record.pin.profile.clone(),
-                },
-                |i| i.source.clone(),
-            );
+        for leaf in record.leaves.iter().filter(|leaf| parts.ours.contains(&leaf.path)) {
+            let found = expansion.injections.iter().find(|injection| injection.path == leaf.path);
+            let source =
+                found.map_or(Source::Profile { name: record.pin.profile.clone() }, |i| i.source.clone());
             if let Some(value) = leaf.path.lookup(object) {
                 let (path, value) = (leaf.path.clone(), value.clone());
-                injections.push(Injection {
-                    path,
-                    value,
-                    source,
-                    data: found.is_some_and(|i| i.data),
-                });
+                injections.push(Injection { path, value, source, data: found.is_some_and(|i| i.data) });
             }
         }
         for injection in expansion.injections {
             if !parts.ours.contains(&injection.path) {
                 let why = "this set was there without it: an update adds nothing that nobody asked for";
-                withheld.push(Withheld {
-                    path: injection.path,
-                    why: why.to_owned(),
-                });
+                withheld.push(Withheld { path: injection.path, why: why.to_owned() });
             }
         }
         (injections, withheld)
@@ -258,26 +233,21 @@ impl Engine {
 fn managed(object: &Value, namespace: &str, facts: &dyn Facts) -> Result<bool, Fault> {
     match intent::managed(object["metadata"].get("labels"))? {
         Some(own) => Ok(own),
-        None => Ok(facts
-            .namespace_labels(namespace)
-            .get(names::MANAGED)
-            .is_some_and(|v| v == "true")),
+        None => Ok(facts.namespace_labels(namespace).get(names::MANAGED).is_some_and(|v| v == "true")),
     }
 }
 
 fn intent_of(object: &Value) -> (Intent, Vec<Fault>) {
-    Intent::parse(
-        object["metadata"].get("labels"),
-        object["metadata"].get("annotations"),
-    )
+    Intent::parse(object["metadata"].get("labels"), object["metadata"].get("annotations"))
 }
 
 /// The faults that `before` does not have.
-fn new_faults(faults: Vec<Fault>, before: &[Fault]) -> Vec<Fault> {
-    faults
-        .into_iter()
-        .filter(|fault| !before.iter().any(|old| old.same_as(fault)))
-        .collect()
+fn new_faults(faults: Vec<Fault>, before: impl FnOnce() -> Vec<Fault>) -> Vec<Fault> {
+    if faults.is_empty() {
+        return faults;
+    }
+    let before = before();
+    faults.into_iter().filter(|fault| !before.iter().any(|old| old.same_as(fault))).collect()
 }
 
 /// Completes an admitted change with its patch, checked.
@@ -294,9 +264,7 @@ fn write_record(object: &mut Value, text: &str) {
 
 /// The standing wish as it is written.
 fn wish_text(object: &Value) -> Option<String> {
-    object["metadata"]["annotations"][names::PROFILE_REVISION]
-        .as_str()
-        .map(str::to_owned)
+    object["metadata"]["annotations"][names::PROFILE_REVISION].as_str().map(str::to_owned)
 }
 
 /// The items among `paths`, by the list that they are in.
@@ -314,25 +282,26 @@ fn lists_of(paths: &[Path]) -> Vec<(Path, Vec<ItemKey>)> {
     lists
 }
 
-/// A path in few words, for a list of several: `env[PGDATA]`, `securityContext.runAsUser`.
+/// A path in few words, for a list of several: what comes after the pod's or the container's part,
+/// list items by the value of their first key. `env[PGDATA].value`, `securityContext.runAsUser`.
 fn short(path: &Path) -> String {
-    let from = path.0.iter().rposition(|step| matches!(step, Step::Item(_)));
-    let item = |at: usize| match &path.0[at] {
-        Step::Item(key) => key.first().unwrap_or_default().to_owned(),
-        Step::Field(_) => String::new(),
+    let pod = Path::fields(&["spec", "template", "spec"]);
+    let from = if path.starts_with(&crate::settings::containers_path()) && path.0.len() > 5 {
+        5
+    } else if path.starts_with(&pod) && path.0.len() > 3 {
+        3
+    } else {
+        usize::from(path.0.len() > 1)
     };
-    match (from, path.0.get(3)) {
-        (Some(at), _) if at > 4 || path.0.len() <= 4 => {
-            let list = path.0[..at].iter().rev().find_map(|step| match step {
-                Step::Field(name) => Some(name.as_ref()),
-                Step::Item(_) => None,
-            });
-            format!("{}[{}]", list.unwrap_or_default(), item(at))
+    let mut words = String::new();
+    for step in &path.0[from..] {
+        match step {
+            Step::Field(name) if words.is_empty() => words.push_str(name),
+            Step::Field(name) => words.push_str(&format!(".{name}")),
+            Step::Item(key) => words.push_str(&format!("[{}]", key.first().unwrap_or_default())),
         }
-        (Some(at), _) => Path(path.0[at + 1..].to_vec()).to_string(),
-        (None, Some(_)) => Path(path.0[3..].to_vec()).to_string(),
-        (None, None) => path.to_string(),
     }
+    words
 }
 
 #[cfg(test)]

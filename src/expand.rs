@@ -8,6 +8,7 @@ mod environment;
 mod identity;
 mod ports;
 mod probes;
+pub mod reasons;
 mod resources;
 mod scheduling;
 mod security;

@@ -48,12 +48,7 @@ impl Fault {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self {
-            field: field.into(),
-            problem: problem.into(),
-            remedy: remedy.into(),
-            reason,
-        }
+        Self { field: field.into(), problem: problem.into(), remedy: remedy.into(), reason }
     }
 
     /// Whether `other` is this fault, found in another version of the object.

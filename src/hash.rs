@@ -62,10 +62,7 @@ fn write(value: &Value, text: &mut String) {
 
 /// A JSON string: escaped, so that no two values are written alike.
 fn string(value: &str, text: &mut String) {
-    if value
-        .bytes()
-        .any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
-    {
+    if value.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
         _ = write!(text, "{}", Value::from(value));
     } else {
         text.push('"');
@@ -90,10 +87,7 @@ mod tests {
 
     #[test]
     fn values_that_differ_are_told_apart() {
-        assert_ne!(
-            canonical(&json!({"a": "x\",\"b\":\"y"})),
-            canonical(&json!({"a": "x", "b": "y"}))
-        );
+        assert_ne!(canonical(&json!({"a": "x\",\"b\":\"y"})), canonical(&json!({"a": "x", "b": "y"})));
         assert_ne!(leaf(&json!(1)), leaf(&json!("1")));
     }
 }

@@ -31,11 +31,7 @@ impl<'a> Image<'a> {
             Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => path,
             _ => rest,
         };
-        Self {
-            repository,
-            tag,
-            digest,
-        }
+        Self { repository, tag, digest }
     }
 
     /// The repository as profiles name it: what follows the last `library/`, under which mirrors
@@ -79,12 +75,7 @@ mod tests {
 
     #[test]
     fn other_owners_are_other_images() {
-        for reference in [
-            "bitnami/postgres",
-            "corp/postgres:18",
-            "postgres-exporter",
-            "mylibrary/postgres",
-        ] {
+        for reference in ["bitnami/postgres", "corp/postgres:18", "postgres-exporter", "mylibrary/postgres"] {
             assert_ne!(Image::parse(reference).name(), "postgres", "{reference}");
         }
     }

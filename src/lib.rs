@@ -3,6 +3,8 @@
 
 pub mod admission;
 pub mod catalogue;
+pub mod certificates;
+pub mod cli;
 pub mod defaults;
 pub mod edit;
 pub mod engine;
@@ -17,6 +19,9 @@ pub mod patch;
 pub mod path;
 pub mod quantity;
 pub mod record;
+pub mod server;
 pub mod settings;
+pub mod stores;
+pub mod telemetry;
 pub mod union;
 pub mod validate;

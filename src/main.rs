@@ -1,3 +1,7 @@
 //! The `stateward` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stateward::cli::run()
+}

@@ -23,3 +23,13 @@ pub const UPGRADE_TO: &str = "stateward.dev/upgrade-to";
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Annotation on a pod template that names the container which `kubectl` means by default.
 pub const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+
+/// Label of what we made ourselves, with [`MANAGER`] as its value.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Label of what belongs to our installation, with [`MANAGER`] as its value; a chart sets this one,
+/// since `managed-by` is Helm's there.
+pub const NAME_LABEL: &str = "app.kubernetes.io/name";
+/// Our field manager, and our value of the labels above.
+pub const MANAGER: &str = "stateward";
+/// How the names of our entries in a webhook configuration end.
+pub const WEBHOOK_SUFFIX: &str = "stateward.dev";

@@ -14,6 +14,9 @@ use crate::names;
 use crate::path::{Path, Step};
 use crate::record::{Leaf, Record, key_json};
 
+/// The record's annotation as managedFields writes it.
+const RECORD_FIELD: &str = "f:stateward.dev/expansion";
+
 /// The fields that a user names in so many words, by server-side or client-side apply.
 #[derive(Debug)]
 pub struct Named<'a> {
@@ -23,17 +26,19 @@ pub struct Named<'a> {
 
 impl<'a> Named<'a> {
     /// Reads the managers and the last applied manifest of `object`.
+    ///
+    /// A manifest that holds the record itself is no such word: it is an export of an expanded
+    /// object, which `kubectl create` and `kubectl replace` note as last applied when they send it
+    /// back, and nobody wrote the fields in it.
     #[must_use]
     pub fn of(object: &'a Value) -> Self {
         let metadata = &object["metadata"];
-        let managers = metadata["managedFields"].as_array().into_iter().flatten();
         let applies = |entry: &&Value| entry["operation"] == "Apply" && entry.get("subresource").is_none();
-        let last_applied = metadata["annotations"][names::LAST_APPLIED].as_str();
+        let exported = |fields: &&Value| !fields["f:metadata"]["f:annotations"][RECORD_FIELD].is_null();
+        let entries = metadata["managedFields"].as_array().into_iter().flatten().filter(applies);
         Self {
-            managers: managers.filter(applies).map(|entry| &entry["fieldsV1"]).collect(),
-            last_applied: last_applied
-                .and_then(|text| serde_json::from_str(text).ok())
-                .unwrap_or_default(),
+            managers: entries.map(|entry| &entry["fieldsV1"]).filter(|fields| !exported(fields)).collect(),
+            last_applied: last_applied(object).unwrap_or_default(),
         }
     }
 
@@ -73,6 +78,14 @@ impl<'a> Named<'a> {
     }
 }
 
+/// The manifest that client-side apply sent last, unless it is an export.
+#[must_use]
+pub fn last_applied(object: &Value) -> Option<Value> {
+    let text = object["metadata"]["annotations"][names::LAST_APPLIED].as_str()?;
+    let manifest: Value = serde_json::from_str(text).ok()?;
+    manifest["metadata"]["annotations"][names::RECORD].is_null().then_some(manifest)
+}
+
 /// An object taken apart: the user's fields, and which recorded leaves are ours.
 #[derive(Debug)]
 pub struct Parts {
@@ -87,10 +100,7 @@ pub struct Parts {
 pub fn before(object: &Value, record: &Record) -> Parts {
     let named = Named::of(object);
     let mine = |leaf: &Leaf| {
-        leaf.path
-            .lookup(object)
-            .is_some_and(|value| hash::leaf(value) == leaf.hash)
-            && !named.names(leaf)
+        leaf.path.lookup(object).is_some_and(|value| hash::leaf(value) == leaf.hash) && !named.names(leaf)
     };
     split(object, record, &named, mine)
 }
@@ -118,12 +128,7 @@ fn split(object: &Value, record: &Record, named: &Named, mine: impl Fn(&Leaf) ->
             ours.insert(leaf.path.clone());
         }
     }
-    let created = record
-        .created
-        .iter()
-        .filter(|path| !named.names_struct(path))
-        .cloned()
-        .collect();
+    let created = record.created.iter().filter(|path| !named.names_struct(path)).cloned().collect();
     edit::prune(&mut user, created);
     Parts { user, ours }
 }

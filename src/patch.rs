@@ -26,11 +26,7 @@ pub fn diff(before: &Value, after: &Value) -> Patch {
 pub fn check(sent: &Value, patch: &Patch, meant: &Value) -> Result<(), EngineError> {
     let mut result = sent.clone();
     json_patch::patch(&mut result, &patch.0).map_err(EngineError::Apply)?;
-    if result == *meant {
-        Ok(())
-    } else {
-        Err(EngineError::Differs)
-    }
+    if result == *meant { Ok(()) } else { Err(EngineError::Differs) }
 }
 
 fn compare(at: &PointerBuf, name: &str, before: &Value, after: &Value, out: &mut Vec<PatchOperation>) {
@@ -86,20 +82,13 @@ fn compare_lists(
         return false;
     };
     let unique = |keys: &[_]| (1..keys.len()).all(|index| !keys[..index].contains(&keys[index]));
-    let kept: Vec<usize> = (0..old.len())
-        .filter(|index| new.contains(&old[*index]))
-        .collect();
-    let in_order = new
-        .iter()
-        .filter(|key| old.contains(key))
-        .eq(kept.iter().map(|index| &old[*index]));
+    let kept: Vec<usize> = (0..old.len()).filter(|index| new.contains(&old[*index])).collect();
+    let in_order = new.iter().filter(|key| old.contains(key)).eq(kept.iter().map(|index| &old[*index]));
     if !unique(&old) || !unique(&new) || !in_order {
         return false;
     }
     for index in (0..old.len()).rev().filter(|index| !kept.contains(index)) {
-        out.push(PatchOperation::Remove(RemoveOperation {
-            path: below(at, &index.to_string()),
-        }));
+        out.push(PatchOperation::Remove(RemoveOperation { path: below(at, &index.to_string()) }));
     }
     for (index, item) in after.iter().enumerate() {
         match old.iter().position(|key| *key == new[index]) {
@@ -117,10 +106,7 @@ fn below(at: &PointerBuf, token: &str) -> PointerBuf {
 }
 
 fn add(path: PointerBuf, value: &Value) -> PatchOperation {
-    PatchOperation::Add(AddOperation {
-        path,
-        value: value.clone(),
-    })
+    PatchOperation::Add(AddOperation { path, value: value.clone() })
 }
 
 #[cfg(test)]
@@ -180,13 +166,7 @@ mod tests {
     #[test]
     fn a_patch_that_gives_something_else_is_caught() {
         let patch = diff(&json!({"a": 1}), &json!({"a": 2}));
-        assert!(matches!(
-            check(&json!({"a": 1}), &patch, &json!({"a": 3})),
-            Err(EngineError::Differs)
-        ));
-        assert!(matches!(
-            check(&json!([]), &patch, &json!({"a": 2})),
-            Err(EngineError::Apply(_))
-        ));
+        assert!(matches!(check(&json!({"a": 1}), &patch, &json!({"a": 3})), Err(EngineError::Differs)));
+        assert!(matches!(check(&json!([]), &patch, &json!({"a": 2})), Err(EngineError::Apply(_))));
     }
 }

@@ -96,13 +96,8 @@ impl ListKey {
                 keys.push((Cow::Borrowed("name"), name));
             }
             Self::EnvFrom => {
-                let kind = ["configMapRef", "secretRef"]
-                    .into_iter()
-                    .find(|k| item.get(k).is_some())?;
-                keys.push((
-                    Cow::Borrowed(kind),
-                    item[kind].get("name").and_then(Scalar::read)?,
-                ));
+                let kind = ["configMapRef", "secretRef"].into_iter().find(|k| item.get(k).is_some())?;
+                keys.push((Cow::Borrowed(kind), item[kind].get("name").and_then(Scalar::read)?));
                 if let Some(prefix) = item.get("prefix").and_then(Scalar::read) {
                     keys.push((Cow::Borrowed("prefix"), prefix));
                 }
@@ -124,19 +119,15 @@ impl ListKey {
         for (field, value) in &key.0 {
             match (self, field.as_ref()) {
                 (Self::MetadataName, field) => {
-                    if let Some(metadata) = item
-                        .entry("metadata")
-                        .or_insert_with(|| Value::Object(Map::new()))
-                        .as_object_mut()
+                    if let Some(metadata) =
+                        item.entry("metadata").or_insert_with(|| Value::Object(Map::new())).as_object_mut()
                     {
                         metadata.entry(field).or_insert_with(|| value.to_value());
                     }
                 }
                 (Self::EnvFrom, kind @ ("configMapRef" | "secretRef")) => {
-                    if let Some(source) = item
-                        .entry(kind)
-                        .or_insert_with(|| Value::Object(Map::new()))
-                        .as_object_mut()
+                    if let Some(source) =
+                        item.entry(kind).or_insert_with(|| Value::Object(Map::new())).as_object_mut()
                     {
                         source.entry("name").or_insert_with(|| value.to_value());
                     }
@@ -210,9 +201,7 @@ impl ItemKey {
                 })
             }
             ListKey::MetadataName => self.0.first().is_some_and(|(_, want)| {
-                item.get("metadata")
-                    .and_then(|m| m.get("name"))
-                    .is_some_and(|name| want.is(name))
+                item.get("metadata").and_then(|m| m.get("name")).is_some_and(|name| want.is(name))
             }),
             ListKey::EnvFrom | ListKey::Whole(_) => list.of(item).as_ref() == Some(self),
         }
@@ -358,9 +347,6 @@ mod tests {
     fn null_counts_as_absent() {
         let object = json!({"spec": {"selector": null}});
         assert_eq!(Path::fields(&["spec", "selector"]).lookup(&object), None);
-        assert_eq!(
-            Path::fields(&["spec", "selector", "matchLabels"]).lookup(&object),
-            None
-        );
+        assert_eq!(Path::fields(&["spec", "selector", "matchLabels"]).lookup(&object), None);
     }
 }

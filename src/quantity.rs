@@ -73,9 +73,7 @@ impl Quantity {
             return Err(QuantityError::Empty);
         }
         let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-        let end = unsigned
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(unsigned.len());
+        let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
         let (number, suffix) = unsigned.split_at(end);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
@@ -86,14 +84,7 @@ impl Quantity {
             suffix: suffix.to_owned(),
         })?;
         let magnitude = unit.nanos(whole, fraction).ok_or(QuantityError::TooLarge)?;
-        Ok(Self {
-            nanos: if text.starts_with('-') {
-                -magnitude
-            } else {
-                magnitude
-            },
-            format: unit.format(),
-        })
+        Ok(Self { nanos: if text.starts_with('-') { -magnitude } else { magnitude }, format: unit.format() })
     }
 
     /// The form in which the API server keeps it: no fraction, the largest unit, the same kind of
@@ -154,24 +145,15 @@ impl QuantityError {
             return Quantity::parse(&pointed).is_ok().then_some(pointed);
         }
         let word = suffix.trim().to_ascii_lowercase();
-        let word = ["bytes", "byte", "b"]
-            .iter()
-            .find_map(|end| word.strip_suffix(end))
-            .unwrap_or(&word);
+        let word = ["bytes", "byte", "b"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(&word);
         let (word, binary_only) = word.strip_suffix('i').map_or((word, false), |word| (word, true));
         if word.is_empty() {
             return Some(number.clone());
         }
-        let (decimal, _) = DECIMAL
-            .iter()
-            .rev()
-            .find(|(name, power)| *power >= 0 && name.eq_ignore_ascii_case(word))?;
+        let (decimal, _) =
+            DECIMAL.iter().rev().find(|(name, power)| *power >= 0 && name.eq_ignore_ascii_case(word))?;
         let binary = format!("{number}{}i", word.to_ascii_uppercase());
-        Some(if binary_only {
-            binary
-        } else {
-            format!("{number}{decimal} or {binary}")
-        })
+        Some(if binary_only { binary } else { format!("{number}{decimal} or {binary}") })
     }
 }
 
@@ -248,10 +230,7 @@ fn times(whole: &str, fraction: &str, unit: i128) -> Option<i128> {
         rest |= sum % 10 != 0;
         part = sum / 10;
     }
-    value
-        .checked_mul(unit)?
-        .checked_add(part)?
-        .checked_add(i128::from(rest))
+    value.checked_mul(unit)?.checked_add(part)?.checked_add(i128::from(rest))
 }
 
 fn binary(mut value: i128) -> String {

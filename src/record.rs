@@ -13,7 +13,7 @@ use crate::settings::Pin;
 pub const FORMAT: u64 = 1;
 
 /// What we did to one StatefulSet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
     /// The set's name: a record on a set of another name was copied and counts for nothing.
     pub set: String,
@@ -58,15 +58,7 @@ impl Record {
     /// An empty record.
     #[must_use]
     pub fn new(set: &str, pin: Pin) -> Self {
-        Self {
-            set: set.to_owned(),
-            pin,
-            wish: None,
-            adopted: false,
-            leaves: Vec::new(),
-            created: Vec::new(),
-            templates: Vec::new(),
-        }
+        Self { set: set.to_owned(), pin, ..Self::default() }
     }
 
     /// Reads the annotation of `object`; a record of another set counts as absent.
@@ -104,12 +96,8 @@ impl Record {
         record.wish = value["wish"].as_str().map(str::to_owned);
         record.adopted = value["adopted"] == true;
         let templates = value["templates"].as_array();
-        record.templates = templates
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect();
+        record.templates =
+            templates.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
         record.read_tree(&mut Path::default(), &value["fields"]);
         Some(record)
     }
@@ -137,11 +125,7 @@ impl Record {
 
     fn read_leaf(&mut self, path: &Path, mark: &str) {
         let hash = mark.trim_end_matches('!').to_owned();
-        self.leaves.push(Leaf {
-            path: path.clone(),
-            hash,
-            over_default: mark.ends_with('!'),
-        });
+        self.leaves.push(Leaf { path: path.clone(), hash, over_default: mark.ends_with('!') });
     }
 
     /// The annotation's text: compact JSON, its paths folded into a tree as managedFields has it.
@@ -152,11 +136,7 @@ impl Record {
             node(&mut tree, path).entry(".").or_insert(Value::Bool(true));
         }
         for leaf in &self.leaves {
-            let mark = Value::from(format!(
-                "{}{}",
-                leaf.hash,
-                if leaf.over_default { "!" } else { "" }
-            ));
+            let mark = Value::from(format!("{}{}", leaf.hash, if leaf.over_default { "!" } else { "" }));
             if self.created.contains(&leaf.path) {
                 node(&mut tree, &leaf.path).insert(".".to_owned(), mark);
             } else if let (Some(parent), Some(last)) = (leaf.path.parent(), leaf.path.0.last()) {
@@ -221,10 +201,8 @@ fn write_step(step: &Step) -> String {
 pub fn key_json(key: &ItemKey) -> String {
     let mut keys: Vec<_> = key.0.iter().collect();
     keys.sort();
-    let map: Map<String, Value> = keys
-        .into_iter()
-        .map(|(field, value)| (field.to_string(), value.to_value()))
-        .collect();
+    let map: Map<String, Value> =
+        keys.into_iter().map(|(field, value)| (field.to_string(), value.to_value())).collect();
     Value::Object(map).to_string()
 }
 
@@ -257,18 +235,11 @@ mod tests {
             ("protocol".into(), Scalar::Text("TCP".into())),
         ]);
         record.created = vec![item.clone(), container.field("ports").item(port.clone())];
-        let leaf = |path: Path, over_default| Leaf {
-            path,
-            hash: "0123abcd".into(),
-            over_default,
-        };
+        let leaf = |path: Path, over_default| Leaf { path, hash: "0123abcd".into(), over_default };
         record.leaves = vec![
             leaf(item.field("valueFrom").field("fieldRef"), false),
             leaf(container.field("ports").item(port), false),
-            leaf(
-                Path::fields(&["spec", "template", "spec", "terminationGracePeriodSeconds"]),
-                true,
-            ),
+            leaf(Path::fields(&["spec", "template", "spec", "terminationGracePeriodSeconds"]), true),
         ];
         record.wish = Some("latest".into());
         record
@@ -277,9 +248,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let mut written = record();
-        let Read::Known(mut read) = Record::parse(&written.to_text()) else {
-            panic!("a record")
-        };
+        let Read::Known(mut read) = Record::parse(&written.to_text()) else { panic!("a record") };
         for record in [&mut written, read.as_mut()] {
             record.leaves.sort_by(|a, b| a.path.cmp(&b.path));
             record.created.sort();
@@ -289,14 +258,7 @@ mod tests {
 
     #[test]
     fn text_that_is_no_record_counts_as_none() {
-        for text in [
-            "",
-            "{}",
-            "[]",
-            "{\"format\":1}",
-            "{\"format\":1,\"pin\":\"x\"}",
-            "{\"format\":\"1\"}",
-        ] {
+        for text in ["", "{}", "[]", "{\"format\":1}", "{\"format\":1,\"pin\":\"x\"}", "{\"format\":\"1\"}"] {
             assert_eq!(Record::parse(text), Read::Absent, "{text}");
         }
         assert_eq!(Record::parse("{\"format\":2}"), Read::Newer);

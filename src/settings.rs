@@ -14,7 +14,7 @@ use crate::names;
 use crate::path::Path;
 
 /// What a set is pinned to, from its creation on: profile, revision, variant and main container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pin {
     /// The profile's name.
     pub profile: String,
@@ -54,11 +54,7 @@ impl Pin {
         (!profile.is_empty() && !revision.is_empty()).then(|| Self {
             profile: profile.to_owned(),
             revision: revision.to_owned(),
-            cases: cases
-                .split(',')
-                .filter(|case| !case.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            cases: cases.split(',').filter(|case| !case.is_empty()).map(str::to_owned).collect(),
             main: String::new(),
         })
     }
@@ -67,11 +63,7 @@ impl Pin {
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.profile, self.revision)?;
-        if self.cases.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "/{}", self.cases.join(","))
-        }
+        if self.cases.is_empty() { Ok(()) } else { write!(f, "/{}", self.cases.join(",")) }
     }
 }
 
@@ -84,9 +76,7 @@ impl Settings {
     pub fn choose(object: &Value, intent: &Intent, catalogue: &Catalogue) -> Result<Self, Vec<Fault>> {
         let main = main_container(object, intent, catalogue)?;
         let latest = match &intent.profile {
-            Some(name) => catalogue
-                .latest(name)
-                .ok_or_else(|| vec![unknown_profile(name, catalogue)])?,
+            Some(name) => catalogue.latest(name).ok_or_else(|| vec![unknown_profile(name, catalogue)])?,
             None => catalogue
                 .for_image(image_of(object, &main))
                 .or_else(|| catalogue.latest(DEFAULT))
@@ -115,19 +105,20 @@ impl Settings {
     #[must_use]
     pub fn pinned(object: &Value, intent: &Intent, pin: &Pin, catalogue: &Catalogue) -> Option<Self> {
         let profile = Arc::clone(catalogue.revision(&pin.profile, &pin.revision)?);
-        let main = match &intent.main_container {
-            Some(name) if has_container(object, name) => name.clone(),
-            _ if has_container(object, &pin.main) => pin.main.clone(),
-            _ => main_container(object, &Intent::default(), catalogue).ok()?,
-        };
-        Some(Self::of(
-            object,
-            intent,
-            main,
-            profile,
-            pin.cases.clone(),
-            Vec::new(),
-        ))
+        let main = pinned_main(object, intent, pin);
+        Some(Self::new(object, intent, main, profile, pin.cases.clone()))
+    }
+
+    /// Settings of these parts, every axis told.
+    #[must_use]
+    pub fn new(
+        object: &Value,
+        intent: &Intent,
+        main: String,
+        profile: Arc<Profile>,
+        cases: Vec<String>,
+    ) -> Self {
+        Self::of(object, intent, main, profile, cases, Vec::new())
     }
 
     fn of(
@@ -155,12 +146,7 @@ impl Settings {
     pub fn with_cases(&self, cases: Vec<String>) -> Self {
         let names: Vec<&str> = cases.iter().map(String::as_str).collect();
         let variant = self.profile.variant(&names);
-        Self {
-            cases,
-            variant,
-            unresolved: Vec::new(),
-            ..self.clone()
-        }
+        Self { cases, variant, unresolved: Vec::new(), ..self.clone() }
     }
 
     /// What a set with these settings is pinned to.
@@ -178,9 +164,7 @@ impl Settings {
 /// The containers of a StatefulSet, none if there is no such list.
 #[must_use]
 pub fn containers(object: &Value) -> &[Value] {
-    object["spec"]["template"]["spec"]["containers"]
-        .as_array()
-        .map_or(&[], Vec::as_slice)
+    object["spec"]["template"]["spec"]["containers"].as_array().map_or(&[], Vec::as_slice)
 }
 
 /// The path of the list of containers.
@@ -192,22 +176,14 @@ pub fn containers_path() -> Path {
 /// The image of a container; empty if there is none.
 #[must_use]
 pub fn image_of<'a>(object: &'a Value, container: &str) -> &'a str {
-    containers(object)
-        .iter()
-        .find(|c| c["name"] == container)
-        .map_or("", |c| text(&c["image"]))
+    containers(object).iter().find(|c| c["name"] == container).map_or("", |c| text(&c["image"]))
 }
 
 /// The wish for a revision that holds at creation: the one for once before the standing one.
 #[must_use]
 pub fn wish(intent: &Intent) -> Option<(&'static str, &RevisionWish)> {
     let once = intent.upgrade_to.as_ref().map(|wish| (names::UPGRADE_TO, wish));
-    once.or_else(|| {
-        intent
-            .profile_revision
-            .as_ref()
-            .map(|wish| (names::PROFILE_REVISION, wish))
-    })
+    once.or_else(|| intent.profile_revision.as_ref().map(|wish| (names::PROFILE_REVISION, wish)))
 }
 
 /// The revision that a wish asks for, `latest` being the newest of the profile in use.
@@ -224,84 +200,71 @@ pub fn wished(
         return Ok(Arc::clone(latest));
     };
     if *profile != latest.name {
-        let problem = format!(
-            "{profile}@{revision} is no revision of {}, the profile in use",
-            latest.name
-        );
-        let remedy = format!(
-            "write latest, or set the label {} to {profile} too",
-            names::PROFILE
-        );
+        let problem = format!("{profile}@{revision} is no revision of {}, the profile in use", latest.name);
+        let remedy = format!("write latest, or set the label {} to {profile} too", names::PROFILE);
         return Err(Fault::new(Reason::Contradiction, key, problem, remedy));
     }
-    catalogue
-        .revision(profile, revision)
-        .map(Arc::clone)
-        .ok_or_else(|| {
-            let known: Vec<String> = catalogue.revisions(profile).map(|known| known.id()).collect();
-            let problem = format!("nobody knows the revision {profile}@{revision}");
-            Fault::new(
-                Reason::NotFound,
-                key,
-                problem,
-                format!("write latest, or one of {}", known.join(", ")),
-            )
-        })
+    catalogue.revision(profile, revision).map(Arc::clone).ok_or_else(|| {
+        let known: Vec<String> = catalogue.revisions(profile).map(|known| known.id()).collect();
+        let problem = format!("nobody knows the revision {profile}@{revision}");
+        Fault::new(Reason::NotFound, key, problem, format!("write latest, or one of {}", known.join(", ")))
+    })
+}
+
+/// The main container of a pinned set: the one that the user names, else the pinned one, else, if
+/// that was renamed, chosen anew.
+#[must_use]
+pub fn pinned_main(object: &Value, intent: &Intent, pin: &Pin) -> String {
+    let named = intent.main_container.iter().chain([&pin.main]).find(|name| has_container(object, name));
+    named.cloned().unwrap_or_else(|| default_main(object, |_| false))
+}
+
+/// The fault of naming a main container that is not there.
+#[must_use]
+pub fn unknown_main(object: &Value, intent: &Intent) -> Option<Fault> {
+    let name = intent.main_container.as_ref().filter(|name| !has_container(object, name))?;
+    let names: Vec<&str> = containers(object).iter().map(|c| text(&c["name"])).collect();
+    let key = format!("{}main-container", names::PREFIX);
+    let problem = format!("no container is named {name:?}");
+    Some(Fault::new(Reason::NotFound, key, problem, format!("write one of {}", names.join(", "))))
 }
 
 /// The container that gets the profile: the one that the user names, else the one that kubectl
 /// means by default, else the first whose image a profile knows, else the first.
 fn main_container(object: &Value, intent: &Intent, catalogue: &Catalogue) -> Result<String, Vec<Fault>> {
-    let names: Vec<&str> = containers(object).iter().map(|c| text(&c["name"])).collect();
-    if let Some(name) = &intent.main_container {
-        if names.contains(&name.as_str()) {
-            return Ok(name.clone());
-        }
-        let key = format!("{}main-container", names::PREFIX);
-        let problem = format!("no container is named {name:?}");
-        let remedy = format!("write one of {}", names.join(", "));
-        return Err(vec![Fault::new(Reason::NotFound, key, problem, remedy)]);
+    if let Some(fault) = unknown_main(object, intent) {
+        return Err(vec![fault]);
     }
+    let known = |image: &str| catalogue.for_image(image).is_some();
+    Ok(intent.main_container.clone().unwrap_or_else(|| default_main(object, known)))
+}
+
+/// The container that kubectl means by default, else the first whose image is known, else the first.
+fn default_main(object: &Value, known: impl Fn(&str) -> bool) -> String {
     let annotated = text(&object["spec"]["template"]["metadata"]["annotations"][names::DEFAULT_CONTAINER]);
-    let known = || {
-        containers(object)
-            .iter()
-            .find(|c| catalogue.for_image(text(&c["image"])).is_some())
-    };
-    let name = names
+    let all = containers(object);
+    let main = all
         .iter()
-        .copied()
-        .find(|name| *name == annotated)
-        .or_else(|| known().map(|c| text(&c["name"])))
-        .or_else(|| names.first().copied())
-        .unwrap_or_default();
-    Ok(name.to_owned())
+        .find(|container| container["name"] == annotated)
+        .or_else(|| all.iter().find(|container| known(text(&container["image"]))))
+        .or(all.first());
+    main.map_or_else(String::new, |container| text(&container["name"]).to_owned())
 }
 
 fn has_container(object: &Value, name: &str) -> bool {
-    containers(object)
-        .iter()
-        .any(|container| container["name"] == name)
+    containers(object).iter().any(|container| container["name"] == name)
 }
 
-fn unknown_profile(name: &str, catalogue: &Catalogue) -> Fault {
-    let known: Vec<&str> = catalogue
-        .profiles()
-        .map(|profile| profile.name.as_str())
-        .collect();
-    let near = known
-        .iter()
-        .find(|known| strsim::damerau_levenshtein(known, name) <= 2);
+/// The fault of naming a profile that is not there.
+#[must_use]
+pub fn unknown_profile(name: &str, catalogue: &Catalogue) -> Fault {
+    let known: Vec<&str> = catalogue.profiles().map(|profile| profile.name.as_str()).collect();
+    let near = known.iter().find(|known| strsim::damerau_levenshtein(known, name) <= 2);
     let remedy = match near {
         Some(near) => format!("did you mean {near}? There are {}", known.join(", ")),
         None => format!("write one of {}", known.join(", ")),
     };
-    Fault::new(
-        Reason::NotFound,
-        names::PROFILE,
-        format!("there is no profile {name:?}"),
-        remedy,
-    )
+    Fault::new(Reason::NotFound, names::PROFILE, format!("there is no profile {name:?}"), remedy)
 }
 
 /// A string's text; empty for anything else.
@@ -330,20 +293,14 @@ mod tests {
             &json!([{"name": "proxy", "image": "envoy:1"}, {"name": "pg", "image": "postgres:18-alpine"}]),
         );
         let settings = choose(&object, &Intent::default()).unwrap();
-        assert_eq!(
-            (settings.main.as_str(), settings.profile.name.as_str()),
-            ("pg", "postgresql")
-        );
+        assert_eq!((settings.main.as_str(), settings.profile.name.as_str()), ("pg", "postgresql"));
         assert_eq!(settings.cases, ["18", "alpine"]);
         assert!(settings.pin().to_string().ends_with("/18,alpine"));
     }
 
     #[test]
     fn a_name_that_no_container_has_is_told() {
-        let intent = Intent {
-            main_container: Some("x".into()),
-            ..Intent::default()
-        };
+        let intent = Intent { main_container: Some("x".into()), ..Intent::default() };
         let faults = choose(&set(&json!([{"name": "a", "image": "b"}])), &intent).unwrap_err();
         assert_eq!(
             faults[0].to_string(),
@@ -353,10 +310,7 @@ mod tests {
 
     #[test]
     fn an_unknown_profile_is_told_with_the_nearest() {
-        let intent = Intent {
-            profile: Some("postgresq".into()),
-            ..Intent::default()
-        };
+        let intent = Intent { profile: Some("postgresq".into()), ..Intent::default() };
         let faults = choose(&set(&json!([{"name": "a", "image": "b"}])), &intent).unwrap_err();
         assert_eq!(
             faults[0].to_string(),

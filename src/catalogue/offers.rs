@@ -76,10 +76,7 @@ fn collect_item(path: &Path, item: &Value, found: &mut Vec<(Path, Value)>) {
         return;
     };
     let keys = found.split_off(before);
-    let rest: Vec<_> = keys
-        .into_iter()
-        .filter(|(leaf, _)| !is_key(path, key, leaf))
-        .collect();
+    let rest: Vec<_> = keys.into_iter().filter(|(leaf, _)| !is_key(path, key, leaf)).collect();
     if rest.is_empty() {
         // An item of keys alone is a leaf itself, or nothing would say that it is there.
         found.push((path.clone(), item.clone()));
@@ -120,12 +117,7 @@ pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool
                 offer.source = source.clone();
                 offer.data |= data;
             }
-            None => offers.push(Offer {
-                path,
-                value,
-                source: source.clone(),
-                data,
-            }),
+            None => offers.push(Offer { path, value, source: source.clone(), data }),
         }
     }
 }
@@ -133,23 +125,13 @@ pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool
 /// Completes probes with the timings that the API server would fill in, so that what is stored is
 /// what was recorded.
 pub fn complete(offers: &mut Vec<Offer>) {
-    const TIMINGS: [(&str, i64); 4] = [
-        ("timeoutSeconds", 1),
-        ("periodSeconds", 10),
-        ("successThreshold", 1),
-        ("failureThreshold", 3),
-    ];
+    const TIMINGS: [(&str, i64); 4] =
+        [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)];
     let probes: Vec<(Path, Source)> = PROBES
         .iter()
         .filter_map(|probe| {
-            let offer = offers
-                .iter()
-                .find(|o| probe_of(&o.path).is_some_and(|(name, _)| name == *probe))?;
-            let depth = offer
-                .path
-                .0
-                .iter()
-                .position(|s| matches!(s, Step::Field(f) if f == probe))?;
+            let offer = offers.iter().find(|o| probe_of(&o.path).is_some_and(|(name, _)| name == *probe))?;
+            let depth = offer.path.0.iter().position(|s| matches!(s, Step::Field(f) if f == probe))?;
             Some((Path(offer.path.0[..=depth].to_vec()), offer.source.clone()))
         })
         .collect();
@@ -157,12 +139,7 @@ pub fn complete(offers: &mut Vec<Offer>) {
         for (field, default) in TIMINGS {
             let path = probe.field(field);
             if !offers.iter().any(|offer| offer.path == path) {
-                offers.push(Offer {
-                    path,
-                    value: Value::from(default),
-                    source: source.clone(),
-                    data: false,
-                });
+                offers.push(Offer { path, value: Value::from(default), source: source.clone(), data: false });
             }
         }
     }
@@ -175,16 +152,11 @@ mod tests {
     use super::*;
 
     fn profile(name: &str) -> Source {
-        Source::Profile {
-            name: name.to_owned(),
-        }
+        Source::Profile { name: name.to_owned() }
     }
 
     fn shown(offers: &[Offer]) -> Vec<String> {
-        offers
-            .iter()
-            .map(|o| format!("{} = {} ({})", o.path, o.value, o.source))
-            .collect()
+        offers.iter().map(|o| format!("{} = {} ({})", o.path, o.value, o.source)).collect()
     }
 
     #[test]
@@ -197,12 +169,7 @@ mod tests {
             &profile("a"),
             false,
         );
-        merge(
-            &mut offers,
-            &probe(json!({"exec": {"command": ["x"]}})),
-            &profile("b"),
-            false,
-        );
+        merge(&mut offers, &probe(json!({"exec": {"command": ["x"]}})), &profile("b"), false);
         assert_eq!(
             shown(&offers),
             [
@@ -223,16 +190,10 @@ mod tests {
     #[test]
     fn keys_are_no_leaves_but_an_item_of_keys_alone_is_one() {
         let object = json!({"ports": [{"containerPort": 1, "name": "a"}, {"containerPort": 2}]});
-        let found: Vec<_> = leaves(&Path::default(), &object)
-            .iter()
-            .map(|(p, _)| p.to_string())
-            .collect();
+        let found: Vec<_> = leaves(&Path::default(), &object).iter().map(|(p, _)| p.to_string()).collect();
         assert_eq!(
             found,
-            [
-                r#"ports[containerPort=1,protocol="TCP"].name"#,
-                r#"ports[containerPort=2,protocol="TCP"]"#
-            ]
+            [r#"ports[containerPort=1,protocol="TCP"].name"#, r#"ports[containerPort=2,protocol="TCP"]"#]
         );
     }
 }

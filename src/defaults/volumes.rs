@@ -7,10 +7,7 @@ use super::{child_of, existing, fill, fill_plain, items, pull};
 
 pub(super) fn apply(volume: &mut Map<String, Value>) {
     // Any other field is a source, perhaps one of a newer Kubernetes.
-    if volume
-        .iter()
-        .all(|(field, value)| field == "name" || value.is_null())
-    {
+    if volume.iter().all(|(field, value)| field == "name" || value.is_null()) {
         volume.insert("emptyDir".to_owned(), json!({}));
     }
     for source in ["configMap", "downwardAPI", "projected", "secret"] {
@@ -110,18 +107,9 @@ mod tests {
     #[test]
     fn sources_are_filled_in() {
         for (given, wanted) in [
-            (
-                json!({"configMap": {"name": "x"}}),
-                json!({"configMap": {"name": "x", "defaultMode": 420}}),
-            ),
-            (
-                json!({"secret": {"defaultMode": 0}}),
-                json!({"secret": {"defaultMode": 0}}),
-            ),
-            (
-                json!({"hostPath": {"path": "/x"}}),
-                json!({"hostPath": {"path": "/x", "type": ""}}),
-            ),
+            (json!({"configMap": {"name": "x"}}), json!({"configMap": {"name": "x", "defaultMode": 420}})),
+            (json!({"secret": {"defaultMode": 0}}), json!({"secret": {"defaultMode": 0}})),
+            (json!({"hostPath": {"path": "/x"}}), json!({"hostPath": {"path": "/x", "type": ""}})),
             (
                 json!({"downwardAPI": {"items": [{"fieldRef": {"fieldPath": "x"}}]}}),
                 json!({"downwardAPI": {
@@ -144,10 +132,7 @@ mod tests {
                     "metadata": {}, "spec": {"resources": {}, "volumeMode": "Filesystem"},
                 }}}),
             ),
-            (
-                json!({"iscsi": {"lun": 0}}),
-                json!({"iscsi": {"lun": 0, "iscsiInterface": "default"}}),
-            ),
+            (json!({"iscsi": {"lun": 0}}), json!({"iscsi": {"lun": 0, "iscsiInterface": "default"}})),
         ] {
             assert_eq!(applied(given, apply), wanted);
         }

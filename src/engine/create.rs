@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Admitted, Change, Decision, Engine, EngineError, Facts, finish};
+use super::{Admitted, Change, Decision, Engine, EngineError, Facts, data, finish};
 use crate::edit;
 use crate::expand::{Expansion, Injection};
 use crate::fault::{Fault, Reason};
@@ -17,10 +17,8 @@ use crate::validate;
 impl Engine {
     pub(super) fn create(&self, change: Change, facts: &dyn Facts) -> Result<Decision, EngineError> {
         let sent = change.after;
-        let (intent, mut faults) = Intent::parse(
-            sent["metadata"].get("labels"),
-            sent["metadata"].get("annotations"),
-        );
+        let (intent, mut faults) =
+            Intent::parse(sent["metadata"].get("labels"), sent["metadata"].get("annotations"));
         let structure = validate::structure(sent);
         if !structure.is_empty() {
             // Without names nothing can be expanded; what is wrong all the same is said at once.
@@ -44,11 +42,8 @@ impl Engine {
         faults.extend(expansion.faults.iter().cloned());
         let mut result = sent.clone();
         let record = apply(&mut result, &expansion, &settings, &intent, sent);
-        edit::remove(
-            &mut result,
-            &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]),
-        );
-        faults.extend(validate::object(&result));
+        edit::remove(&mut result, &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]));
+        faults.extend(as_sent(validate::object(&result), sent));
         if !faults.is_empty() {
             return Ok(refused(faults));
         }
@@ -95,28 +90,21 @@ impl Engine {
         let sent = change.after;
         let chosen = Settings::choose(sent, intent, &self.catalogue)?;
         let name = chosen.name.as_str();
-        let Some(pin) = facts
-            .claim_pin(change.namespace, name)
-            .and_then(|text| Pin::parse(&text))
-        else {
+        let Some(pin) = facts.claim_pin(change.namespace, name).and_then(|text| Pin::parse(&text)) else {
             return Ok(chosen);
         };
         if pin.to_string() == chosen.pin().to_string() {
             return Ok(chosen);
         }
         let Some(pinned) = Settings::pinned(sent, intent, &pin, &self.catalogue) else {
-            return if wish(intent).is_some() {
-                Ok(chosen)
-            } else {
-                Err(vec![forgotten(&pin, name)])
-            };
+            return if wish(intent).is_some() { Ok(chosen) } else { Err(vec![forgotten(&pin, name)]) };
         };
         let differ = self.data_differences(sent, &pinned, &chosen);
         if differ.is_empty() {
             return Ok(if wish(intent).is_some() { chosen } else { pinned });
         }
         // An image that needs nothing else than the claims have, and no wish: newer defaults alone.
-        let variant = self.variant_of(sent, &pinned);
+        let variant = data::cases_of_image(sent, &pinned);
         if wish(intent).is_none()
             && intent.profile.as_ref().is_none_or(|p| *p == pin.profile)
             && variant == pinned.cases
@@ -126,46 +114,17 @@ impl Engine {
         Err(vec![left_behind(sent, &chosen, &pin, &differ)])
     }
 
-    /// The cases that the main container's image needs of the profile in use; where its tag does
-    /// not tell, those that are in use.
-    pub(super) fn variant_of(&self, object: &Value, settings: &Settings) -> Vec<String> {
-        let image = crate::image::Image::parse(image_of(object, &settings.main));
-        let case = |(index, axis): (usize, &crate::catalogue::profile::Axis)| {
-            let fits = axis
-                .cases
-                .iter()
-                .find(|case| case.fits(&image))
-                .map(|case| case.name.clone());
-            fits.or_else(|| settings.cases.get(index).cloned())
-        };
-        settings
-            .profile
-            .axes
-            .iter()
-            .enumerate()
-            .filter_map(case)
-            .collect()
-    }
-
     /// The paths on which stored data depends and on which two settings differ.
     pub(super) fn data_differences(&self, user: &Value, one: &Settings, other: &Settings) -> Vec<Path> {
         let (one, other) = ((self.expand)(user, one), (self.expand)(user, other));
-        differences(&one, &other)
-            .into_iter()
-            .filter(|(_, data)| *data)
-            .map(|(path, _)| path)
-            .collect()
+        differences(&one, &other).into_iter().filter(|(_, data)| *data).map(|(path, _)| path).collect()
     }
 
     /// The faults of an image whose tag does not tell what the expansion depends on.
     fn unresolved(&self, user: &Value, settings: &Settings) -> Vec<Fault> {
         let mut faults = Vec::new();
         for axis in &settings.unresolved {
-            let at = settings
-                .profile
-                .axes
-                .iter()
-                .position(|other| other.name == axis.name);
+            let at = settings.profile.axes.iter().position(|other| other.name == axis.name);
             let first = (self.expand)(user, settings);
             let mut paths: Vec<Path> = Vec::new();
             for case in axis.cases.iter().skip(1) {
@@ -207,10 +166,7 @@ pub(super) fn differences(one: &Expansion, other: &Expansion) -> Vec<(Path, bool
     for injection in one.injections.iter().chain(added) {
         let (a, b) = (find(one, &injection.path), find(other, &injection.path));
         if a.as_ref().map(|i| &i.value) != b.as_ref().map(|i| &i.value) {
-            differ.push((
-                injection.path.clone(),
-                a.is_some_and(|i| i.data) || b.is_some_and(|i| i.data),
-            ));
+            differ.push((injection.path.clone(), a.is_some_and(|i| i.data) || b.is_some_and(|i| i.data)));
         }
     }
     differ
@@ -229,14 +185,8 @@ fn apply(
     let named = crate::ownership::Named::of(sent);
     for Injection { path, value, .. } in &expansion.injections {
         let over_default = path.lookup(sent).is_some() && named.managed(path);
-        record
-            .created
-            .extend(edit::set(result, path, value.clone()).unwrap_or_default());
-        record.leaves.push(Leaf {
-            path: path.clone(),
-            hash: hash::leaf(value),
-            over_default,
-        });
+        record.created.extend(edit::set(result, path, value.clone()).unwrap_or_default());
+        record.leaves.push(Leaf { path: path.clone(), hash: hash::leaf(value), over_default });
     }
     let items = super::lists_of(&record.created);
     for (list, ours) in items {
@@ -245,17 +195,25 @@ fn apply(
     record
 }
 
-fn refused(faults: Vec<Fault>) -> Decision {
-    Decision::Refused {
-        faults,
-        warnings: Vec::new(),
+/// Faults of the result, told by the positions that items have in what was sent.
+fn as_sent(mut faults: Vec<Fault>, sent: &Value) -> Vec<Fault> {
+    if faults.is_empty() {
+        return faults;
     }
+    let own = validate::object(sent);
+    for fault in &mut faults {
+        let alike = |other: &&Fault| other.problem == fault.problem && other.remedy == fault.remedy;
+        if !own.iter().any(|other| other == fault)
+            && let Some(other) = own.iter().find(alike)
+        {
+            fault.field.clone_from(&other.field);
+        }
+    }
+    faults
 }
 
-fn listed(paths: &[Path]) -> String {
-    let mut names: Vec<String> = paths.iter().map(super::short).collect();
-    names.dedup();
-    names.join(", ")
+fn refused(faults: Vec<Fault>) -> Decision {
+    Decision::Refused { faults, warnings: Vec::new() }
 }
 
 fn untold(
@@ -264,15 +222,13 @@ fn untold(
     axis: &crate::catalogue::profile::Axis,
     paths: &[Path],
 ) -> Fault {
-    let at = crate::settings::containers_path()
-        .named(settings.main.clone())
-        .field("image");
+    let at = crate::settings::containers_path().named(settings.main.clone()).field("image");
     let image = image_of(user, &settings.main);
     let problem = format!(
-        "{image:?} does not tell the {} of {}, on which {} depend",
+        "{image:?} does not tell the {} of {}, which decides {}",
         axis.name,
         settings.profile.name,
-        listed(paths)
+        data::listed(paths)
     );
     let remedy = format!("{}, or write these fields yourself", axis.unknown);
     Fault::new(Reason::Missing, at.to_string(), problem, remedy)
@@ -280,10 +236,8 @@ fn untold(
 
 fn forgotten(pin: &Pin, name: &str) -> Fault {
     let problem = format!("claims of {name} are pinned to {pin}, which is not known here");
-    let remedy = format!(
-        "add the annotation {}: latest, having looked where their data is",
-        names::PROFILE_REVISION
-    );
+    let remedy =
+        format!("add the annotation {}: latest, having looked where their data is", names::PROFILE_REVISION);
     Fault::new(Reason::Data, "metadata.name", problem, remedy)
 }
 
@@ -293,12 +247,10 @@ fn left_behind(sent: &Value, chosen: &Settings, pin: &Pin, paths: &[Path]) -> Fa
         "claims of {} hold data of {pin}, and {image:?} with {} would look for it elsewhere ({})",
         chosen.name,
         chosen.profile.id(),
-        listed(paths)
+        data::listed(paths)
     );
     let remedy = "use an image of the old kind and move the data with the database's own tools, write these \
                   fields yourself, choose another name, or delete the claims if their data is not needed";
-    let at = crate::settings::containers_path()
-        .named(chosen.main.clone())
-        .field("image");
+    let at = crate::settings::containers_path().named(chosen.main.clone()).field("image");
     Fault::new(Reason::Data, at.to_string(), problem, remedy)
 }

@@ -39,10 +39,7 @@ pub(super) fn restore(before: &Value, after: &mut Value, record: &Record, keep: 
 }
 
 fn claims(object: &Value) -> Vec<Value> {
-    object["spec"]["volumeClaimTemplates"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default()
+    object["spec"]["volumeClaimTemplates"].as_array().cloned().unwrap_or_default()
 }
 
 /// The request's claim templates with ours put back, in the old order, new ones last.
@@ -61,9 +58,7 @@ fn restored_claims(old: &[Value], new: &[Value], record: &Record) -> Vec<Value> 
             None => {}
         }
     }
-    let added = new
-        .iter()
-        .filter(|claim| !old.iter().any(|other| name(other) == name(claim)));
+    let added = new.iter().filter(|claim| !old.iter().any(|other| name(other) == name(claim)));
     claims.extend(added.cloned());
     claims
 }
@@ -91,11 +86,7 @@ fn same_claim(a: &Value, b: &Value) -> bool {
         }
         edit::remove(&mut claim, &Path::fields(&["metadata", "creationTimestamp"]));
         if claim["spec"]["volumeMode"].is_null() {
-            edit::set(
-                &mut claim,
-                &Path::fields(&["spec", "volumeMode"]),
-                json!("Filesystem"),
-            );
+            edit::set(&mut claim, &Path::fields(&["spec", "volumeMode"]), json!("Filesystem"));
         }
         canonical(&claim)
     };
@@ -127,27 +118,17 @@ fn claim_edits(before: &Value, after: &Value, name: &str) -> Vec<Fault> {
     let old_leaves = leaves(&list, &Value::Array(old));
     let new_leaves = leaves(&list, &Value::Array(new));
     let find = |leaves: &[(Path, Value)], path: &Path| {
-        leaves
-            .iter()
-            .find(|(other, _)| other == path)
-            .map(|(_, value)| value.clone())
+        leaves.iter().find(|(other, _)| other == path).map(|(_, value)| value.clone())
     };
     let mut faults = Vec::new();
-    let added = new_leaves
-        .iter()
-        .filter(|(path, _)| find(&old_leaves, path).is_none());
+    let added = new_leaves.iter().filter(|(path, _)| find(&old_leaves, path).is_none());
     for (path, _) in old_leaves.iter().chain(added) {
         let (old, new) = (find(&old_leaves, path), find(&new_leaves, path));
-        let filled_in = matches!(
-            path.last_field(),
-            Some("apiVersion" | "kind" | "phase" | "volumeMode")
-        );
+        let filled_in = matches!(path.last_field(), Some("apiVersion" | "kind" | "phase" | "volumeMode"));
         if old != new && !(filled_in && (old.is_none() || new.is_none())) {
-            let storage = path.last_field() == Some("storage");
-            let steps = if storage {
-                grow(name, claim_name(path))
-            } else {
-                recreate(name)
+            let steps = match (path.last_field(), &old, &new) {
+                (Some("storage"), Some(_), Some(Value::String(size))) => grow(name, claim_name(path), size),
+                _ => recreate(name),
             };
             faults.push(edit_of(&path.to_string(), old.as_ref(), new.as_ref(), &steps));
         }
@@ -165,11 +146,7 @@ fn claim_edits(before: &Value, after: &Value, name: &str) -> Vec<Fault> {
 
 fn edit_of(field: &str, old: Option<&Value>, new: Option<&Value>, steps: &str) -> Fault {
     let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), canonical);
-    let problem = format!(
-        "cannot change from {} to {} once the set exists",
-        shown(old),
-        shown(new)
-    );
+    let problem = format!("cannot change from {} to {} once the set exists", shown(old), shown(new));
     Fault::new(Reason::Immutable, field, problem, steps)
 }
 
@@ -190,10 +167,10 @@ fn recreate(name: &str) -> String {
 
 /// The steps that grow the claims of a set.
 #[must_use]
-pub(super) fn grow(name: &str, claim: &str) -> String {
+pub(super) fn grow(name: &str, claim: &str, size: &str) -> String {
     format!(
         "put the old size back, or, to grow: 1. kubectl patch pvc {claim}-{name}-0 --type=merge -p \
-         '{{\"spec\":{{\"resources\":{{\"requests\":{{\"storage\":\"SIZE\"}}}}}}}}' and so for each claim 2. kubectl \
+         '{{\"spec\":{{\"resources\":{{\"requests\":{{\"storage\":\"{size}\"}}}}}}}}' and so for each claim 2. kubectl \
          delete statefulset {name} --cascade=orphan (pods and claims stay) 3. apply the manifest with \
          the new size"
     )

@@ -21,16 +21,7 @@ fn set(annotations: &Value, image: &str) -> Value {
 }
 
 fn admit(before: Option<&Value>, after: &Value) -> Decision {
-    engine()
-        .admit(
-            Change {
-                namespace: "team",
-                before,
-                after,
-            },
-            &Offline,
-        )
-        .unwrap()
+    engine().admit(Change { namespace: "team", before, after }, &Offline).unwrap()
 }
 
 fn admitted(before: Option<&Value>, after: &Value) -> Admitted {
@@ -47,23 +38,8 @@ fn stored(before: Option<&Value>, after: &Value) -> Value {
 }
 
 #[test]
-fn show() {
-    let a = admitted(
-        None,
-        &set(
-            &json!({"stateward.dev/storage": "20Gi", "stateward.dev/generate-secret": "POSTGRES_PASSWORD"}),
-            "postgres:18",
-        ),
-    );
-    println!("{}", serde_json::to_string_pretty(&a.result).unwrap());
-}
-
-#[test]
 fn a_second_admission_changes_nothing() {
-    let object = stored(
-        None,
-        &set(&json!({"stateward.dev/storage": "20Gi"}), "postgres:18"),
-    );
+    let object = stored(None, &set(&json!({"stateward.dev/storage": "20Gi"}), "postgres:18"));
     let again = admitted(Some(&object), &object);
     assert_eq!(again.patch.0.len(), 0, "{:?}", again.patch);
 }
@@ -75,4 +51,88 @@ fn a_replace_with_the_ten_lines_changes_nothing() {
     let again = stored(Some(&object), &ten);
     assert_eq!(crate::hash::canonical(&again), crate::hash::canonical(&object));
     assert_eq!(again["spec"]["template"], object["spec"]["template"]);
+}
+
+fn refused(before: Option<&Value>, after: &Value) -> Vec<String> {
+    match admit(before, after) {
+        Decision::Refused { faults, .. } => faults.iter().map(ToString::to_string).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn annotate(object: &Value, key: &str, value: &Value) -> Value {
+    let mut object = object.clone();
+    object["metadata"]["annotations"][key] = value.clone();
+    object
+}
+
+fn main_container(object: &Value) -> &Value {
+    &object["spec"]["template"]["spec"]["containers"][0]
+}
+
+#[test]
+fn an_export_noted_as_last_applied_takes_nothing_over() {
+    let object = stored(None, &set(&json!({}), "postgres:18"));
+    let export = annotate(&object, names::LAST_APPLIED, &json!(object.to_string()));
+    let object = stored(Some(&object), &export);
+    let sized = stored(Some(&object), &annotate(&object, "stateward.dev/size", &json!("large")));
+    assert_eq!(main_container(&sized)["resources"]["requests"]["memory"], "4Gi");
+}
+
+#[test]
+fn a_spread_constraint_that_client_side_apply_merged_into_ours_comes_apart() {
+    let object = stored(None, &set(&json!({}), "postgres:18"));
+    let theirs = json!({
+        "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule", "maxSkew": 2,
+        "labelSelector": {"matchLabels": {"team": "x"}},
+    });
+    let manifest = json!({"spec": {"template": {"spec": {"topologySpreadConstraints": [theirs]}}}});
+    let mut applied = annotate(&object, names::LAST_APPLIED, &json!(manifest.to_string()));
+    let merged = &mut applied["spec"]["template"]["spec"]["topologySpreadConstraints"][0];
+    *merged = theirs.clone();
+    merged["labelSelector"]["matchLabels"]["stateward.dev/statefulset"] = json!("orders-db");
+    let result = stored(Some(&object), &applied);
+    assert_eq!(result["spec"]["template"]["spec"]["topologySpreadConstraints"][0], theirs);
+}
+
+#[test]
+fn storage_neither_grows_nor_shrinks_by_annotation_and_the_refusal_tells_the_steps() {
+    let object = stored(None, &set(&json!({"stateward.dev/storage": "20Gi"}), "postgres:18"));
+    let grown = refused(Some(&object), &annotate(&object, "stateward.dev/storage", &json!("40Gi")));
+    assert!(
+        grown[0]
+            .contains(r#"volumeClaimTemplates[data].spec.resources.requests.storage from "20Gi" to "40Gi""#)
+    );
+    assert!(grown[0].contains(r#""storage":"40Gi""#), "{grown:?}");
+    let shrunk = refused(Some(&object), &annotate(&object, "stateward.dev/storage", &json!("5Gi")));
+    assert!(shrunk[0].contains("no volume shrinks"), "{shrunk:?}");
+}
+
+#[test]
+fn a_claim_added_to_a_running_set_is_refused_with_the_steps() {
+    let object = stored(None, &set(&json!({}), "postgres:18"));
+    let wal = annotate(&object, "stateward.dev/volume.wal", &json!("10Gi,path=/wal"));
+    let faults = refused(Some(&object), &wal);
+    assert!(faults[0].starts_with("stateward.dev/volume.wal: ") && faults[0].contains("--cascade=orphan"));
+}
+
+#[test]
+fn another_variant_is_refused_unless_the_user_writes_what_differs() {
+    let object = stored(None, &set(&json!({}), "postgres:17"));
+    let mut upgraded = object.clone();
+    upgraded["spec"]["template"]["spec"]["containers"][0]["image"] = json!("postgres:18");
+    let faults = refused(Some(&object), &upgraded);
+    assert!(faults[0].contains("env[PGDATA].value") && faults[0].contains("dump and restore"), "{faults:?}");
+    let mut minor = object.clone();
+    minor["spec"]["template"]["spec"]["containers"][0]["image"] = json!("postgres:17.2");
+    assert_eq!(main_container(&stored(Some(&object), &minor))["image"], "postgres:17.2");
+}
+
+#[test]
+fn positions_in_faults_are_those_of_the_manifest() {
+    let mut object = set(&json!({}), "postgres:18");
+    object["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{"name": "LANG", "value": "C"}, {"name": "LANG", "value": "de"}]);
+    let faults = refused(None, &object);
+    assert!(faults[0].contains("env[1].name: "), "{faults:?}");
 }

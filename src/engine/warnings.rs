@@ -2,14 +2,13 @@
 
 use serde_json::Value;
 
-use super::{immutable, short};
+use super::short;
 use crate::catalogue::offers::leaves;
 use crate::expand::Family;
-use crate::fault::{Fault, Reason};
 use crate::hash::canonical;
 use crate::names;
 use crate::path::{Path, Step};
-use crate::settings::{Settings, containers_path, text};
+use crate::settings::text;
 
 /// The API server cuts a warning at 256 bytes and drops one that holds a newline (measured on
 /// 1.36.2).
@@ -20,10 +19,7 @@ const LIMIT: usize = 240;
 pub(super) fn line(text: &str) -> String {
     let mut line = text.replace(['\n', '\r'], " ");
     if line.len() > LIMIT {
-        let end = (0..=LIMIT - 3)
-            .rev()
-            .find(|end| line.is_char_boundary(*end))
-            .unwrap_or(0);
+        let end = (0..=LIMIT - 3).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
         line.truncate(end);
         line.push('…');
     }
@@ -36,10 +32,7 @@ pub(super) fn changed_keys(before: &Value, after: &Value) -> Vec<String> {
     let mut keys = Vec::new();
     for part in ["labels", "annotations"] {
         let (old, new) = (&before["metadata"][part], &after["metadata"][part]);
-        let both = [old, new]
-            .into_iter()
-            .filter_map(Value::as_object)
-            .flat_map(|map| map.keys());
+        let both = [old, new].into_iter().filter_map(Value::as_object).flat_map(|map| map.keys());
         for key in both {
             let ours = key.starts_with(names::PREFIX) && key != names::RECORD;
             if ours && old[key] != new[key] && !keys.contains(key) {
@@ -55,21 +48,11 @@ pub(super) fn changed_keys(before: &Value, after: &Value) -> Vec<String> {
 pub(super) fn restart(before: &Value, result: &Value) -> Option<String> {
     let replicas = result["spec"]["replicas"].as_u64().unwrap_or(1);
     let template = Path::fields(&["spec", "template"]);
-    let changed = changed(
-        &template,
-        &before["spec"]["template"],
-        &result["spec"]["template"],
-    );
-    let pods = if replicas == 1 {
-        "1 pod".to_owned()
-    } else {
-        format!("{replicas} pods")
-    };
+    let changed = changed(&template, &before["spec"]["template"], &result["spec"]["template"]);
+    let pods = if replicas == 1 { "1 pod".to_owned() } else { format!("{replicas} pods") };
     match text(&result["spec"]["updateStrategy"]["type"]) {
         _ if replicas == 0 => None,
-        "OnDelete" => Some(line(&format!(
-            "{pods} will change when you delete them ({changed})"
-        ))),
+        "OnDelete" => Some(line(&format!("{pods} will change when you delete them ({changed})"))),
         _ => Some(line(&format!("this change restarts {pods} ({changed})"))),
     }
 }
@@ -78,37 +61,44 @@ pub(super) fn restart(before: &Value, result: &Value) -> Option<String> {
 fn changed(at: &Path, before: &Value, after: &Value) -> String {
     let (old, new) = (leaves(at, before), leaves(at, after));
     let find = |leaves: &[(Path, Value)], path: &Path| {
-        leaves
-            .iter()
-            .find(|(other, _)| other == path)
-            .map(|(_, value)| canonical(value))
+        leaves.iter().find(|(other, _)| other == path).map(|(_, value)| canonical(value))
     };
     let mut words: Vec<String> = Vec::new();
     for (path, _) in new.iter().chain(&old) {
         if find(&old, path) != find(&new, path) {
-            let word = part(path);
+            let word = part(path, before, after);
             if !words.contains(&word) {
                 words.push(word);
             }
         }
     }
-    if words.is_empty() {
-        "the order of list items".to_owned()
-    } else {
-        words.join(", ")
-    }
+    if words.is_empty() { "the order of list items".to_owned() } else { words.join(", ") }
 }
 
-/// The field of a container or of the pod that `path` lies in: `image`, `readinessProbe`.
-fn part(path: &Path) -> String {
-    let depth = if path.starts_with(&containers_path()) {
-        5
-    } else {
-        3
-    };
-    match path.0.get(depth).or(path.0.last()) {
+/// The field of the pod or of a container that `path` lies in: `image`, `proxy.image` where there
+/// are several containers, `container proxy` where it comes or goes.
+fn part(path: &Path, before: &Value, after: &Value) -> String {
+    let field = |depth: usize| match path.0.get(depth).or(path.0.last()) {
         Some(Step::Field(field)) => field.to_string(),
         _ => short(path),
+    };
+    let (Some(Step::Field(list)), Some(Step::Item(key))) = (path.0.get(3), path.0.get(4)) else {
+        return field(3);
+    };
+    if !list.ends_with("ontainers") {
+        return field(3);
+    }
+    let names = |template: &Value| {
+        let items = template["spec"][list.as_ref()].as_array();
+        items.into_iter().flatten().map(|c| text(&c["name"]).to_owned()).collect::<Vec<_>>()
+    };
+    let (old, new) = (names(before), names(after));
+    let name = key.first().unwrap_or_default();
+    let has = |names: &[String]| names.iter().any(|other| other == name);
+    match () {
+        () if !has(&old) || !has(&new) => format!("container {name}"),
+        () if new.len() > 1 => format!("{name}.{}", field(5)),
+        () => field(5),
     }
 }
 
@@ -128,83 +118,4 @@ pub(super) fn kept(restored: &[Path]) -> Option<String> {
          (readiness-probe: none, …), see stateward explain",
         words.join(", ")
     )))
-}
-
-/// What to say of settings that would change where data is: faults for what was added or changed,
-/// a warning for what was merely taken away, since taking away is harmless where nothing follows.
-#[must_use]
-pub(super) fn data(
-    before: &Value,
-    after: &Value,
-    differ: &[Path],
-    moved: bool,
-) -> (Vec<Fault>, Option<String>) {
-    let name = text(&after["metadata"]["name"]);
-    let mut fields: Vec<String> = differ.iter().map(short).collect();
-    fields.dedup();
-    let fields = fields.join(", ");
-    let annotations = &after["metadata"]["annotations"];
-    let present = |key: &String| !annotations[key].is_null() || !after["metadata"]["labels"][key].is_null();
-    let (changed, gone): (Vec<_>, Vec<_>) = changed_keys(before, after)
-        .into_iter()
-        .filter(|key| places_data(key, moved))
-        .partition(present);
-    let faults: Vec<Fault> = changed
-        .iter()
-        .map(|key| {
-            let problem = format!("stored data stays where it is, and this would change {fields}");
-            Fault::new(Reason::Data, key, problem, steps(key, name))
-        })
-        .collect();
-    let said = faults.is_empty().then(|| match gone.first() {
-        Some(key) => line(&format!(
-            "{key} is gone, and the data stays where it is ({fields})"
-        )),
-        None => line(&format!("the data stays where it is: {fields} did not change")),
-    });
-    (faults, said)
-}
-
-/// Whether a key says where data is.
-fn places_data(key: &str, moved: bool) -> bool {
-    let name = key.strip_prefix(names::PREFIX).unwrap_or(key);
-    let moves = matches!(name, "profile" | "profile-revision" | "upgrade-to");
-    matches!(
-        name,
-        "access-mode" | "main-container" | "mount-path" | "storage" | "storage-class"
-    ) || name.starts_with("volume.")
-        || (moved && moves)
-}
-
-fn steps(key: &str, name: &str) -> String {
-    match key.strip_prefix(names::PREFIX).unwrap_or(key) {
-        "storage" => immutable::grow(name, "data"),
-        "profile" | "profile-revision" | "upgrade-to" => format!(
-            "put it back; to move all the same, create a second set from the new defaults, copy the data of \
-             {name} with the database's own tools, and delete the old set"
-        ),
-        _ => format!(
-            "put it back; to move the data, create a set of another name, copy the data of {name} with the \
-             database's own tools, and delete the old set"
-        ),
-    }
-}
-
-/// The fault of an image that needs another variant of the profile than the data was made with.
-#[must_use]
-pub(super) fn variant(old: &str, new: &str, settings: &Settings, differ: &[Path]) -> Fault {
-    let mut fields: Vec<String> = differ.iter().map(short).collect();
-    fields.dedup();
-    let at = containers_path().named(settings.main.clone()).field("image");
-    let problem = format!(
-        "{new:?} keeps its data otherwise than {old:?}, with which {} was created ({})",
-        settings.name,
-        fields.join(", ")
-    );
-    let remedy = format!(
-        "put the old tag back; to move, create a set of another name with {new}, copy the data with the \
-         database's own tools (dump and restore), and delete {}; or write these fields yourself",
-        settings.name
-    );
-    Fault::new(Reason::Data, at.to_string(), problem, remedy)
 }

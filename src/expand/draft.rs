@@ -21,11 +21,7 @@ impl<'a> Draft<'a> {
     /// Nothing added yet.
     #[must_use]
     pub fn new(user: &'a Value, settings: &'a Settings) -> Self {
-        Self {
-            user,
-            settings,
-            expansion: Expansion::default(),
-        }
+        Self { user, settings, expansion: Expansion::default() }
     }
 
     /// What came of it.
@@ -65,13 +61,7 @@ impl<'a> Draft<'a> {
             }
             offer
         };
-        self.settings
-            .variant
-            .offers
-            .iter()
-            .filter(|offer| wanted(&offer.path))
-            .map(named)
-            .collect()
+        self.settings.variant.offers.iter().filter(|offer| wanted(&offer.path)).map(named).collect()
     }
 
     /// The user's value at `path`, unless it is as good as unsaid: an API default on the list of
@@ -101,12 +91,7 @@ impl<'a> Draft<'a> {
         } else if let Some(obstacle) = obstacle(self.user, &path) {
             self.withhold(path, format!("{obstacle} is no map"));
         } else if !self.expansion.injections.iter().any(|other| other.path == path) {
-            self.expansion.injections.push(Injection {
-                path,
-                value,
-                source: source.clone(),
-                data,
-            });
+            self.expansion.injections.push(Injection { path, value, source: source.clone(), data });
             return true;
         }
         false
@@ -114,10 +99,7 @@ impl<'a> Draft<'a> {
 
     /// Notes that something is not added.
     pub fn withhold(&mut self, path: Path, why: impl Into<String>) {
-        self.expansion.withheld.push(Withheld {
-            path,
-            why: why.into(),
-        });
+        self.expansion.withheld.push(Withheld { path, why: why.into() });
     }
 
     /// Notes that none of `offers` is added.
@@ -141,37 +123,23 @@ impl<'a> Draft<'a> {
     /// What stands at `path`: the user's value, else ours.
     #[must_use]
     pub fn effective(&self, path: &Path) -> Option<Value> {
-        let ours = || {
-            self.expansion
-                .injections
-                .iter()
-                .find(|i| i.path == *path)
-                .map(|i| i.value.clone())
-        };
+        let ours = || self.expansion.injections.iter().find(|i| i.path == *path).map(|i| i.value.clone());
         self.user_value(path).cloned().or_else(ours)
     }
 
     fn kept(&self, path: &Path) -> bool {
         let keep = &self.settings.intent.keep;
         !keep.is_empty()
-            && path
-                .0
-                .iter()
-                .any(|step| matches!(step, Step::Field(f) if keep.iter().any(|k| k == f)))
+            && path.0.iter().any(|step| matches!(step, Step::Field(f) if keep.iter().any(|k| k == f)))
             && (crate::union::probe_of(path).is_none() || is_timing(path))
     }
 }
 
-const TIMINGS: [(&str, i64); 4] = [
-    ("timeoutSeconds", 1),
-    ("periodSeconds", 10),
-    ("successThreshold", 1),
-    ("failureThreshold", 3),
-];
+const TIMINGS: [(&str, i64); 4] =
+    [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)];
 
 fn is_timing(path: &Path) -> bool {
-    path.last_field()
-        .is_some_and(|field| TIMINGS.iter().any(|(name, _)| *name == field))
+    path.last_field().is_some_and(|field| TIMINGS.iter().any(|(name, _)| *name == field))
 }
 
 /// Whether `value` at `path` counts as unsaid, because the API server fills it in before admission
@@ -193,17 +161,11 @@ pub fn is_api_default(path: &Path, value: &Value) -> bool {
         ["spec", "revisionHistoryLimit"] => value == 10,
         ["spec", "updateStrategy", "type"] => value == "RollingUpdate",
         ["spec", "updateStrategy", "rollingUpdate", "partition"] => value == 0,
-        [
-            "spec",
-            "persistentVolumeClaimRetentionPolicy",
-            "whenDeleted" | "whenScaled",
-        ] => value == "Retain",
+        ["spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted" | "whenScaled"] => value == "Retain",
         ["spec", "template", "spec", "terminationGracePeriodSeconds"] => value == 30,
         ["spec", "template", "spec", "containers", probe, timing] => {
             crate::union::PROBES.contains(probe)
-                && TIMINGS
-                    .iter()
-                    .any(|(name, default)| name == timing && value == default)
+                && TIMINGS.iter().any(|(name, default)| name == timing && value == default)
         }
         _ => false,
     }

@@ -25,12 +25,7 @@ pub(super) fn expand(draft: &mut Draft) {
         env_from(draft, field, &source.name, "env-from");
     }
     if !draft.settings.intent.generate_secret.is_empty() {
-        env_from(
-            draft,
-            "secretRef",
-            &generated_secret(&draft.settings.name),
-            "generate-secret",
-        );
+        env_from(draft, "secretRef", &generated_secret(&draft.settings.name), "generate-secret");
     }
 }
 
@@ -41,17 +36,7 @@ pub(super) fn generated_secret(statefulset: &str) -> String {
 }
 
 fn env_from(draft: &mut Draft, field: &'static str, name: &str, key: &str) {
-    let path = draft
-        .main()
-        .field("envFrom")
-        .item(ItemKey::text(field, name.to_owned()));
+    let path = draft.main().field("envFrom").item(ItemKey::text(field, name.to_owned()));
     let item: Value = json!({field: {"name": name}});
-    draft.offer_leaf(
-        path,
-        item,
-        &Source::Intent {
-            key: format!("{}{key}", names::PREFIX),
-        },
-        false,
-    );
+    draft.offer_leaf(path, item, &Source::Intent { key: format!("{}{key}", names::PREFIX) }, false);
 }

@@ -19,31 +19,11 @@ pub(super) fn expand(draft: &mut Draft) {
     let spec = Path::fields(&["spec"]);
     draft.offer_leaf(spec.field("selector"), selector(&name), &source, false);
     let pod_labels = Path::fields(&["spec", "template", "metadata", "labels"]);
-    draft.offer_leaf(
-        pod_labels.field(names::STATEFULSET),
-        Value::from(name.as_str()),
-        &source,
-        false,
-    );
-    draft.offer_leaf(
-        pod_labels.field(NAME_LABEL),
-        Value::from(name.as_str()),
-        &source,
-        false,
-    );
+    draft.offer_leaf(pod_labels.field(names::STATEFULSET), Value::from(name.as_str()), &source, false);
+    draft.offer_leaf(pod_labels.field(NAME_LABEL), Value::from(name.as_str()), &source, false);
     let labels = Path::fields(&["metadata", "labels"]);
-    draft.offer_leaf(
-        labels.field(NAME_LABEL),
-        Value::from(name.as_str()),
-        &source,
-        false,
-    );
-    draft.offer_leaf(
-        spec.field("serviceName"),
-        Value::from(headless_service(&name)),
-        &source,
-        false,
-    );
+    draft.offer_leaf(labels.field(NAME_LABEL), Value::from(name.as_str()), &source, false);
+    draft.offer_leaf(spec.field("serviceName"), Value::from(headless_service(&name)), &source, false);
 }
 
 /// The selector that we give to a set of this name.

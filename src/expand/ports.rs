@@ -29,9 +29,7 @@ pub(super) fn expand(draft: &mut Draft) {
         }
         return;
     };
-    let source = Source::Intent {
-        key: format!("{}ports", names::PREFIX),
-    };
+    let source = Source::Intent { key: format!("{}ports", names::PREFIX) };
     for port in ports {
         let key = ItemKey(vec![
             ("containerPort".into(), Scalar::Number(port.number.into())),
@@ -57,10 +55,7 @@ pub(super) fn first_tcp(draft: &Draft) -> Option<Value> {
     let is_tcp = |port: &&Value| matches!(text(&port["protocol"]), "" | "TCP");
     if let Some(port) = draft.main_items("ports").iter().find(is_tcp) {
         let name = Some(&port["name"]).filter(|name| !text(name).is_empty());
-        return name
-            .or(Some(&port["containerPort"]))
-            .filter(|port| !port.is_null())
-            .cloned();
+        return name.or(Some(&port["containerPort"])).filter(|port| !port.is_null()).cloned();
     }
     let list = draft.main().field("ports");
     draft.injections().iter().find_map(|injection| {
@@ -68,10 +63,7 @@ pub(super) fn first_tcp(draft: &Draft) -> Option<Value> {
         let crate::path::Step::Item(key) = key else {
             return None;
         };
-        let tcp = key
-            .0
-            .iter()
-            .any(|(_, value)| matches!(value, Scalar::Text(t) if t == "TCP"));
+        let tcp = key.0.iter().any(|(_, value)| matches!(value, Scalar::Text(t) if t == "TCP"));
         let named = injection.path.last_field() == Some("name");
         (injection.path.starts_with(&list) && tcp && named).then(|| injection.value.clone())
     })

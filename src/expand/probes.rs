@@ -16,9 +16,7 @@ pub(super) fn expand(draft: &mut Draft) {
     for name in PROBES {
         let offers = draft.offers(|path| probe_of(path).is_some_and(|(probe, _)| probe == name));
         let (key, intent) = wanted(&draft.settings.intent, name);
-        let source = Source::Intent {
-            key: format!("{}{key}", names::PREFIX),
-        };
+        let source = Source::Intent { key: format!("{}{key}", names::PREFIX) };
         match intent {
             Some(Probe::None) => draft.withhold(draft.main().field(name), format!("{source} is none")),
             _ if handler(&draft.main_container()[name]).is_some() => {
@@ -56,14 +54,7 @@ fn profile(draft: &mut Draft, name: &'static str, offers: Vec<Offer>) {
 
 /// The user's handler, with the profile's timings where the user names none.
 fn check(draft: &mut Draft, name: &'static str, offers: Vec<Offer>, probe: Option<&Probe>, source: &Source) {
-    let Some(Probe::Check {
-        handler,
-        period,
-        timeout,
-        failures,
-        delay,
-    }) = probe
-    else {
+    let Some(Probe::Check { handler, period, timeout, failures, delay }) = probe else {
         return;
     };
     let path = draft.main().field(name);
@@ -80,24 +71,15 @@ fn check(draft: &mut Draft, name: &'static str, offers: Vec<Offer>, probe: Optio
     }
     let said = Value::Object(said);
     draft.offer(&path, &said, source, false);
-    let timings = offers
-        .into_iter()
-        .filter(|offer| matches!(probe_of(&offer.path), Some((_, None))));
+    let timings = offers.into_iter().filter(|offer| matches!(probe_of(&offer.path), Some((_, None))));
     for offer in timings {
-        if offer
-            .path
-            .last_field()
-            .is_some_and(|field| said.get(field).is_none())
-        {
+        if offer.path.last_field().is_some_and(|field| said.get(field).is_none()) {
             draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
         }
     }
-    for (field, value) in [
-        ("timeoutSeconds", 1),
-        ("periodSeconds", 10),
-        ("successThreshold", 1),
-        ("failureThreshold", 3),
-    ] {
+    for (field, value) in
+        [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
+    {
         let path = path.field(field);
         if !draft.injections().iter().any(|injection| injection.path == path) {
             draft.offer_leaf(path, Value::from(value), source, false);
@@ -113,10 +95,9 @@ fn handler_value(handler: &Handler) -> Map<String, Value> {
     };
     let (name, value) = match handler {
         Handler::Exec(command) => ("exec", json!({"command": command})),
-        Handler::Grpc(number, service) => (
-            "grpc",
-            json!({"port": number, "service": service.clone().unwrap_or_default()}),
-        ),
+        Handler::Grpc(number, service) => {
+            ("grpc", json!({"port": number, "service": service.clone().unwrap_or_default()}))
+        }
         Handler::Http { port: at, path, tls } => (
             "httpGet",
             json!({"path": path, "port": port(at), "scheme": if *tls { "HTTPS" } else { "HTTP" }}),

@@ -15,12 +15,7 @@ pub(super) fn expand(draft: &mut Draft) {
     let key = format!("{}size", names::PREFIX);
     let (class, source) = match (&settings.intent.size, &settings.profile.size) {
         (Some(size), _) => (size, Source::Intent { key: key.clone() }),
-        (None, Some(size)) => (
-            size,
-            Source::Profile {
-                name: settings.profile.name.clone(),
-            },
-        ),
+        (None, Some(size)) => (size, Source::Profile { name: settings.profile.name.clone() }),
         (None, None) => return,
     };
     let Some(resources) = settings.profile.sizes.get(class) else {
@@ -34,9 +29,7 @@ pub(super) fn expand(draft: &mut Draft) {
         let offered = resources[own].as_object();
         for (resource, amount) in offered.into_iter().flatten() {
             let path = draft.main().field("resources").field(own).field(resource.clone());
-            let users = draft.main_container()["resources"][other]
-                .get(resource)
-                .and_then(amount_of);
+            let users = draft.main_container()["resources"][other].get(resource).and_then(amount_of);
             if let Some(why) = obstacle(own, amount, users) {
                 draft.withhold(path, why);
             } else {

@@ -12,22 +12,14 @@ const SOFT: &str = "ScheduleAnyway";
 
 pub(super) fn expand(draft: &mut Draft) {
     let profile = &draft.settings.profile;
-    let source = Source::Profile {
-        name: profile.name.clone(),
-    };
+    let source = Source::Profile { name: profile.name.clone() };
     let selector = match &draft.user["spec"]["selector"] {
         Value::Null => identity::selector(&draft.settings.name),
         selector => selector.clone(),
     };
     let pod = Path::fields(&["spec", "template", "spec"]);
     for key in &profile.spread {
-        constraint(
-            draft,
-            &pod.field("topologySpreadConstraints"),
-            key,
-            &selector,
-            &source,
-        );
+        constraint(draft, &pod.field("topologySpreadConstraints"), key, &selector, &source);
     }
     if let Some(host) = profile.spread.first() {
         anti_affinity(draft, &pod, host, &selector, &source);
@@ -45,11 +37,7 @@ fn constraint(draft: &mut Draft, list: &Path, key: &str, selector: &Value, sourc
         ("whenUnsatisfiable".into(), Scalar::Text(SOFT.into())),
     ]));
     let users = draft.user["spec"]["template"]["spec"]["topologySpreadConstraints"].as_array();
-    if users
-        .into_iter()
-        .flatten()
-        .any(|constraint| constraint["topologyKey"] == key)
-    {
+    if users.into_iter().flatten().any(|constraint| constraint["topologyKey"] == key) {
         draft.withhold(item, format!("you spread over {key} yourself"));
         return;
     }
@@ -61,10 +49,7 @@ fn constraint(draft: &mut Draft, list: &Path, key: &str, selector: &Value, sourc
 
 fn anti_affinity(draft: &mut Draft, pod: &Path, key: &str, selector: &Value, source: &Source) {
     let path = pod.field("affinity").field("podAntiAffinity");
-    if path
-        .lookup(draft.user)
-        .is_some_and(|users| users.as_object().is_none_or(|map| !map.is_empty()))
-    {
+    if path.lookup(draft.user).is_some_and(|users| users.as_object().is_none_or(|map| !map.is_empty())) {
         draft.withhold(path, "you wrote an anti-affinity");
         return;
     }

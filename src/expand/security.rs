@@ -42,10 +42,7 @@ fn obstacle(draft: &Draft, path: &Path, value: &Value) -> Option<&'static str> {
     // pkg/apis/core/validation/validation.go).
     if field == "allowPrivilegeEscalation" && *value == false {
         let adds_admin = container["capabilities"]["add"].as_array().into_iter().flatten();
-        if adds_admin
-            .map(text)
-            .any(|capability| matches!(capability, "SYS_ADMIN" | "CAP_SYS_ADMIN"))
-        {
+        if adds_admin.map(text).any(|capability| matches!(capability, "SYS_ADMIN" | "CAP_SYS_ADMIN")) {
             return Some("you add the capability SYS_ADMIN");
         }
         if container["privileged"] == true {

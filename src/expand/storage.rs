@@ -39,10 +39,7 @@ pub(super) fn expand(draft: &mut Draft) {
             claim: name.clone(),
             size: volume.size.clone(),
             class: volume.class.clone(),
-            access: volume
-                .access
-                .clone()
-                .unwrap_or_else(|| "ReadWriteOnce".to_owned()),
+            access: volume.access.clone().unwrap_or_else(|| "ReadWriteOnce".to_owned()),
             path: volume.path.clone(),
             sub_path: None,
             source: source.clone(),
@@ -80,27 +77,16 @@ fn data_volume(draft: &mut Draft) -> Option<Wanted> {
         }
         return None;
     };
-    let profile = Source::Profile {
-        name: draft.settings.profile.name.clone(),
-    };
-    let intended = |said: bool, name: &str| match said {
-        true => Source::Intent { key: key(name) },
-        false => profile.clone(),
-    };
+    let profile = Source::Profile { name: draft.settings.profile.name.clone() };
+    let intended =
+        |said: bool, name: &str| if said { Source::Intent { key: key(name) } } else { profile.clone() };
     Some(Wanted {
         claim: data.claim.clone().unwrap_or_else(|| "data".to_owned()),
         size: size.clone(),
         class: intent.storage_class.clone(),
-        access: intent
-            .access_mode
-            .clone()
-            .unwrap_or_else(|| "ReadWriteOnce".to_owned()),
+        access: intent.access_mode.clone().unwrap_or_else(|| "ReadWriteOnce".to_owned()),
         path: path.clone(),
-        sub_path: if intent.mount_path.is_some() {
-            None
-        } else {
-            data.sub_path.clone()
-        },
+        sub_path: if intent.mount_path.is_some() { None } else { data.sub_path.clone() },
         source: intended(asked, "storage"),
         path_source: intended(intent.mount_path.is_some(), "mount-path"),
         key: asked.then(|| key("storage")),
@@ -116,10 +102,7 @@ fn half_said(draft: &Draft, asked: bool, has_path: bool) -> Option<Fault> {
         return Some(Fault::new(
             Reason::Missing,
             key("storage"),
-            format!(
-                "neither {} nor profile {profile} says where the data is",
-                key("mount-path")
-            ),
+            format!("neither {} nor profile {profile} says where the data is", key("mount-path")),
             format!(
                 "add {}: /path/of/the/data, pick a profile with the label {}, or write a \
                  volumeClaimTemplate and its volumeMount yourself",
@@ -146,10 +129,7 @@ fn claims() -> Path {
 /// Offers one claim and its mount, or says why not.
 fn place(draft: &mut Draft, wanted: &Wanted) {
     let claim = claims().named(wanted.claim.clone());
-    let mount = draft
-        .main()
-        .field("volumeMounts")
-        .item(ItemKey::text("mountPath", wanted.path.clone()));
+    let mount = draft.main().field("volumeMounts").item(ItemKey::text("mountPath", wanted.path.clone()));
     if let Some(why) = obstacle(draft, wanted) {
         if let Some(key) = &wanted.key {
             let remedy = "take the annotation or your own volume away";
@@ -160,9 +140,7 @@ fn place(draft: &mut Draft, wanted: &Wanted) {
         return;
     }
     draft.offer(&claim, &claim_template(draft, wanted), &wanted.source, false);
-    let block = claim
-        .lookup(draft.user)
-        .is_some_and(|c| c["spec"]["volumeMode"] == "Block");
+    let block = claim.lookup(draft.user).is_some_and(|c| c["spec"]["volumeMode"] == "Block");
     if block {
         draft.withhold(mount, "the claim is a raw block device");
     } else if is_mounted(draft, &wanted.claim) {
@@ -202,11 +180,7 @@ fn claim_template(draft: &Draft, wanted: &Wanted) -> Value {
 /// What of the user's stands where the claim or its mount would go.
 fn obstacle(draft: &Draft, wanted: &Wanted) -> Option<String> {
     let volumes = draft.user["spec"]["template"]["spec"]["volumes"].as_array();
-    if volumes
-        .into_iter()
-        .flatten()
-        .any(|volume| volume["name"] == wanted.claim.as_str())
-    {
+    if volumes.into_iter().flatten().any(|volume| volume["name"] == wanted.claim.as_str()) {
         return Some(format!("you have a volume named {}", wanted.claim));
     }
     draft.main_items("volumeMounts").iter().find_map(|mount| {

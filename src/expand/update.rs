@@ -84,21 +84,12 @@ pub fn is_immutable(path: &Path) -> bool {
 #[must_use]
 pub fn merge(update: &Update) -> Merged {
     let index = |expansion: &'_ Expansion| -> HashMap<Path, usize> {
-        expansion
-            .injections
-            .iter()
-            .enumerate()
-            .map(|(at, i)| (i.path.clone(), at))
-            .collect()
+        expansion.injections.iter().enumerate().map(|(at, i)| (i.path.clone(), at)).collect()
     };
     let (old, middle, new) = (index(update.old), index(update.middle), index(update.new));
     let named = Named::of(update.after);
-    let recorded: HashMap<&Path, &Leaf> = update
-        .record
-        .leaves
-        .iter()
-        .map(|leaf| (&leaf.path, leaf))
-        .collect();
+    let recorded: HashMap<&Path, &Leaf> =
+        update.record.leaves.iter().map(|leaf| (&leaf.path, leaf)).collect();
     let mut merged = Merged {
         result: update.after.clone(),
         leaves: Vec::with_capacity(recorded.len() + 4),
@@ -106,27 +97,17 @@ pub fn merge(update: &Update) -> Merged {
         restored: Vec::new(),
     };
     let rest = update.new.injections.iter().map(|i| &i.path);
-    let rest = rest.chain(
-        update
-            .old
-            .injections
-            .iter()
-            .map(|i| &i.path)
-            .filter(|p| !new.contains_key(*p)),
-    );
+    let rest = rest.chain(update.old.injections.iter().map(|i| &i.path).filter(|p| !new.contains_key(*p)));
     let paths = update.record.leaves.iter().map(|leaf| &leaf.path);
     for path in paths.chain(rest.filter(|path| !recorded.contains_key(*path))) {
         let find = |index: &HashMap<Path, usize>, expansion: &'_ Expansion| -> Option<Injection> {
             index.get(path).map(|at| expansion.injections[*at].clone())
         };
-        let wanted = [
-            find(&old, update.old),
-            find(&middle, update.middle),
-            find(&new, update.new),
-        ];
+        let wanted = [find(&old, update.old), find(&middle, update.middle), find(&new, update.new)];
         let fate = update.fate(path, &wanted);
         merged.carry_out(update, path, fate, recorded.get(path).copied(), &named);
     }
+    update.untangle(&mut merged.result);
     update.sweep(&mut merged.result);
     let created = std::mem::take(&mut merged.created);
     let (users, created): (Vec<_>, Vec<_>) = created.into_iter().partition(|path| named.names_struct(path));
@@ -142,16 +123,10 @@ impl Update<'_> {
             return if ours { Fate::Keep } else { Fate::Leave };
         }
         if displaced(path, &self.parts_after.user) {
-            return if self.parts_after.ours.contains(path) {
-                Fate::Withdraw
-            } else {
-                Fate::Leave
-            };
+            return if self.parts_after.ours.contains(path) { Fate::Withdraw } else { Fate::Leave };
         }
         let value = |injection: &Option<Injection>| injection.as_ref().map(|i| i.value.clone());
-        let data = [old, middle, new]
-            .iter()
-            .any(|i| i.as_ref().is_some_and(|i| i.data));
+        let data = [old, middle, new].iter().any(|i| i.as_ref().is_some_and(|i| i.data));
         // What settings would do to where data is was refused or warned of before.
         let stays = value(middle) != value(new) && (self.leave)(path, data);
         if stays || value(old) == value(new) {
@@ -159,6 +134,8 @@ impl Update<'_> {
         }
         match value(new) {
             Some(value) => Fate::Set(value),
+            // Whatever stands beside it now, the data under a mount is not taken away.
+            None if self.parts_after.ours.contains(path) && data && is_mount(path) => Fate::Keep,
             None if self.parts_after.ours.contains(path) => Fate::Withdraw,
             None => Fate::Leave,
         }
@@ -170,10 +147,19 @@ impl Update<'_> {
             return Fate::Keep;
         }
         match path.lookup(self.after) {
-            None => Fate::Restore,
+            None if self.has_room(path) => Fate::Restore,
             Some(value) if is_api_default(path, value) => Fate::Restore,
-            Some(_) => Fate::Leave,
+            None | Some(_) => Fate::Leave,
         }
+    }
+
+    /// Whether the items of the user's that `path` leads through are still there: what was in a
+    /// container that is gone is gone with it.
+    fn has_room(&self, path: &Path) -> bool {
+        (1..path.0.len()).filter(|end| matches!(path.0[end - 1], Step::Item(_))).all(|end| {
+            let item = Path(path.0[..end].to_vec());
+            self.record.created.contains(&item) || item.lookup(self.after).is_some()
+        })
     }
 
     /// Takes out what server-side apply leaves of a probe whose handler it removed: timings that
@@ -194,26 +180,44 @@ impl Update<'_> {
         }
     }
 
+    /// Takes our half out of a spread constraint that client-side apply merged into one of the
+    /// user's: it merges by `topologyKey` alone, labels of both selectors together.
+    fn untangle(&self, result: &mut Value) {
+        let list = Path::fields(&["spec", "template", "spec", "topologySpreadConstraints"]);
+        let Some(applied) = crate::ownership::last_applied(self.after) else { return };
+        let theirs = edit::keys_of(&applied, &list).into_iter().map(|key| list.item(key));
+        for item in theirs {
+            let merged = item.lookup(self.before).is_none() && item.lookup(self.after).is_some();
+            let key = |path: &Path| match path.0.last() {
+                Some(Step::Item(key)) => key.first().map(str::to_owned),
+                _ => None,
+            };
+            let into_ours = self
+                .record
+                .created
+                .iter()
+                .any(|p| p.parent().as_ref() == Some(&list) && key(p) == key(&item));
+            if let (true, Some(value)) = (merged && into_ours, item.lookup(&applied)) {
+                edit::set(result, &item, value.clone());
+            }
+        }
+    }
+
     /// Puts the items that are ours where they belong.
     fn arrange(&self, merged: &mut Merged, users: &[Path]) {
         let mut lists: Vec<Path> = Vec::new();
         for path in &merged.created {
-            if let (Some(Step::Item(_)), Some(list)) = (path.0.last(), path.parent()) {
-                if !lists.contains(&list) && !is_immutable(&list) {
-                    lists.push(list);
-                }
+            if let (Some(Step::Item(_)), Some(list)) = (path.0.last(), path.parent())
+                && !lists.contains(&list)
+                && !is_immutable(&list)
+            {
+                lists.push(list);
             }
         }
         for list in lists {
             let wanted = item_keys(self.new.injections.iter().map(|injection| &injection.path), &list);
             let ours = item_keys(merged.created.iter().filter(|path| !users.contains(path)), &list);
-            edit::arrange(
-                &mut merged.result,
-                &list,
-                &edit::keys_of(self.before, &list),
-                &wanted,
-                &ours,
-            );
+            edit::arrange(&mut merged.result, &list, &edit::keys_of(self.before, &list), &wanted, &ours);
         }
     }
 }
@@ -238,20 +242,13 @@ impl Merged {
                 if let Some(value) = path.lookup(update.before) {
                     self.put(path, value.clone());
                     let over_default = leaf.over_default || over_default();
-                    self.leaves.push(Leaf {
-                        over_default,
-                        ..leaf.clone()
-                    });
+                    self.leaves.push(Leaf { over_default, ..leaf.clone() });
                 }
             }
             (Fate::Set(value), _) => {
                 let hash = hash::leaf(&value);
                 self.put(path, value);
-                self.leaves.push(Leaf {
-                    path: path.clone(),
-                    hash,
-                    over_default: over_default(),
-                });
+                self.leaves.push(Leaf { path: path.clone(), hash, over_default: over_default() });
             }
             (Fate::Withdraw, _) => _ = edit::remove(&mut self.result, path),
             (Fate::Keep | Fate::Restore, None) | (Fate::Leave, _) => {}
@@ -267,14 +264,15 @@ impl Merged {
     }
 }
 
+fn is_mount(path: &Path) -> bool {
+    path.0.iter().any(|step| matches!(step, Step::Field(field) if field == "volumeMounts"))
+}
+
 /// Whether the user's own fields leave no room for ours at `path`: the other member of a union, a
 /// spread constraint for the same topology key, an anti-affinity.
 fn displaced(path: &Path, user: &Value) -> bool {
     if let Some((probe, _)) = probe_of(path) {
-        let at = path
-            .0
-            .iter()
-            .position(|step| matches!(step, Step::Field(f) if f == probe));
+        let at = path.0.iter().position(|step| matches!(step, Step::Field(f) if f == probe));
         let probe = at.and_then(|at| Path(path.0[..=at].to_vec()).lookup(user).cloned());
         return probe.is_some_and(|probe| handler(&probe).is_some());
     }
@@ -287,10 +285,7 @@ fn displaced(path: &Path, user: &Value) -> bool {
     match path.0.get(4) {
         Some(Step::Item(key)) => {
             let users = user["spec"]["template"]["spec"]["topologySpreadConstraints"].as_array();
-            users
-                .into_iter()
-                .flatten()
-                .any(|c| Some(crate::settings::text(&c["topologyKey"])) == key.first())
+            users.into_iter().flatten().any(|c| Some(crate::settings::text(&c["topologyKey"])) == key.first())
         }
         Some(Step::Field(field)) if field == "podAntiAffinity" => {
             let users = user["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"].as_object();

@@ -38,19 +38,15 @@ fn count(text: &str) -> Result<IntOrPercent, Complaint> {
         Some(digits) => (digits.trim_end(), true),
         None => (text, false),
     };
-    let number = digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| digits.parse::<u32>().ok())
-        .flatten();
+    let number =
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten();
     match number {
         Some(part) if percent && part <= 100 => Ok(IntOrPercent::Percent(part)),
         // The API keeps counts as signed 32 bits.
         Some(number) if !percent && i32::try_from(number).is_ok() => Ok(IntOrPercent::Int(number)),
-        _ => Err(Complaint::invalid(format!(
-            "{} is neither a count nor a percentage up to 100%",
-            quote(text)
-        ))),
+        _ => {
+            Err(Complaint::invalid(format!("{} is neither a count nor a percentage up to 100%", quote(text))))
+        }
     }
 }
 
@@ -66,14 +62,8 @@ mod tests {
             parse("max-unavailable = 25%"),
             Ok(DisruptionBudget::MaxUnavailable(IntOrPercent::Percent(25)))
         );
-        assert_eq!(
-            parse("min-available=2"),
-            Ok(DisruptionBudget::MinAvailable(IntOrPercent::Int(2)))
-        );
-        good(
-            "disruption-budget",
-            &["none", "max-unavailable=100%", "min-available = 0"],
-        );
+        assert_eq!(parse("min-available=2"), Ok(DisruptionBudget::MinAvailable(IntOrPercent::Int(2))));
+        good("disruption-budget", &["none", "max-unavailable=100%", "min-available = 0"]);
     }
 
     #[test]
@@ -96,10 +86,7 @@ mod tests {
                     "min-available=100%",
                     &format!("\"min-available=100%\" would block every drain of a node; {ALLOW}"),
                 ),
-                (
-                    "maxUnavailable=1",
-                    "\"maxUnavailable=1\" is no budget; did you mean `max-unavailable=`?",
-                ),
+                ("maxUnavailable=1", "\"maxUnavailable=1\" is no budget; did you mean `max-unavailable=`?"),
                 ("1", &format!("\"1\" is no budget; {WRITE}")),
                 (
                     "min-available=101%",

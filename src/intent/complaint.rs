@@ -24,19 +24,11 @@ pub struct Complaint {
 
 impl Complaint {
     pub(crate) fn invalid(problem: impl Into<String>) -> Self {
-        Self {
-            reason: Reason::Invalid,
-            problem: problem.into(),
-            remedy: None,
-        }
+        Self { reason: Reason::Invalid, problem: problem.into(), remedy: None }
     }
 
     pub(crate) fn duplicate(problem: impl Into<String>) -> Self {
-        Self {
-            reason: Reason::Duplicate,
-            remedy: Some("write it once".to_owned()),
-            problem: problem.into(),
-        }
+        Self { reason: Reason::Duplicate, remedy: Some("write it once".to_owned()), problem: problem.into() }
     }
 
     /// The same complaint with a remedy of its own.
@@ -53,9 +45,8 @@ impl Complaint {
 
     /// The fault of `field`, which stands under `key`.
     pub(crate) fn at(self, field: &str, key: &Key) -> Fault {
-        let remedy = self
-            .remedy
-            .unwrap_or_else(|| format!("write {}, for example `{}`", key.grammar, key.example));
+        let remedy =
+            self.remedy.unwrap_or_else(|| format!("write {}, for example `{}`", key.grammar, key.example));
         Fault::new(self.reason, field, self.problem, remedy)
     }
 }
@@ -82,10 +73,7 @@ pub(crate) fn items<T>(
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for (index, item) in text.split(',').map(str::trim).enumerate() {
         if index == MOST_ITEMS {
-            bad.push(Complaint::invalid(format!(
-                "{} has more than {MOST_ITEMS} items",
-                quote(text)
-            )));
+            bad.push(Complaint::invalid(format!("{} has more than {MOST_ITEMS} items", quote(text))));
             break;
         }
         if item.is_empty() {

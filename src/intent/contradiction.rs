@@ -32,13 +32,8 @@ fn storage(draft: &Draft) -> Vec<Fault> {
 
 fn service(draft: &Draft) -> Option<Fault> {
     let none = draft.intent.service.as_deref() == Some("none");
-    (none && draft.has("service-ports")).then(|| {
-        clash(
-            "service-ports",
-            "service",
-            "is `none`, so there is no client Service",
-        )
-    })
+    (none && draft.has("service-ports"))
+        .then(|| clash("service-ports", "service", "is `none`, so there is no client Service"))
 }
 
 fn ingress(draft: &Draft) -> Vec<Fault> {
@@ -113,87 +108,93 @@ fn lacks(key: &str, other: &str, why: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use crate::fault::Reason;
-    use crate::intent::testing::faults;
+    use crate::intent::testing::intent;
+
+    /// Each of `annotations` contradicts as `expected` says.
+    fn contradict(annotations: &[(&str, &str)], expected: &[&str]) {
+        let (_, faults) = intent(annotations);
+        assert!(faults.iter().all(|fault| fault.reason == Reason::Contradiction));
+        let said: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(said, expected);
+    }
 
     #[test]
-    fn each_names_both_keys() {
-        for (annotations, expected) in [
-            (
-                &[
-                    ("storage", "none"),
-                    ("storage-class", "fast"),
-                    ("mount-path", "/data"),
-                ][..],
-                &[
-                    "stateward.dev/storage-class: stateward.dev/storage is `none`, so there is no data volume; take \
-                     one of the two away",
-                    "stateward.dev/mount-path: stateward.dev/storage is `none`, so there is no data volume; take \
-                     one of the two away",
-                ][..],
-            ),
-            (
-                &[("storage-class", "fast"), ("access-mode", "ReadWriteMany")],
-                &[],
-            ),
-            (
-                &[("service", "none"), ("service-ports", "80:http")],
-                &[
-                    "stateward.dev/service-ports: stateward.dev/service is `none`, so there is no client Service; take \
-                   one of the two away",
-                ],
-            ),
-            (
-                &[
-                    ("gateway", "infra/public"),
-                    ("ingress-host", "a.b"),
-                    ("ingress-class", "nginx"),
-                ],
-                &[
-                    "stateward.dev/ingress-class: stateward.dev/gateway makes a route, and no Ingress; take one of the \
-                   two away",
-                ],
-            ),
-            (
-                &[("gateway", "infra/public")],
-                &[
-                    "stateward.dev/gateway: it needs stateward.dev/ingress-host: there is no Ingress or route without a \
-                   host; add stateward.dev/ingress-host, or take this one away",
-                ],
-            ),
-            (
-                &[("ingress-host", "a.b"), ("ingress-cluster-issuer", "le")],
-                &[
-                    "stateward.dev/ingress-cluster-issuer: it needs stateward.dev/ingress-tls-secret: cert-manager \
-                   keeps the certificate in the Secret that it names; add stateward.dev/ingress-tls-secret, or take \
-                   this one away",
-                ],
-            ),
-            (
-                &[
-                    ("mount-path", "/data"),
-                    ("volume.a", "1Gi,path=/data/"),
-                    ("volume.b", "1Gi,path=/wal"),
-                    ("volume.c", "1Gi,path=/wal"),
-                ],
-                &[
-                    "stateward.dev/volume.a: stateward.dev/mount-path has the same path \"/data\"; give each volume a \
-                     path of its own",
-                    "stateward.dev/volume.c: stateward.dev/volume.b has the same path \"/wal\"; give each volume a \
-                     path of its own",
-                ],
-            ),
-            (&[("profile-revision", "latest"), ("upgrade-to", "latest")], &[]),
-        ] {
-            let faults = faults(annotations);
-            assert!(faults.iter().all(|fault| fault.reason == Reason::Contradiction));
-            let said: Vec<_> = faults.iter().map(ToString::to_string).collect();
-            assert_eq!(said, expected);
-        }
+    fn no_storage_and_what_it_would_be_like() {
+        contradict(
+            &[("storage", "none"), ("storage-class", "fast"), ("mount-path", "/data")],
+            &[
+                "stateward.dev/storage-class: stateward.dev/storage is `none`, so there is no data volume; take one \
+                 of the two away",
+                "stateward.dev/mount-path: stateward.dev/storage is `none`, so there is no data volume; take one of \
+                 the two away",
+            ],
+        );
+        contradict(&[("storage-class", "fast"), ("access-mode", "ReadWriteMany")], &[]);
+    }
+
+    #[test]
+    fn no_service_and_its_ports() {
+        contradict(
+            &[("service", "none"), ("service-ports", "80:http")],
+            &[
+                "stateward.dev/service-ports: stateward.dev/service is `none`, so there is no client Service; take \
+               one of the two away",
+            ],
+        );
+    }
+
+    #[test]
+    fn routes_are_no_ingresses_and_both_need_a_host() {
+        contradict(
+            &[("gateway", "infra/public"), ("ingress-host", "a.b"), ("ingress-class", "nginx")],
+            &[
+                "stateward.dev/ingress-class: stateward.dev/gateway makes a route, and no Ingress; take one of the two \
+               away",
+            ],
+        );
+        contradict(
+            &[("gateway", "infra/public")],
+            &[
+                "stateward.dev/gateway: it needs stateward.dev/ingress-host: there is no Ingress or route without a \
+               host; add stateward.dev/ingress-host, or take this one away",
+            ],
+        );
+        contradict(
+            &[("ingress-host", "a.b"), ("ingress-cluster-issuer", "le")],
+            &[
+                "stateward.dev/ingress-cluster-issuer: it needs stateward.dev/ingress-tls-secret: cert-manager keeps \
+               the certificate in the Secret that it names; add stateward.dev/ingress-tls-secret, or take this one \
+               away",
+            ],
+        );
+    }
+
+    #[test]
+    fn one_path_for_one_volume() {
+        contradict(
+            &[
+                ("mount-path", "/data"),
+                ("volume.a", "1Gi,path=/data/"),
+                ("volume.b", "1Gi,path=/wal"),
+                ("volume.c", "1Gi,path=/wal"),
+            ],
+            &[
+                "stateward.dev/volume.a: stateward.dev/mount-path has the same path \"/data\"; give each volume a \
+                 path of its own",
+                "stateward.dev/volume.c: stateward.dev/volume.b has the same path \"/wal\"; give each volume a path \
+                 of its own",
+            ],
+        );
+    }
+
+    #[test]
+    fn two_wishes_are_none() {
+        contradict(&[("profile-revision", "latest"), ("upgrade-to", "latest")], &[]);
     }
 
     #[test]
     fn a_misspelt_host_is_no_missing_host() {
-        let faults = faults(&[("ingress-host", "A!"), ("ingress-class", "nginx")]);
+        let (_, faults) = intent(&[("ingress-host", "A!"), ("ingress-class", "nginx")]);
         assert_eq!(faults.len(), 1, "{faults:?}");
         assert_eq!(faults[0].field, "stateward.dev/ingress-host");
     }

@@ -35,16 +35,11 @@ fn source(item: &str) -> Result<EnvFrom, Complaint> {
         "secret" => (EnvFromKind::Secret, "name of a Secret"),
         other => {
             let hint = nearest(other, KINDS).map(|hint| format!("did you mean `{hint}/`?"));
-            return Err(
-                Complaint::invalid(format!("{} is neither `secret` nor `configmap`", quote(other)))
-                    .maybe(hint),
-            );
+            return Err(Complaint::invalid(format!("{} is neither `secret` nor `configmap`", quote(other)))
+                .maybe(hint));
         }
     };
-    Ok(EnvFrom {
-        kind,
-        name: syntax::subdomain(what, name.trim())?,
-    })
+    Ok(EnvFrom { kind, name: syntax::subdomain(what, name.trim())? })
 }
 
 #[cfg(test)]
@@ -54,16 +49,10 @@ mod tests {
 
     #[test]
     fn sources_in_the_order_written() {
-        let source = |kind, name: &str| EnvFrom {
-            kind,
-            name: name.to_owned(),
-        };
+        let source = |kind, name: &str| EnvFrom { kind, name: name.to_owned() };
         assert_eq!(
             from("secret/db, configmap / app.v1").unwrap(),
-            [
-                source(EnvFromKind::Secret, "db"),
-                source(EnvFromKind::ConfigMap, "app.v1")
-            ]
+            [source(EnvFromKind::Secret, "db"), source(EnvFromKind::ConfigMap, "app.v1")]
         );
         good("env-from", &["secret/a", "secret/a,configmap/a"]);
     }
@@ -75,18 +64,12 @@ mod tests {
         bad(
             "env-from",
             &[
-                (
-                    "db",
-                    &format!("\"db\" does not say whether it is a secret or a configmap; {WRITE}"),
-                ),
+                ("db", &format!("\"db\" does not say whether it is a secret or a configmap; {WRITE}")),
                 (
                     "ConfigMap/a",
                     "\"ConfigMap\" is neither `secret` nor `configmap`; did you mean `configmap/`?",
                 ),
-                (
-                    "pod/a",
-                    &format!("\"pod\" is neither `secret` nor `configmap`; {WRITE}"),
-                ),
+                ("pod/a", &format!("\"pod\" is neither `secret` nor `configmap`; {WRITE}")),
                 ("secret/a,secret/a", "\"a\" stands twice; write it once"),
                 (
                     "secret/",
@@ -113,10 +96,7 @@ mod tests {
                      digit; write names of environment variables, separated by commas, for example \
                      `POSTGRES_PASSWORD`",
                 ),
-                (
-                    "A,,B",
-                    "\"A,,B\" has an empty item; write one comma between two items",
-                ),
+                ("A,,B", "\"A,,B\" has an empty item; write one comma between two items"),
             ],
         );
     }

@@ -29,12 +29,10 @@ fn field(item: &str) -> Result<String, Complaint> {
     // Whoever writes the whole path means its last part.
     let last = item.rsplit('.').next().unwrap_or(item);
     let hint = nearest(last, KEEPABLE);
-    Err(
-        Complaint::invalid(format!("{} is no field that can be kept", quote(item))).remedy(hint.map_or_else(
-            || format!("write one of: {}", KEEPABLE.join(", ")),
-            |hint| format!("did you mean `{hint}`?"),
-        )),
-    )
+    Err(Complaint::invalid(format!("{} is no field that can be kept", quote(item))).remedy(hint.map_or_else(
+        || format!("write one of: {}", KEEPABLE.join(", ")),
+        |hint| format!("did you mean `{hint}`?"),
+    )))
 }
 
 #[cfg(test)]
@@ -67,10 +65,7 @@ mod tests {
                      terminationGracePeriodSeconds, updateStrategy, revisionHistoryLimit, \
                      persistentVolumeClaimRetentionPolicy, readinessProbe, livenessProbe, startupProbe",
                 ),
-                (
-                    "startupProbe,startupProbe",
-                    "\"startupProbe\" stands twice; write it once",
-                ),
+                ("startupProbe,startupProbe", "\"startupProbe\" stands twice; write it once"),
             ],
         );
     }

@@ -123,7 +123,7 @@ const PROBE: &str = concat!(
     "(\\s*;\\s*(period|timeout|failures|delay)\\s*=\\s*\\+?[0-9]+)*)\\s*$"
 );
 const PROBE_GRAMMAR: &str = "`none` or one of tcp:PORT, http:PORT/PATH, https:PORT/PATH, grpc:PORT[/SERVICE], \
-                             exec:COMMAND, then optionally `;period=`, `;timeout=`, `;failures=`, `;delay=`";
+                             exec:COMMAND, then optionally `;period=`, `;timeout=`, `;delay=` (seconds) and `;failures=`";
 const WISH: &str = whole!("latest|", subdomain!(), "\\s*@\\s*[a-z0-9]{1,40}");
 const WISH_GRAMMAR: &str = "`latest` or profile@revision";
 
@@ -298,12 +298,7 @@ pub static KEYS: &[Key] = &[
         effect: "Picks requests and limits of the main container out of the sizes that the profile defines.",
         native: "spec.template.spec.containers[].resources",
         pattern: whole!(label!()),
-        read: |draft, entry| {
-            put(
-                &mut draft.intent.size,
-                syntax::label("name of a size", entry.text),
-            )
-        },
+        read: |draft, entry| put(&mut draft.intent.size, syntax::label("name of a size", entry.text)),
     },
     Key {
         name: "env-from",
@@ -448,7 +443,9 @@ pub static KEYS: &[Key] = &[
         name: "keep",
         on: On::Annotation,
         example: "podManagementPolicy",
-        grammar: "names of fields, separated by commas",
+        grammar: "one or more of podManagementPolicy, terminationGracePeriodSeconds, updateStrategy, \
+                  revisionHistoryLimit, persistentVolumeClaimRetentionPolicy, readinessProbe, livenessProbe, \
+                  startupProbe, separated by commas; a probe stands for its timings",
         effect: "Says that these fields are as you mean them, though they equal the API's default and so look unset.",
         native: "none",
         pattern: list!(
@@ -467,9 +464,7 @@ pub(crate) fn managed(text: &str) -> Result<bool, Complaint> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(
-            Complaint::invalid(format!("{} is neither \"true\" nor \"false\"", quote(text)))
-                .remedy("write \"true\" to opt in or \"false\" to opt out, in quotation marks"),
-        ),
+        _ => Err(Complaint::invalid(format!("{} is neither \"true\" nor \"false\"", quote(text)))
+            .remedy("write \"true\" to opt in or \"false\" to opt out, in quotation marks")),
     }
 }

@@ -86,34 +86,15 @@ impl Draft {
             return vec![unknown::misplaced(full, key)];
         }
         self.present.insert(key.name);
-        let read = text(value)
-            .map_err(Vec::from)
-            .and_then(|text| (key.read)(self, &Entry { rest, text }));
+        let read = text(value).map_err(Vec::from).and_then(|text| (key.read)(self, &Entry { rest, text }));
         let complaints = read.err().unwrap_or_default();
         complaints.into_iter().map(|c| c.at(full, key)).collect()
     }
 
     fn finish(self) -> Intent {
-        let IngressDraft {
-            host,
-            class,
-            path,
-            port,
-            tls_secret,
-            cluster_issuer,
-        } = self.ingress;
-        let ingress = host.map(|host| Ingress {
-            host,
-            class,
-            path,
-            port,
-            tls_secret,
-            cluster_issuer,
-        });
-        Intent {
-            ingress,
-            ..self.intent
-        }
+        let IngressDraft { host, class, path, port, tls_secret, cluster_issuer } = self.ingress;
+        let ingress = host.map(|host| Ingress { host, class, path, port, tls_secret, cluster_issuer });
+        Intent { ingress, ..self.intent }
     }
 }
 
@@ -144,10 +125,9 @@ fn text(value: &Value) -> Result<&str, Complaint> {
             format!("it is {} ({value}), not text", kind(value)),
             format!("put it in quotation marks: \"{value}\""),
         ),
-        Value::Null | Value::Array(_) | Value::Object(_) => (
-            format!("it is {}, not text", kind(value)),
-            "write a text, or take the key away".to_owned(),
-        ),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            (format!("it is {}, not text", kind(value)), "write a text, or take the key away".to_owned())
+        }
     };
     Err(Complaint::invalid(problem).remedy(remedy))
 }
@@ -205,10 +185,7 @@ mod tests {
             ..Intent::default()
         };
         assert_eq!(intent, expected);
-        assert_eq!(
-            Intent::parse(None, Some(&Value::Null)),
-            (Intent::default(), vec![])
-        );
+        assert_eq!(Intent::parse(None, Some(&Value::Null)), (Intent::default(), vec![]));
     }
 
     #[test]
@@ -220,7 +197,7 @@ mod tests {
                     "stateward.dev/profile": "a",
                     "stateward.dev/storage": 20,
                     "stateward.dev/size": null,
-                    "stateward.dev/keep": " ",
+                    "stateward.dev/service": " ",
                     "stateward.dev/ports": {"a": 1},
                     "stateward.dev/storge": "1Gi",
                     "stateward.dev/statefulset": "x",
@@ -233,8 +210,7 @@ mod tests {
                 "stateward.dev/profile: it is a label, not an annotation; move it to metadata.labels",
                 "stateward.dev/storage: it is a number (20), not text; put it in quotation marks: \"20\"",
                 "stateward.dev/size: it is null, not text; write a text, or take the key away",
-                "stateward.dev/keep: it is empty; write names of fields, separated by commas, for example \
-                 `podManagementPolicy`",
+                "stateward.dev/service: it is empty; write the name of a service class, or `none`, for example `internal`",
                 "stateward.dev/ports: it is a map, not text; write a text, or take the key away",
                 "stateward.dev/storge: there is no annotation \"storge\" of stateward; did you mean \
                  `stateward.dev/storage`?",

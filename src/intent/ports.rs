@@ -9,11 +9,8 @@ const PROTOCOLS: &[&str] = &["TCP", "UDP", "SCTP"];
 /// `postgres=5432,dns=53/UDP`.
 pub(crate) fn list(text: &str) -> Result<Vec<Port>, Vec<Complaint>> {
     let ports = items(text, port)?;
-    let mut bad = distinct(
-        &ports,
-        |port| port.name.clone(),
-        |port| format!("the port name {}", quote(&port.name)),
-    );
+    let mut bad =
+        distinct(&ports, |port| port.name.clone(), |port| format!("the port name {}", quote(&port.name)));
     bad.extend(distinct(
         &ports,
         |port| (port.number, port.protocol),
@@ -25,11 +22,7 @@ pub(crate) fn list(text: &str) -> Result<Vec<Port>, Vec<Complaint>> {
 /// `80:http,443:8443`.
 pub(crate) fn of_service(text: &str) -> Result<Vec<ServicePort>, Vec<Complaint>> {
     let ports = items(text, service_port)?;
-    let bad = distinct(
-        &ports,
-        |port| port.port,
-        |port| format!("service port {}", port.port),
-    );
+    let bad = distinct(&ports, |port| port.port, |port| format!("service port {}", port.port));
     unless(ports, bad)
 }
 
@@ -52,10 +45,7 @@ fn service_port(item: &str) -> Result<ServicePort, Complaint> {
             quote(item)
         )));
     };
-    Ok(ServicePort {
-        port: syntax::port_number(port.trim())?,
-        target: syntax::port_ref(target.trim())?,
-    })
+    Ok(ServicePort { port: syntax::port_number(port.trim())?, target: syntax::port_ref(target.trim())? })
 }
 
 #[cfg(test)]
@@ -66,18 +56,10 @@ mod tests {
 
     #[test]
     fn ports_in_the_order_written() {
-        let port = |name: &str, number, protocol| Port {
-            name: name.to_owned(),
-            number,
-            protocol,
-        };
+        let port = |name: &str, number, protocol| Port { name: name.to_owned(), number, protocol };
         assert_eq!(
             list("postgres = 5432 , dns=53/UDP,dns-tcp=53 / TCP").unwrap(),
-            [
-                port("postgres", 5432, "TCP"),
-                port("dns", 53, "UDP"),
-                port("dns-tcp", 53, "TCP")
-            ]
+            [port("postgres", 5432, "TCP"), port("dns", 53, "UDP"), port("dns-tcp", 53, "TCP")]
         );
         good("ports", &["a=1", "http=80,https=443", " a = 1 , b = 2/SCTP "]);
     }
@@ -91,14 +73,8 @@ mod tests {
             &[
                 ("5432", &format!("\"5432\" has no `name=`; {WRITE}")),
                 ("dns=53/udp", "\"udp\" is no protocol; write `UDP`"),
-                (
-                    "dns=53/ICMP",
-                    "\"ICMP\" is no protocol; write one of: TCP, UDP, SCTP",
-                ),
-                (
-                    "a=0",
-                    &format!("\"0\" is no port number from 1 to 65535; {WRITE}"),
-                ),
+                ("dns=53/ICMP", "\"ICMP\" is no protocol; write one of: TCP, UDP, SCTP"),
+                ("a=0", &format!("\"0\" is no port number from 1 to 65535; {WRITE}")),
                 (
                     "My_SQL=3306",
                     "\"My_SQL\" is no port name: lower-case letters, digits and single `-`, at most 15, with at \
@@ -106,43 +82,28 @@ mod tests {
                 ),
                 ("a=1,a=2", "the port name \"a\" stands twice; write it once"),
                 ("a=1,b=1/TCP", "port 1/TCP stands twice; write it once"),
-                (
-                    "a=1,",
-                    "\"a=1,\" has an empty item; write one comma between two items",
-                ),
+                ("a=1,", "\"a=1,\" has an empty item; write one comma between two items"),
             ],
         );
     }
 
     #[test]
     fn service_ports_to_container_ports() {
+        const WRITE: &str =
+            "write port:container-port (number or name), separated by commas, for example `80:http`";
         assert_eq!(
             of_service("80:http, 443 : 8443").unwrap(),
             [
-                ServicePort {
-                    port: 80,
-                    target: PortRef::Name("http".to_owned())
-                },
-                ServicePort {
-                    port: 443,
-                    target: PortRef::Number(8443)
-                },
+                ServicePort { port: 80, target: PortRef::Name("http".to_owned()) },
+                ServicePort { port: 443, target: PortRef::Number(8443) },
             ]
         );
         good("service-ports", &["80:80", " 80 : http , 81:a-b"]);
-        const WRITE: &str =
-            "write port:container-port (number or name), separated by commas, for example `80:http`";
         bad(
             "service-ports",
             &[
-                (
-                    "80",
-                    &format!("\"80\" does not say which container port is behind it; {WRITE}"),
-                ),
-                (
-                    "http:80",
-                    &format!("\"http\" is no port number from 1 to 65535; {WRITE}"),
-                ),
+                ("80", &format!("\"80\" does not say which container port is behind it; {WRITE}")),
+                ("http:80", &format!("\"http\" is no port number from 1 to 65535; {WRITE}")),
                 ("80:a,80:b", "service port 80 stands twice; write it once"),
             ],
         );

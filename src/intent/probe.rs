@@ -20,10 +20,7 @@ pub(crate) fn parse(text: &str) -> Result<Probe, Vec<Complaint>> {
     for clause in &clauses[1..] {
         match timing(clause) {
             Ok((index, _)) if values[index].is_some() => {
-                bad.push(Complaint::duplicate(format!(
-                    "`{}` stands twice",
-                    TIMINGS[index].0
-                )));
+                bad.push(Complaint::duplicate(format!("`{}` stands twice", TIMINGS[index].0)));
             }
             Ok((index, value)) => values[index] = Some(value),
             Err(complaint) => bad.push(complaint),
@@ -31,13 +28,7 @@ pub(crate) fn parse(text: &str) -> Result<Probe, Vec<Complaint>> {
     }
     let [period, timeout, failures, delay] = values;
     match handler {
-        Some(handler) if bad.is_empty() => Ok(Probe::Check {
-            handler,
-            period,
-            timeout,
-            failures,
-            delay,
-        }),
+        Some(handler) if bad.is_empty() => Ok(Probe::Check { handler, period, timeout, failures, delay }),
         _ => Err(bad),
     }
 }
@@ -108,15 +99,9 @@ fn grpc(text: &str) -> Result<Handler, Complaint> {
         None => (text, None),
     };
     if service.is_some_and(|service| service.is_empty() || service.contains(char::is_whitespace)) {
-        return Err(Complaint::invalid(format!(
-            "{} names no service behind the slash",
-            quote(text)
-        )));
+        return Err(Complaint::invalid(format!("{} names no service behind the slash", quote(text))));
     }
-    Ok(Handler::Grpc(
-        syntax::port_number(port.trim())?,
-        service.map(str::to_owned),
-    ))
+    Ok(Handler::Grpc(syntax::port_number(port.trim())?, service.map(str::to_owned)))
 }
 
 fn http(text: &str, tls: bool) -> Result<Handler, Complaint> {
@@ -140,24 +125,20 @@ fn timing(clause: &str) -> Result<(usize, i64), Complaint> {
     let (name, value) = (name.trim(), value.trim());
     let Some(index) = TIMINGS.iter().position(|(known, _)| *known == name) else {
         let hint = nearest(name, TIMINGS.map(|(known, _)| known));
-        return Err(
-            Complaint::invalid(format!("{} is no timing", quote(clause))).remedy(hint.map_or_else(
-                || {
-                    "write period, timeout, failures or delay; put a command with `;` in quotation marks"
-                        .to_owned()
-                },
-                |hint| format!("did you mean `{hint}`?"),
-            )),
-        );
+        return Err(Complaint::invalid(format!("{} is no timing", quote(clause))).remedy(hint.map_or_else(
+            || {
+                "write period, timeout, failures or delay; put a command with `;` in quotation marks"
+                    .to_owned()
+            },
+            |hint| format!("did you mean `{hint}`?"),
+        )));
     };
     let least = TIMINGS[index].1;
     // The API keeps these as 32 bits.
     match value.parse::<i32>().map(i64::from) {
         Ok(value) if value >= least => Ok((index, value)),
-        _ => Err(
-            Complaint::invalid(format!("{} is no number from {least} up", quote(clause)))
-                .remedy(format!("write a whole number, for example `{name}=10`")),
-        ),
+        _ => Err(Complaint::invalid(format!("{} is no number from {least} up", quote(clause)))
+            .remedy(format!("write a whole number, for example `{name}=10`"))),
     }
 }
 
@@ -186,31 +167,18 @@ mod tests {
         assert_eq!(parse("none").unwrap(), Probe::None);
         assert_eq!(handler_of("tcp:5432"), Handler::Tcp(PortRef::Number(5432)));
         assert_eq!(handler_of("grpc:9090"), Handler::Grpc(9090, None));
-        assert_eq!(
-            handler_of("grpc: 9090/a.B"),
-            Handler::Grpc(9090, Some("a.B".to_owned()))
-        );
-        let http = |port, path: &str, tls| Handler::Http {
-            port,
-            path: path.to_owned(),
-            tls,
-        };
+        assert_eq!(handler_of("grpc: 9090/a.B"), Handler::Grpc(9090, Some("a.B".to_owned())));
+        let http = |port, path: &str, tls| Handler::Http { port, path: path.to_owned(), tls };
         assert_eq!(
             handler_of("http:8080/healthz?full=1"),
             http(PortRef::Number(8080), "/healthz?full=1", false)
         );
-        assert_eq!(
-            handler_of("https: web"),
-            http(PortRef::Name("web".to_owned()), "/", true)
-        );
+        assert_eq!(handler_of("https: web"), http(PortRef::Name("web".to_owned()), "/", true));
     }
 
     #[test]
     fn commands_keep_what_is_in_quotation_marks() {
-        assert_eq!(
-            words("exec:pg_isready  -h 127.0.0.1"),
-            ["pg_isready", "-h", "127.0.0.1"]
-        );
+        assert_eq!(words("exec:pg_isready  -h 127.0.0.1"), ["pg_isready", "-h", "127.0.0.1"]);
         assert_eq!(words(r#"exec:sh -c 'a; b "c"'"#), ["sh", "-c", "a; b \"c\""]);
         assert_eq!(words(r#"exec:a "" b"c d""#), ["a", "", "bc d"]);
     }
@@ -243,46 +211,34 @@ mod tests {
     #[test]
     fn refused() {
         const WRITE: &str = "write `none` or one of tcp:PORT, http:PORT/PATH, https:PORT/PATH, grpc:PORT[/SERVICE], \
-                             exec:COMMAND, then optionally `;period=`, `;timeout=`, `;failures=`, `;delay=`, for \
-                             example `exec:pg_isready;period=10`";
+                             exec:COMMAND, then optionally `;period=`, `;timeout=`, `;delay=` (seconds) and \
+                             `;failures=`, for example `exec:pg_isready;period=10`";
         bad(
             "liveness-probe",
             &[
                 ("None", "\"None\" is misspelt; write `none`"),
                 ("htpp:80/x", "\"htpp\" is no kind of probe; did you mean `http`?"),
                 ("8080", &format!("\"8080\" is no kind of probe; {WRITE}")),
-                (
-                    "tcp:0",
-                    &format!("\"0\" is no port number from 1 to 65535; {WRITE}"),
-                ),
+                ("tcp:0", &format!("\"0\" is no port number from 1 to 65535; {WRITE}")),
                 (
                     "http://localhost:80/",
                     "\"//localhost:80/\" is a URL; write the container's port and the path, for example \
                      `http:8080/healthz`",
                 ),
                 ("exec:", "`exec:` names no command; write `exec:` and the command"),
-                (
-                    "exec:sh -c 'a",
-                    "\"exec:sh -c 'a\" has a ' that is not closed; close the quotation mark",
-                ),
+                ("exec:sh -c 'a", "\"exec:sh -c 'a\" has a ' that is not closed; close the quotation mark"),
                 (
                     "exec:a; b",
                     "\"b\" is no timing; write period, timeout, failures or delay; put a command with `;` in \
                      quotation marks",
                 ),
-                (
-                    "tcp:1;perid=3",
-                    "\"perid=3\" is no timing; did you mean `period`?",
-                ),
+                ("tcp:1;perid=3", "\"perid=3\" is no timing; did you mean `period`?"),
                 (
                     "tcp:1;period=10s",
                     "\"period=10s\" is no number from 1 up; write a whole number, for example `period=10`",
                 ),
                 ("tcp:1;period=1;period=2", "`period` stands twice; write it once"),
-                (
-                    "grpc:1/",
-                    &format!("\"1/\" names no service behind the slash; {WRITE}"),
-                ),
+                ("grpc:1/", &format!("\"1/\" names no service behind the slash; {WRITE}")),
             ],
         );
     }

@@ -42,13 +42,7 @@ pub fn markdown_table() -> String {
     let mut table = "| key | example | effect |\n| --- | --- | --- |\n".to_owned();
     for key in KEYS {
         let on = if key.on == On::Label { "label " } else { "" };
-        let _ = writeln!(
-            table,
-            "| {on}`{}` | `{}` | {} |",
-            key.name,
-            written(key),
-            key.effect
-        );
+        let _ = writeln!(table, "| {on}`{}` | `{}` | {} |", key.name, written(key), key.effect);
     }
     table
 }
@@ -92,16 +86,7 @@ pub fn json_schema() -> Value {
 }
 
 fn section(page: &mut String, key: &Key) {
-    let Key {
-        name,
-        on: _,
-        example: _,
-        grammar,
-        effect,
-        native,
-        pattern: _,
-        read: _,
-    } = key;
+    let Key { name, on: _, example: _, grammar, effect, native, pattern: _, read: _ } = key;
     let example = name.replace("<name>", "wal");
     let _ = writeln!(
         page,
@@ -126,13 +111,7 @@ fn native_words(native: &str) -> String {
         path if !path.contains(' ') => format!("`{path}`"),
         words => words
             .split(' ')
-            .map(|word| {
-                if word.contains('.') {
-                    format!("`{word}`")
-                } else {
-                    word.to_owned()
-                }
-            })
+            .map(|word| if word.contains('.') { format!("`{word}`") } else { word.to_owned() })
             .collect::<Vec<_>>()
             .join(" "),
     }
@@ -170,10 +149,7 @@ fn keys_schema(on: On) -> Value {
 
 /// The pattern of `volume.<name>`.
 fn named(head: &str) -> String {
-    format!(
-        "^{}[a-z0-9]([-a-z0-9]{{0,61}}[a-z0-9])?$",
-        escaped(&format!("{PREFIX}{head}"))
-    )
+    format!("^{}[a-z0-9]([-a-z0-9]{{0,61}}[a-z0-9])?$", escaped(&format!("{PREFIX}{head}")))
 }
 
 fn escaped(text: &str) -> String {
@@ -183,10 +159,16 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::LazyLock;
     use std::{env, fs};
 
+    use jsonschema::Validator;
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::intent::testing::good;
+    use crate::fault::Reason;
+    use crate::intent::Intent;
+    use crate::intent::testing::{good, intent};
 
     const BEGIN: &str = "<!-- annotations:begin -->";
     const END: &str = "<!-- annotations:end -->";
@@ -199,10 +181,7 @@ mod tests {
             fs::write(&path, printed).unwrap();
         }
         let found = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            found == printed,
-            "{file} is stale: run the tests with STATEWARD_BLESS=1"
-        );
+        assert!(found == printed, "{file} is stale: run the tests with STATEWARD_BLESS=1");
     }
 
     #[test]
@@ -222,16 +201,9 @@ mod tests {
         let Ok(readme) = fs::read_to_string(path) else {
             return;
         };
-        let (head, rest) = readme
-            .split_once(BEGIN)
-            .unwrap_or_else(|| panic!("README.md lacks {BEGIN}"));
-        let (_, tail) = rest
-            .split_once(END)
-            .unwrap_or_else(|| panic!("README.md lacks {END}"));
-        committed(
-            "README.md",
-            &format!("{head}{BEGIN}\n\n{}\n{END}{tail}", markdown_table()),
-        );
+        let (head, rest) = readme.split_once(BEGIN).unwrap_or_else(|| panic!("README.md lacks {BEGIN}"));
+        let (_, tail) = rest.split_once(END).unwrap_or_else(|| panic!("README.md lacks {END}"));
+        committed("README.md", &format!("{head}{BEGIN}\n\n{}\n{END}{tail}", markdown_table()));
     }
 
     #[test]
@@ -242,21 +214,25 @@ mod tests {
     }
 
     #[test]
+    fn every_key_says_something() {
+        let host = [("ingress-host", "a.example.com")];
+        for key in KEYS.iter().filter(|key| key.on == On::Annotation) {
+            let name = key.name.replace("<name>", "wal");
+            let said = [host[0], (name.as_str(), key.example)];
+            assert_ne!(intent(&said).0, intent(&host).0, "{name}");
+        }
+        let label = json!({"stateward.dev/profile": "a"});
+        assert_ne!(Intent::parse(Some(&label), None).0, Intent::default());
+    }
+
+    #[test]
     fn no_key_stands_twice_and_no_cell_breaks_the_table() {
         for (index, key) in KEYS.iter().enumerate() {
-            assert!(
-                KEYS[index + 1..].iter().all(|other| other.name != key.name),
-                "{}",
-                key.name
-            );
+            assert!(KEYS[index + 1..].iter().all(|other| other.name != key.name), "{}", key.name);
             for cell in [key.example, key.effect] {
                 assert!(!cell.contains(['|', '\n']), "{cell}");
             }
-            assert!(
-                key.effect.ends_with('.') && !key.grammar.ends_with('.'),
-                "{}",
-                key.name
-            );
+            assert!(key.effect.ends_with('.') && !key.grammar.ends_with('.'), "{}", key.name);
         }
     }
 
@@ -271,19 +247,38 @@ mod tests {
             .filter(|key| key.on == On::Annotation)
             .map(|key| (key.full().replace("<name>", "wal"), json!(key.example)))
             .collect();
-        assert!(set(
-            json!({"stateward.dev/managed": "true", "app": "x"}),
-            Value::Object(examples)
-        ));
-        assert!(set(
-            json!({}),
-            json!({"stateward.dev/expansion": "{}", "stateward-dev/x": "y"})
-        ));
+        assert!(set(json!({"stateward.dev/managed": "true", "app": "x"}), Value::Object(examples)));
+        assert!(set(json!({}), json!({"stateward.dev/expansion": "{}", "stateward-dev/x": "y"})));
         assert!(!set(json!({"stateward.dev/storage": "1Gi"}), json!({})));
         assert!(!set(json!({}), json!({"stateward.dev/managed": "true"})));
         assert!(!set(json!({}), json!({"stateward.dev/storge": "1Gi"})));
         assert!(!set(json!({}), json!({"stateward.dev/volume.A": "1Gi,path=/a"})));
         assert!(!set(json!({}), json!({"stateward.dev/storage": "10GB"})));
         assert!(!set(json!({}), json!({"stateward.dev/storage": 20})));
+    }
+
+    proptest! {
+        /// Editors never complain about what we accept: each example with a few letters put in.
+        #[test]
+        fn patterns_match_whatever_is_accepted(
+            index in 0..KEYS.len(),
+            slips in prop::collection::vec((any::<prop::sample::Index>(), "[ ,;:=/.%+0-9a-zA-Z*_'-]"), 0..4),
+        ) {
+            static PATTERNS: LazyLock<Vec<Validator>> = LazyLock::new(|| {
+                let pattern = |key: &Key| jsonschema::draft7::new(&json!({"pattern": key.pattern})).unwrap();
+                KEYS.iter().map(pattern).collect()
+            });
+            let key = &KEYS[index];
+            let mut text = key.example.to_owned();
+            for (at, letter) in &slips {
+                text.insert_str(at.index(text.len() + 1), letter);
+            }
+            let name = key.name.replace("<name>", "wal");
+            let said = [("ingress-host", "a.example.com"), (name.as_str(), text.as_str())];
+            let full = format!("{PREFIX}{name}");
+            let (_, faults) = intent(&said);
+            let refused = faults.iter().any(|f| f.field == full && f.reason != Reason::Contradiction);
+            prop_assert!(refused || PATTERNS[index].is_valid(&json!(text)), "{} {:?}", key.name, text);
+        }
     }
 }

@@ -25,19 +25,13 @@ pub fn wish(text: &str) -> Result<RevisionWish, Complaint> {
             quote(revision)
         )));
     }
-    Ok(RevisionWish::Exact {
-        profile: self::profile(profile)?,
-        revision: revision.to_owned(),
-    })
+    Ok(RevisionWish::Exact { profile: self::profile(profile)?, revision: revision.to_owned() })
 }
 
 /// The name of a profile, which is also a label's value.
 pub(crate) fn profile(text: &str) -> Result<String, Complaint> {
     if text.len() > 63 {
-        return Err(Complaint::invalid(format!(
-            "{} is longer than a label may be",
-            quote(text)
-        )));
+        return Err(Complaint::invalid(format!("{} is longer than a label may be", quote(text))));
     }
     syntax::subdomain("name of a profile", text)
 }
@@ -52,10 +46,7 @@ mod tests {
         assert_eq!(wish("latest"), Ok(RevisionWish::Latest));
         assert_eq!(
             wish("postgresql @ 5f3c9a"),
-            Ok(RevisionWish::Exact {
-                profile: "postgresql".to_owned(),
-                revision: "5f3c9a".to_owned()
-            })
+            Ok(RevisionWish::Exact { profile: "postgresql".to_owned(), revision: "5f3c9a".to_owned() })
         );
         good("profile-revision", &["latest", "a.b@0"]);
         good("upgrade-to", &["latest", "a-b@5f3c9a"]);
@@ -69,10 +60,7 @@ mod tests {
             "upgrade-to",
             &[
                 ("Latest", "\"Latest\" is misspelt; write `latest`"),
-                (
-                    "postgresql",
-                    &format!("\"postgresql\" has no `@revision`; {WRITE}"),
-                ),
+                ("postgresql", &format!("\"postgresql\" has no `@revision`; {WRITE}")),
                 (
                     "postgresql@",
                     &format!("\"\" is no revision: lower-case letters and digits, at most 40; {WRITE}"),

@@ -43,9 +43,7 @@ pub(crate) fn port_name(text: &str) -> Result<String, Complaint> {
 /// The name of an environment variable, which is also the key of a Secret.
 pub(crate) fn env_name(text: &str) -> Result<String, Complaint> {
     let mut bytes = text.bytes();
-    let good = bytes
-        .next()
-        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+    let good = bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && text.len() <= 253;
     if good {
@@ -89,11 +87,7 @@ pub(crate) fn mount_path(text: &str) -> Result<String, Complaint> {
     if path.contains(':') || path.chars().any(char::is_control) {
         return bad("has a character that no mount path may have");
     }
-    if path
-        .split('/')
-        .skip(1)
-        .any(|part| matches!(part, "" | "." | ".."))
-    {
+    if path.split('/').skip(1).any(|part| matches!(part, "" | "." | "..")) {
         return bad("has a `//`, `.` or `..` in it");
     }
     Ok(path.to_owned())
@@ -104,10 +98,7 @@ pub(crate) fn port_number(text: &str) -> Result<u16, Complaint> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
         Ok(number) if digits && number > 0 => Ok(number),
-        _ => Err(Complaint::invalid(format!(
-            "{} is no port number from 1 to 65535",
-            quote(text)
-        ))),
+        _ => Err(Complaint::invalid(format!("{} is no port number from 1 to 65535", quote(text)))),
     }
 }
 
@@ -119,10 +110,7 @@ pub(crate) fn port_ref(text: &str) -> Result<PortRef, Complaint> {
     if is_port_name(text) {
         return Ok(PortRef::Name(text.to_owned()));
     }
-    Err(Complaint::invalid(format!(
-        "{} is neither a port number nor a port name",
-        quote(text)
-    )))
+    Err(Complaint::invalid(format!("{} is neither a port number nor a port name", quote(text))))
 }
 
 /// One word out of a few.
@@ -133,10 +121,7 @@ pub(crate) fn one_of(what: &str, text: &str, words: &[&'static str]) -> Result<&
     let remedy = words
         .iter()
         .find(|word| word.eq_ignore_ascii_case(text))
-        .map_or_else(
-            || format!("write one of: {}", words.join(", ")),
-            |word| format!("write `{word}`"),
-        );
+        .map_or_else(|| format!("write one of: {}", words.join(", ")), |word| format!("write `{word}`"));
     Err(Complaint::invalid(format!("{} is no {what}", quote(text))).remedy(remedy))
 }
 
@@ -160,9 +145,7 @@ fn is_label_of_any_length(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with('-')
         && !text.ends_with('-')
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 fn is_port_name(text: &str) -> bool {
@@ -201,11 +184,7 @@ mod tests {
             (long.as_str(), false, true, false),
         ] {
             assert_eq!(label("name", text).is_ok(), is_a_label, "label {text}");
-            assert_eq!(
-                subdomain("name", text).is_ok(),
-                is_a_subdomain,
-                "subdomain {text}"
-            );
+            assert_eq!(subdomain("name", text).is_ok(), is_a_subdomain, "subdomain {text}");
             assert_eq!(port_name(text).is_ok(), is_a_port, "port {text}");
         }
     }
@@ -219,13 +198,7 @@ mod tests {
 
     #[test]
     fn hosts() {
-        for good in [
-            "example.com",
-            "*.example.com",
-            "a-1.b",
-            "localhost",
-            "1.example.com",
-        ] {
+        for good in ["example.com", "*.example.com", "a-1.b", "localhost", "1.example.com"] {
             assert!(host(good).is_ok(), "{good}");
         }
         for (bad, remedy) in [
@@ -245,9 +218,7 @@ mod tests {
         for (good, path) in [("/data", "/data"), ("/data/", "/data"), ("/a/b.c", "/a/b.c")] {
             assert_eq!(mount_path(good).unwrap(), path);
         }
-        for bad in [
-            "", "data", "/", "//", "/a//b", "/a/../b", "/a/.", "/a:ro", "/a\nb",
-        ] {
+        for bad in ["", "data", "/", "//", "/a//b", "/a/../b", "/a/.", "/a:ro", "/a\nb"] {
             assert!(mount_path(bad).is_err(), "{bad}");
         }
     }

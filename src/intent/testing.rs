@@ -6,13 +6,11 @@ use crate::fault::Fault;
 use crate::intent::{Intent, Key, On};
 use crate::names::PREFIX;
 
-/// The faults of these annotations (keys without the prefix).
-pub(crate) fn faults(annotations: &[(&str, &str)]) -> Vec<Fault> {
-    let map: Map<_, _> = annotations
-        .iter()
-        .map(|(key, value)| (format!("{PREFIX}{key}"), json!(value)))
-        .collect();
-    Intent::parse(None, Some(&Value::Object(map))).1
+/// What these annotations say (keys without the prefix), and their faults.
+pub(crate) fn intent(annotations: &[(&str, &str)]) -> (Intent, Vec<Fault>) {
+    let map: Map<_, _> =
+        annotations.iter().map(|(key, value)| (format!("{PREFIX}{key}"), json!(value))).collect();
+    Intent::parse(None, Some(&Value::Object(map)))
 }
 
 /// Each value of `name` is accepted by its grammar, and by the pattern that editors see.

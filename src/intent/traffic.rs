@@ -12,10 +12,7 @@ pub(crate) fn service(text: &str) -> Result<String, Complaint> {
     if good && text.len() <= 63 {
         return Ok(text.to_owned());
     }
-    Err(Complaint::invalid(format!(
-        "{} is no name of a service class",
-        quote(text)
-    )))
+    Err(Complaint::invalid(format!("{} is no name of a service class", quote(text))))
 }
 
 /// The path of an Ingress or a route; all below it is meant too.
@@ -44,9 +41,7 @@ pub(crate) fn gateway(text: &str) -> Result<Gateway, Complaint> {
         None => (None, text),
     };
     Ok(Gateway {
-        namespace: namespace
-            .map(|namespace| syntax::label("namespace", namespace))
-            .transpose()?,
+        namespace: namespace.map(|namespace| syntax::label("namespace", namespace)).transpose()?,
         name: syntax::subdomain("name of a Gateway", name)?,
     })
 }
@@ -58,8 +53,8 @@ mod tests {
 
     #[test]
     fn services() {
-        good("service", &["none", "ClusterIP", "internal", "lb.v1"]);
         const WRITE: &str = "write the name of a service class, or `none`, for example `internal`";
+        good("service", &["none", "ClusterIP", "internal", "lb.v1"]);
         bad(
             "service",
             &[
@@ -72,20 +67,14 @@ mod tests {
 
     #[test]
     fn paths() {
-        good("ingress-path", &["/", "/search", "/a.b/c/"]);
         const WRITE: &str = "write a path that begins with a slash, for example `/search`";
+        good("ingress-path", &["/", "/search", "/a.b/c/"]);
         bad(
             "ingress-path",
             &[
                 ("search", &format!("\"search\" does not begin with `/`; {WRITE}")),
-                (
-                    "/a/../b",
-                    &format!("\"/a/../b\" has a `//`, `.`, `..` or an escaped slash in it; {WRITE}"),
-                ),
-                (
-                    "/a?b",
-                    &format!("\"/a?b\" has a character that no path of a route may have; {WRITE}"),
-                ),
+                ("/a/../b", &format!("\"/a/../b\" has a `//`, `.`, `..` or an escaped slash in it; {WRITE}")),
+                ("/a?b", &format!("\"/a?b\" has a character that no path of a route may have; {WRITE}")),
             ],
         );
     }
@@ -94,10 +83,7 @@ mod tests {
     fn gateways() {
         assert_eq!(
             gateway("infra / public.v1"),
-            Ok(Gateway {
-                namespace: Some("infra".to_owned()),
-                name: "public.v1".to_owned()
-            })
+            Ok(Gateway { namespace: Some("infra".to_owned()), name: "public.v1".to_owned() })
         );
         good("gateway", &["public", "infra/public"]);
         bad(

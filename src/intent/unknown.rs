@@ -7,27 +7,14 @@ use crate::names::{PIN, PREFIX, RECORD, STATEFULSET};
 
 /// What we write ourselves, and what for: no business of the user's, and not unknown.
 pub(crate) const OURS: [(&str, On, &str); 3] = [
-    (
-        RECORD,
-        On::Annotation,
-        "the record of what was injected; an edit of it is undone",
-    ),
-    (
-        PIN,
-        On::Annotation,
-        "on claims: the profile and revision that their data was made with",
-    ),
-    (
-        STATEFULSET,
-        On::Label,
-        "on pods and claims: the name of their StatefulSet",
-    ),
+    (RECORD, On::Annotation, "the record of what was injected; an edit of it is undone"),
+    (PIN, On::Annotation, "on claims: the profile and revision that their data was made with"),
+    (STATEFULSET, On::Label, "on pods and claims: the name of their StatefulSet"),
 ];
 
 /// Whether `full` is written by ourselves.
 pub(crate) fn is_ours(full: &str, on: On) -> bool {
-    OURS.iter()
-        .any(|(ours, stands, _)| *ours == full && *stands == on)
+    OURS.iter().any(|(ours, stands, _)| *ours == full && *stands == on)
 }
 
 /// The fault of a key that is known, but stands among the labels and not the annotations, or the
@@ -74,6 +61,9 @@ fn meant(name: &str) -> Option<(String, &'static Key)> {
     if let Some(rest) = name.strip_prefix("volume-").filter(|rest| !rest.is_empty()) {
         return Some((format!("volume.{rest}"), Key::find("volume.")?.0));
     }
+    if nearest(name, ["volume"]).is_some() {
+        return Some(("volume.<name>".to_owned(), Key::find("volume.")?.0));
+    }
     let found = nearest(name, KEYS.iter().map(|key| key.name))?;
     Some((found.to_owned(), Key::find(found)?.0))
 }
@@ -86,32 +76,13 @@ mod tests {
     fn slips_of_the_pen() {
         for (name, on, remedy) in [
             ("storge", On::Annotation, "did you mean `stateward.dev/storage`?"),
-            (
-                "storageClass",
-                On::Annotation,
-                "did you mean `stateward.dev/storage-class`?",
-            ),
-            (
-                "profil",
-                On::Annotation,
-                "did you mean the label `stateward.dev/profile`?",
-            ),
+            ("storageClass", On::Annotation, "did you mean `stateward.dev/storage-class`?"),
+            ("profil", On::Annotation, "did you mean the label `stateward.dev/profile`?"),
             ("port", On::Annotation, "did you mean `stateward.dev/ports`?"),
-            (
-                "volumes.wal",
-                On::Annotation,
-                "did you mean `stateward.dev/volume.wal`?",
-            ),
-            (
-                "volume-wal",
-                On::Annotation,
-                "did you mean `stateward.dev/volume.wal`?",
-            ),
-            (
-                "replicas",
-                On::Annotation,
-                "take it away; docs/annotations.md lists all keys",
-            ),
+            ("volumes.wal", On::Annotation, "did you mean `stateward.dev/volume.wal`?"),
+            ("volume-wal", On::Annotation, "did you mean `stateward.dev/volume.wal`?"),
+            ("volumes", On::Annotation, "did you mean `stateward.dev/volume.<name>`?"),
+            ("replicas", On::Annotation, "take it away; docs/annotations.md lists all keys"),
             ("", On::Label, "take it away; docs/annotations.md lists all keys"),
         ] {
             assert_eq!(unknown(name, on).remedy, remedy, "{name}");

@@ -22,11 +22,9 @@ pub(crate) fn storage(text: &str) -> Result<Storage, Complaint> {
 /// An access mode under which somebody can write.
 pub(crate) fn access_mode(text: &str) -> Result<String, Complaint> {
     if text == "ReadOnlyMany" {
-        return Err(
-            Complaint::invalid("with \"ReadOnlyMany\" nobody could write to the new volume").remedy(
-                "write `ReadWriteMany` to share it, or mount an existing claim under spec.template.spec.volumes",
-            ),
-        );
+        return Err(Complaint::invalid("with \"ReadOnlyMany\" nobody could write to the new volume").remedy(
+            "write `ReadWriteMany` to share it, or mount an existing claim under spec.template.spec.volumes",
+        ));
     }
     let short = match text {
         "RWO" => "ReadWriteOnce",
@@ -63,15 +61,9 @@ pub(crate) fn volume(name: &str, text: &str) -> Result<(String, Volume), Vec<Com
         );
     }
     match (name, size, path) {
-        (Some(name), Some(size), Some(path)) if bad.is_empty() => Ok((
-            name,
-            Volume {
-                size,
-                class,
-                path,
-                access,
-            },
-        )),
+        (Some(name), Some(size), Some(path)) if bad.is_empty() => {
+            Ok((name, Volume { size, class, path, access }))
+        }
         _ => Err(bad),
     }
 }
@@ -81,12 +73,12 @@ fn option(part: &str) -> Result<(usize, String), Complaint> {
     let (name, value) = (name.trim(), value.trim());
     let Some(index) = OPTIONS.iter().position(|known| *known == name) else {
         let hint = nearest(name, OPTIONS);
-        return Err(
-            Complaint::invalid(format!("{} is no option of a volume", quote(part))).remedy(hint.map_or_else(
+        return Err(Complaint::invalid(format!("{} is no option of a volume", quote(part))).remedy(
+            hint.map_or_else(
                 || format!("write one of: {}", OPTIONS.join(", ")),
                 |hint| format!("did you mean `{hint}=`?"),
-            )),
-        );
+            ),
+        ));
     };
     let value = match name {
         "class" => syntax::subdomain("storage class", value)?,
@@ -100,10 +92,7 @@ fn option(part: &str) -> Result<(usize, String), Complaint> {
 fn size(text: &str) -> Result<String, Complaint> {
     let quantity = Quantity::parse(text).map_err(|error| no_size(text, &error))?;
     if !quantity.is_positive() {
-        return Err(Complaint::invalid(format!(
-            "{} is not more than zero",
-            quote(text)
-        )));
+        return Err(Complaint::invalid(format!("{} is not more than zero", quote(text))));
     }
     if Quantity::parse(LEAST).is_ok_and(|least| quantity < least) {
         let bare = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
@@ -115,11 +104,8 @@ fn size(text: &str) -> Result<String, Complaint> {
 }
 
 fn no_size(text: &str, error: &QuantityError) -> Complaint {
-    Complaint::invalid(format!("{} is no size: {error}", quote(text))).maybe(
-        error
-            .suggestion()
-            .map(|meant| format!("write `{}`", meant.replace(" or ", "` or `"))),
-    )
+    Complaint::invalid(format!("{} is no size: {error}", quote(text)))
+        .maybe(error.suggestion().map(|meant| format!("write `{}`", meant.replace(" or ", "` or `"))))
 }
 
 #[cfg(test)]
@@ -141,27 +127,15 @@ mod tests {
         bad(
             "storage",
             &[
-                (
-                    "10GB",
-                    "\"10GB\" is no size: there is no unit `GB`; write `10G` or `10Gi`",
-                ),
+                ("10GB", "\"10GB\" is no size: there is no unit `GB`; write `10G` or `10Gi`"),
                 ("10gi", "\"10gi\" is no size: there is no unit `gi`; write `10Gi`"),
-                (
-                    "10K",
-                    "\"10K\" is no size: there is no unit `K`; write `10k` or `10Ki`",
-                ),
-                (
-                    "big",
-                    &format!("\"big\" is no size: it does not begin with a number; {WRITE}"),
-                ),
+                ("10K", "\"10K\" is no size: there is no unit `K`; write `10k` or `10Ki`"),
+                ("big", &format!("\"big\" is no size: it does not begin with a number; {WRITE}")),
                 ("None", "\"None\" is misspelt; write `none`"),
                 ("-1Gi", &format!("\"-1Gi\" is not more than zero; {WRITE}")),
                 ("0", &format!("\"0\" is not more than zero; {WRITE}")),
                 ("20", "\"20\" is a few bytes; write a unit, for example `20Gi`"),
-                (
-                    "100m",
-                    "\"100m\" is a few bytes; write a unit, for example `100Mi`",
-                ),
+                ("100m", "\"100m\" is a few bytes; write a unit, for example `100Mi`"),
             ],
         );
     }
@@ -177,14 +151,8 @@ mod tests {
                     "with \"ReadOnlyMany\" nobody could write to the new volume; write `ReadWriteMany` to share it, \
                      or mount an existing claim under spec.template.spec.volumes",
                 ),
-                (
-                    "RWX",
-                    "\"RWX\" is no access mode to the API; write `ReadWriteMany`",
-                ),
-                (
-                    "readwriteonce",
-                    "\"readwriteonce\" is no access mode; write `ReadWriteOnce`",
-                ),
+                ("RWX", "\"RWX\" is no access mode to the API; write `ReadWriteMany`"),
+                ("readwriteonce", "\"readwriteonce\" is no access mode; write `ReadWriteOnce`"),
                 (
                     "any",
                     "\"any\" is no access mode; write one of: ReadWriteOnce, ReadWriteOncePod, ReadWriteMany",
@@ -216,10 +184,7 @@ mod tests {
             "volume.wal",
             &[
                 ("1Gi", "\"1Gi\" does not say where it is mounted; add `,path=/…`"),
-                (
-                    "1Gi,paht=/wal",
-                    "\"paht=/wal\" is no option of a volume; did you mean `path=`?",
-                ),
+                ("1Gi,paht=/wal", "\"paht=/wal\" is no option of a volume; did you mean `path=`?"),
                 (
                     "1Gi,path=/wal,size=2",
                     "\"size=2\" is no option of a volume; write one of: class, path, access",

@@ -42,9 +42,7 @@ impl Amount {
             b'+' => (false, &text[1..]),
             _ => (false, text),
         };
-        let end = text
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(text.len());
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (digits, suffix) = text.split_at(end);
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         if whole.len() + fraction.len() == 0 || fraction.contains('.') {
@@ -69,11 +67,7 @@ fn scale(suffix: &str) -> Option<(i128, i32)> {
     let exponent = suffix.strip_prefix(['e', 'E'])?;
     let digits = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    let beyond = if exponent.starts_with('-') {
-        i32::MIN
-    } else {
-        i32::MAX
-    };
+    let beyond = if exponent.starts_with('-') { i32::MIN } else { i32::MAX };
     plain.then(|| (NANO, exponent.parse().unwrap_or(beyond)))
 }
 
@@ -83,20 +77,14 @@ fn multiply(whole: &str, fraction: &str, multiplier: i128, exponent: i32) -> i12
     let (fraction, rest) = fraction.split_at_checked(PLACES).unwrap_or((fraction, ""));
     let digits = format!("{whole}{fraction:0<PLACES$}");
     let more = i128::from(rest.bytes().any(|b| b != b'0'));
-    let product = digits
-        .parse::<i128>()
-        .ok()
-        .and_then(|digits| digits.saturating_add(more).checked_mul(multiplier));
+    let product =
+        digits.parse::<i128>().ok().and_then(|digits| digits.saturating_add(more).checked_mul(multiplier));
     let Some(product) = product else {
         return i128::MAX;
     };
     let shift = exponent.saturating_add(EXPONENT_OF_PLACES);
     let power = 10_i128.checked_pow(shift.unsigned_abs()).unwrap_or(i128::MAX);
-    if shift < 0 {
-        product / power + i128::from(product % power != 0)
-    } else {
-        product.saturating_mul(power)
-    }
+    if shift < 0 { product / power + i128::from(product % power != 0) } else { product.saturating_mul(power) }
 }
 
 #[cfg(test)]
@@ -128,19 +116,16 @@ mod tests {
         assert!(amount("1e999999999999") > amount("8Ei"));
         assert!(amount("1e-99999999999") < amount("8Ei"));
         assert_eq!(amount("0e99999999999"), Amount::ZERO);
-        assert_eq!(
-            amount("1.000000000000000000000000000000000000000000000000"),
-            amount("1")
-        );
+        assert_eq!(amount("1.000000000000000000000000000000000000000000000000"), amount("1"));
         assert!(amount("1.3333333333333333333333333333333333333Gi") < amount("1366Mi"));
         assert!(amount("0.00000000000000000000000000000000000000000000001") > Amount::ZERO);
     }
 
     #[test]
     fn what_is_none_is_told() {
-        for text in [
-            "", "-", ".", "Gi", "1 Gi", "1gb", "1GB", "1.2.3", "1e", "1e+", "1ee3", "--1", "1m5", "é",
-        ] {
+        for text in
+            ["", "-", ".", "Gi", "1 Gi", "1gb", "1GB", "1.2.3", "1e", "1e+", "1ee3", "--1", "1m5", "é"]
+        {
             assert_eq!(Amount::parse(text), None, "{text}");
         }
     }

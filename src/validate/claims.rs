@@ -11,18 +11,12 @@ use super::resources::{fraction, read, shown};
 use super::volumes::check_name;
 use crate::fault::{Fault, Reason};
 
-const ACCESS_MODES: [&str; 4] = [
-    "ReadWriteOnce",
-    "ReadOnlyMany",
-    "ReadWriteMany",
-    "ReadWriteOncePod",
-];
+const ACCESS_MODES: [&str; 4] = ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"];
 
 /// The claim templates.
 pub(super) fn templates<'a>(root: &Place<'a>) -> Vec<Place<'a>> {
     let spec = root.field("spec");
-    spec.map(|spec| spec.items("volumeClaimTemplates"))
-        .unwrap_or_default()
+    spec.map(|spec| spec.items("volumeClaimTemplates")).unwrap_or_default()
 }
 
 /// The name of a claim template.
@@ -33,16 +27,8 @@ pub(super) fn name<'a>(claim: &Place<'a>) -> Option<&'a str> {
 pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
     let mut names = HashSet::new();
     for claim in templates(root) {
-        let absent = Place {
-            value: &Value::Null,
-            path: claim.at("metadata"),
-        };
-        check_name(
-            &claim.field("metadata").unwrap_or(absent),
-            "name",
-            &mut names,
-            faults,
-        );
+        let absent = Place { value: &Value::Null, path: claim.at("metadata") };
+        check_name(&claim.field("metadata").unwrap_or(absent), "name", &mut names, faults);
         if let Some(name) = name(&claim) {
             check_use(root, &claim, name, faults);
         }
@@ -166,10 +152,7 @@ mod tests {
     #[test]
     fn ordinary_claims_pass() {
         let rwo = json!(["ReadWriteOnce"]);
-        let claims = json!([
-            claim("data", &rwo, &json!("20Gi")),
-            claim("raw", &rwo, &json!(1024))
-        ]);
+        let claims = json!([claim("data", &rwo, &json!("20Gi")), claim("raw", &rwo, &json!(1024))]);
         assert_eq!(faults(&claims), [""; 0]);
     }
 
@@ -178,11 +161,9 @@ mod tests {
         let claims = json!([claim("wal", &json!(["ReadWriteOnce"]), &json!("1Gi"))]);
         assert_eq!(
             faults(&claims),
-            [
-                "[name=\"wal\"]: no container mounts this claim: what is written would be lost with the \
+            ["[name=\"wal\"]: no container mounts this claim: what is written would be lost with the \
                  container; give the container that keeps data there volumeMounts: [{name: wal, mountPath: \
-                 /PATH}], or remove the template"
-            ]
+                 /PATH}], or remove the template"]
         );
     }
 
@@ -209,10 +190,7 @@ mod tests {
             "[1].metadata.name: \"data\" is the name of another one too; give each a name of its own"
         );
         assert!(faults[1].starts_with("[name=\"my_data\"].metadata.name: \"my_data\" is not a DNS label"));
-        assert_eq!(
-            faults[3],
-            "[3].metadata.name: no name; write the name by which containers mount it"
-        );
+        assert_eq!(faults[3], "[3].metadata.name: no name; write the name by which containers mount it");
     }
 
     #[test]
@@ -242,10 +220,7 @@ mod tests {
         let zero = "write a size above zero, for example storage: 20Gi";
         assert_eq!(size(json!("0")), format!("{field}: 0 is no size; {zero}"));
         assert_eq!(size(json!("-1Gi")), format!("{field}: -1Gi is no size; {zero}"));
-        assert_eq!(
-            size(json!("20GB")),
-            format!("{field}: \"20GB\" is not a quantity; write 20Gi")
-        );
+        assert_eq!(size(json!("20GB")), format!("{field}: \"20GB\" is not a quantity; write 20Gi"));
         assert!(size(json!("100m")).contains("is not a whole number of bytes"));
     }
 

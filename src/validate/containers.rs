@@ -24,9 +24,7 @@ pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
             None => faults.push(nameless(container)),
         }
         check_image(container, faults);
-        container
-            .place
-            .one_of("imagePullPolicy", &["Always", "IfNotPresent", "Never"], faults);
+        container.place.one_of("imagePullPolicy", &["Always", "IfNotPresent", "Never"], faults);
     }
 }
 
@@ -110,12 +108,7 @@ mod tests {
     fn there_must_be_one() {
         let wanted = "spec.template.spec.containers: no containers; list at least one, for example \
                       - {name: postgres, image: \"postgres:18\"}";
-        for pod in [
-            json!({}),
-            json!({"containers": null}),
-            json!({"containers": "app"}),
-            json!(null),
-        ] {
+        for pod in [json!({}), json!({"containers": null}), json!({"containers": "app"}), json!(null)] {
             assert_eq!(faults(&pod), [wanted]);
         }
     }

@@ -78,33 +78,20 @@ fn unknown_name(handler: &Place, container: &Place, name: &str) -> Fault {
             format!("write {name} without quotes"),
         );
     }
-    let names: Vec<&str> = container
-        .items("ports")
-        .iter()
-        .filter_map(|port| port.text("name"))
-        .collect();
+    let names: Vec<&str> = container.items("ports").iter().filter_map(|port| port.text("name")).collect();
     let remedy = match names.as_slice() {
         [] => format!("name a port of this container {name:?}, or write the number"),
-        names => format!(
-            "write the number, or the name of a port of this container: {}",
-            names.join(", ")
-        ),
+        names => format!("write the number, or the name of a port of this container: {}", names.join(", ")),
     };
-    handler.fault_at(
-        "port",
-        Reason::NotFound,
-        format!("no port of this container is named {name:?}"),
-        remedy,
-    )
+    handler.fault_at("port", Reason::NotFound, format!("no port of this container is named {name:?}"), remedy)
 }
 
 fn check_grpc_port(grpc: &Place, container: &Place, faults: &mut Vec<Fault>) {
     let (reason, problem) = match grpc.raw("port") {
         Some(value) if value.as_i64().is_some_and(is_port) => return,
-        Some(Value::String(name)) => (
-            Reason::Invalid,
-            format!("{name:?} is a name, and a gRPC probe takes none"),
-        ),
+        Some(Value::String(name)) => {
+            (Reason::Invalid, format!("{name:?} is a name, and a gRPC probe takes none"))
+        }
         Some(value) if value.as_i64() != Some(0) => {
             (Reason::Invalid, format!("{value} is not a port number"))
         }

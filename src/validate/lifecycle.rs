@@ -24,17 +24,12 @@ pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
     if let Some(deadline) = spec.field("activeDeadlineSeconds") {
         faults.push(deadline.fault(
             Reason::Invalid,
-            format!(
-                "{} would end each pod after that time, which a StatefulSet may not",
-                deadline.value
-            ),
+            format!("{} would end each pod after that time, which a StatefulSet may not", deadline.value),
             "remove it",
         ));
     }
     check_grace(&spec, faults);
-    let grace = spec
-        .number("terminationGracePeriodSeconds")
-        .unwrap_or(DEFAULT_GRACE);
+    let grace = spec.number("terminationGracePeriodSeconds").unwrap_or(DEFAULT_GRACE);
     for container in containers(root) {
         let Some(lifecycle) = container.place.field("lifecycle") else {
             continue;
@@ -45,12 +40,7 @@ pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
         }
         for hook in ["postStart", "preStop"] {
             if let Some(hook) = lifecycle.field(hook) {
-                handlers::check(
-                    &hook,
-                    &container.place,
-                    &["exec", "httpGet", "tcpSocket", "sleep"],
-                    faults,
-                );
+                handlers::check(&hook, &container.place, &["exec", "httpGet", "tcpSocket", "sleep"], faults);
             }
         }
         check_sleep(&lifecycle, grace, faults);
@@ -157,10 +147,8 @@ mod tests {
     fn sleep_leaves_time_to_stop_in() {
         assert_eq!(
             faults(&sleeping(30, &json!(null))),
-            [
-                "containers[name=\"app\"].lifecycle.preStop.sleep.seconds: 30 does not fit into \
-                 terminationGracePeriodSeconds, 30; sleep less, or write terminationGracePeriodSeconds: 60"
-            ]
+            ["containers[name=\"app\"].lifecycle.preStop.sleep.seconds: 30 does not fit into \
+                 terminationGracePeriodSeconds, 30; sleep less, or write terminationGracePeriodSeconds: 60"]
         );
         assert_eq!(
             faults(&sleeping(-1, &json!(null))),

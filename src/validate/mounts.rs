@@ -67,11 +67,7 @@ fn known(volumes: &Volumes, name: &str) -> String {
     let mut names: Vec<&str> = volumes.keys().copied().collect();
     names.sort_unstable();
     let add = format!("add {name:?} to volumes or volumeClaimTemplates");
-    if names.is_empty() {
-        add
-    } else {
-        format!("{add}, or mount one of {}", names.join(", "))
-    }
+    if names.is_empty() { add } else { format!("{add}, or mount one of {}", names.join(", ")) }
 }
 
 fn wrong_mode(mount: &Place, name: &str, device: bool) -> Fault {
@@ -111,10 +107,7 @@ fn check_path<'a>(
         None
     };
     if let Some(problem) = problem {
-        let remedy = format!(
-            "write an absolute path without colons, for example {:?}",
-            absolute(path)
-        );
+        let remedy = format!("write an absolute path without colons, for example {:?}", absolute(path));
         faults.push(mount.fault_at(field, Reason::Invalid, problem, remedy));
     }
     let name = mount.text("name").unwrap_or_default();
@@ -216,10 +209,8 @@ mod tests {
             mounts(
                 &json!([{"name": "data", "mountPath": "/data"}, {"name": "config", "mountPath": "/data/"}])
             ),
-            [
-                "[mountPath=\"/data/\"].mountPath: \"/data/\" is mounted twice in this container, by \
-              \"data\" and \"config\"; give each mount a path of its own"
-            ]
+            ["[mountPath=\"/data/\"].mountPath: \"/data/\" is mounted twice in this container, by \
+              \"data\" and \"config\"; give each mount a path of its own"]
         );
     }
 

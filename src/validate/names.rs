@@ -10,9 +10,7 @@ const LONGEST_NAME: usize = 52;
 /// Whether `text` is a DNS label (RFC 1123): at most 63 of `a-z`, `0-9` and inner hyphens.
 pub(super) fn dns_label(text: &str) -> bool {
     (1..=63).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !text.starts_with('-')
         && !text.ends_with('-')
 }
@@ -55,22 +53,12 @@ fn kind(root: &Place, faults: &mut Vec<Fault>) {
             Some(value) => format!("{value} is not {wanted:?}"),
             None => format!("no {field}"),
         };
-        faults.push(root.fault_at(
-            field,
-            Reason::Invalid,
-            problem,
-            format!("write {field}: {wanted}"),
-        ));
+        faults.push(root.fault_at(field, Reason::Invalid, problem, format!("write {field}: {wanted}")));
     }
 }
 
 fn nameless() -> Fault {
-    Fault::new(
-        Reason::Missing,
-        "metadata.name",
-        "no name",
-        "write a name, for example name: orders-db",
-    )
+    Fault::new(Reason::Missing, "metadata.name", "no name", "write a name, for example name: orders-db")
 }
 
 fn set_name(metadata: &Place, name: &str, faults: &mut Vec<Fault>) {
@@ -124,11 +112,8 @@ fn no_service_name(name: &str) -> Option<&'static str> {
 /// The nearest legal Service name, for a remedy.
 fn service_name_like(name: &str) -> Option<String> {
     let label = label_like(name)?;
-    let mut name = if label.starts_with(|c: char| c.is_ascii_digit()) {
-        format!("set-{label}")
-    } else {
-        label
-    };
+    let mut name =
+        if label.starts_with(|c: char| c.is_ascii_digit()) { format!("set-{label}") } else { label };
     name.truncate(LONGEST_NAME);
     Some(name.trim_end_matches('-').to_owned())
 }
@@ -184,11 +169,9 @@ mod tests {
     fn a_name_must_do_for_a_service() {
         assert_eq!(
             named("3db"),
-            [
-                "metadata.name: \"3db\" does not begin with a letter, and a Service of this name is made, \
+            ["metadata.name: \"3db\" does not begin with a letter, and a Service of this name is made, \
               which may not; use lower-case letters, digits and inner hyphens, a letter first, for \
-              example \"set-3db\""
-            ]
+              example \"set-3db\""]
         );
         assert!(named("orders.db")[0].contains("contains a dot"));
         assert!(named("orders.db")[0].ends_with("for example \"orders-db\""));
@@ -205,20 +188,15 @@ mod tests {
         });
         assert_eq!(
             faults(&object),
-            [
-                "metadata.generateName: \"web-\" without a name: selector, labels and Services are named \
-              after the set, and a generated name is not known until later; write metadata.name instead"
-            ]
+            ["metadata.generateName: \"web-\" without a name: selector, labels and Services are named \
+              after the set, and a generated name is not known until later; write metadata.name instead"]
         );
     }
 
     #[test]
     fn other_kinds_are_refused() {
         let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}});
-        assert_eq!(
-            faults(&object),
-            ["kind: \"Deployment\" is not \"StatefulSet\"; write kind: StatefulSet"]
-        );
+        assert_eq!(faults(&object), ["kind: \"Deployment\" is not \"StatefulSet\"; write kind: StatefulSet"]);
         let old = json!({"apiVersion": "apps/v1beta2", "kind": "StatefulSet", "metadata": {}});
         assert_eq!(
             faults(&old),

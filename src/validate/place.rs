@@ -20,10 +20,7 @@ pub(super) struct Place<'a> {
 impl<'a> Place<'a> {
     /// The object itself.
     pub(super) fn root(object: &'a Value) -> Self {
-        Self {
-            value: object,
-            path: String::new(),
-        }
+        Self { value: object, path: String::new() }
     }
 
     /// The path of a field, present or not.
@@ -40,10 +37,7 @@ impl<'a> Place<'a> {
     /// A field; `null` counts as absent.
     pub(super) fn field(&self, name: &str) -> Option<Self> {
         let value = self.raw(name)?;
-        Some(Self {
-            value,
-            path: self.at(name),
-        })
+        Some(Self { value, path: self.at(name) })
     }
 
     /// The field at the end of `names`.
@@ -73,15 +67,12 @@ impl<'a> Place<'a> {
 
     /// The fields of a map, those that are `null` left out.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&'a str, Self)> {
-        self.value
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| {
+        self.value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).map(
+            |(name, value)| {
                 let path = self.at(name);
                 (name.as_str(), Self { value, path })
-            })
+            },
+        )
     }
 
     /// The items of the list in field `name`: by key, or by position where the key is missing or
@@ -95,9 +86,8 @@ impl<'a> Place<'a> {
             .iter()
             .enumerate()
             .map(|(index, value)| {
-                let key = list_key(name)
-                    .and_then(|kind| kind.of(value))
-                    .filter(|key| seen.insert(key.clone()));
+                let key =
+                    list_key(name).and_then(|kind| kind.of(value)).filter(|key| seen.insert(key.clone()));
                 let path = match key {
                     Some(key) => format!("{list}{key}"),
                     None => format!("{list}[{index}]"),
@@ -170,15 +160,9 @@ mod tests {
     #[test]
     fn items_without_a_key_of_their_own_go_by_position() {
         let object = json!({"containers": [{"name": "app"}, {"image": "x"}, {"name": "app"}]});
-        let paths: Vec<_> = Place::root(&object)
-            .items("containers")
-            .into_iter()
-            .map(|item| item.path)
-            .collect();
-        assert_eq!(
-            paths,
-            [r#"containers[name="app"]"#, "containers[1]", "containers[2]"]
-        );
+        let paths: Vec<_> =
+            Place::root(&object).items("containers").into_iter().map(|item| item.path).collect();
+        assert_eq!(paths, [r#"containers[name="app"]"#, "containers[1]", "containers[2]"]);
     }
 
     #[test]
@@ -194,13 +178,7 @@ mod tests {
     #[test]
     fn keys_with_dots_are_quoted() {
         let object = json!({});
-        let labels = Place {
-            value: &object,
-            path: "labels".to_owned(),
-        };
-        assert_eq!(
-            labels.at("app.kubernetes.io/name"),
-            r#"labels["app.kubernetes.io/name"]"#
-        );
+        let labels = Place { value: &object, path: "labels".to_owned() };
+        assert_eq!(labels.at("app.kubernetes.io/name"), r#"labels["app.kubernetes.io/name"]"#);
     }
 }

@@ -32,10 +32,7 @@ pub(super) fn containers<'a>(root: &Place<'a>) -> Vec<Container<'a>> {
     let Some(spec) = spec(root) else {
         return Vec::new();
     };
-    let main = spec.items("containers").into_iter().map(|place| Container {
-        place,
-        role: Role::Main,
-    });
+    let main = spec.items("containers").into_iter().map(|place| Container { place, role: Role::Main });
     let init = spec.items("initContainers").into_iter().map(|place| {
         let role = match place.text("restartPolicy") {
             Some("Always") => Role::Sidecar,
@@ -50,9 +47,7 @@ pub(super) fn containers<'a>(root: &Place<'a>) -> Vec<Container<'a>> {
 pub(super) fn on_windows(root: &Place) -> bool {
     spec(root).is_some_and(|spec| {
         let os = spec.raw("os").and_then(|os| os.get("name"));
-        let node = spec
-            .raw("nodeSelector")
-            .and_then(|node| node.get("kubernetes.io/os"));
+        let node = spec.raw("nodeSelector").and_then(|node| node.get("kubernetes.io/os"));
         [os, node].into_iter().flatten().any(|name| *name == "windows")
     })
 }

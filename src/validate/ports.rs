@@ -94,11 +94,7 @@ fn check_number(port: &Place, field: &str, faults: &mut Vec<Fault>) {
         (Some(value), _) => format!("{value} is not a port number"),
         (None, _) => format!("no {field}"),
     };
-    let reason = if port.has(field) {
-        Reason::Invalid
-    } else {
-        Reason::Missing
-    };
+    let reason = if port.has(field) { Reason::Invalid } else { Reason::Missing };
     faults.push(port.fault_at(field, reason, problem, "write a number from 1 to 65535"));
 }
 
@@ -106,10 +102,7 @@ fn check_number(port: &Place, field: &str, faults: &mut Vec<Fault>) {
 fn bad_name(name: &str) -> Option<&'static str> {
     if name.len() > 15 {
         Some("has more than 15 characters")
-    } else if !name
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    {
+    } else if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
         Some("has characters other than lower-case letters, digits and hyphens")
     } else if !name.bytes().any(|b| b.is_ascii_lowercase()) {
         Some("has no letter")
@@ -171,10 +164,8 @@ mod tests {
     fn a_port_declared_twice_is_said_once() {
         assert_eq!(
             ports(&json!([{"name": "pg", "containerPort": 5432}, {"name": "pg", "containerPort": 5432}])),
-            [
-                "[name=\"app\"].ports[1]: 5432/TCP is declared twice in this container; remove one of the \
-              two"
-            ]
+            ["[name=\"app\"].ports[1]: 5432/TCP is declared twice in this container; remove one of the \
+              two"]
         );
     }
 
@@ -200,10 +191,7 @@ mod tests {
     fn names_follow_the_rules() {
         for (name, why) in [
             ("client-interface", "has more than 15 characters"),
-            (
-                "Http",
-                "has characters other than lower-case letters, digits and hyphens",
-            ),
+            ("Http", "has characters other than lower-case letters, digits and hyphens"),
             ("8080", "has no letter"),
             ("-http", "begins or ends with a hyphen"),
             ("a--b", "has two hyphens in a row"),

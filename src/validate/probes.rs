@@ -14,12 +14,7 @@ pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
             if container.role == Role::Init {
                 faults.push(not_for_init(&probe));
             } else {
-                handlers::check(
-                    &probe,
-                    &container.place,
-                    &["exec", "httpGet", "tcpSocket", "grpc"],
-                    faults,
-                );
+                handlers::check(&probe, &container.place, &["exec", "httpGet", "tcpSocket", "grpc"], faults);
                 check_timings(&probe, kind, faults);
             }
         }
@@ -76,10 +71,7 @@ mod tests {
         ]}}}});
         let mut faults = Vec::new();
         check(&Place::root(&object), &mut faults);
-        let strip = |f: &Fault| {
-            f.to_string()
-                .replace("spec.template.spec.containers[name=\"app\"].", "")
-        };
+        let strip = |f: &Fault| f.to_string().replace("spec.template.spec.containers[name=\"app\"].", "");
         faults.iter().map(strip).collect()
     }
 
@@ -95,11 +87,7 @@ mod tests {
             assert!(faults("livenessProbe", &probe).is_empty(), "{probe}");
         }
         assert!(
-            faults(
-                "readinessProbe",
-                &json!({"exec": {"command": ["x"]}, "successThreshold": 2})
-            )
-            .is_empty()
+            faults("readinessProbe", &json!({"exec": {"command": ["x"]}, "successThreshold": 2})).is_empty()
         );
     }
 
@@ -118,10 +106,8 @@ mod tests {
         );
         assert_eq!(
             faults("readinessProbe", &json!({"exec": {}})),
-            [
-                "readinessProbe.exec.command: no command; write the command as a list, for example \
-              command: [pg_isready]"
-            ]
+            ["readinessProbe.exec.command: no command; write the command as a list, for example \
+              command: [pg_isready]"]
         );
     }
 
@@ -129,17 +115,13 @@ mod tests {
     fn named_ports_are_those_of_the_same_container() {
         assert_eq!(
             faults("startupProbe", &json!({"tcpSocket": {"port": "other"}})),
-            [
-                "startupProbe.tcpSocket.port: no port of this container is named \"other\"; write the \
-              number, or the name of a port of this container: http, rpc"
-            ]
+            ["startupProbe.tcpSocket.port: no port of this container is named \"other\"; write the \
+              number, or the name of a port of this container: http, rpc"]
         );
         assert_eq!(
             faults("startupProbe", &json!({"httpGet": {"port": "8080"}})),
-            [
-                "startupProbe.httpGet.port: \"8080\" is text, and so the name of a port, and names need a \
-              letter; write 8080 without quotes"
-            ]
+            ["startupProbe.httpGet.port: \"8080\" is text, and so the name of a port, and names need a \
+              letter; write 8080 without quotes"]
         );
     }
 
@@ -148,9 +130,7 @@ mod tests {
         let remedy = "write a number from 1 to 65535 or the name of a port of this container";
         assert_eq!(
             faults("startupProbe", &json!({"tcpSocket": {"port": 65536}})),
-            [format!(
-                "startupProbe.tcpSocket.port: 65536 is not a port number; {remedy}"
-            )]
+            [format!("startupProbe.tcpSocket.port: 65536 is not a port number; {remedy}")]
         );
         for missing in [json!({}), json!({"port": 0}), json!({"port": ""})] {
             assert_eq!(
@@ -183,14 +163,9 @@ mod tests {
             ]
         );
         assert_eq!(
-            faults(
-                "readinessProbe",
-                &json!({"tcpSocket": {"port": 1}, "terminationGracePeriodSeconds": 5})
-            ),
-            [
-                "readinessProbe.terminationGracePeriodSeconds: a readinessProbe never ends a container; \
-              remove it, or put it into the livenessProbe"
-            ]
+            faults("readinessProbe", &json!({"tcpSocket": {"port": 1}, "terminationGracePeriodSeconds": 5})),
+            ["readinessProbe.terminationGracePeriodSeconds: a readinessProbe never ends a container; \
+              remove it, or put it into the livenessProbe"]
         );
     }
 

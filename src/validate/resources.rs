@@ -9,9 +9,8 @@ use crate::fault::{Fault, Reason};
 
 pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
     let of_pod = spec(root).and_then(|spec| spec.field("resources"));
-    let of_containers = containers(root)
-        .into_iter()
-        .filter_map(|container| container.place.field("resources"));
+    let of_containers =
+        containers(root).into_iter().filter_map(|container| container.place.field("resources"));
     for resources in of_pod.into_iter().chain(of_containers) {
         check_block(&resources, faults);
     }
@@ -67,9 +66,7 @@ fn unknown_name(name: &str, place: &Place) -> Option<Fault> {
     if OWN.contains(&name) || name.starts_with("hugepages-") || name.contains('/') {
         return None;
     }
-    let near = OWN
-        .into_iter()
-        .find(|own| strsim::damerau_levenshtein(own, name) <= 2);
+    let near = OWN.into_iter().find(|own| strsim::damerau_levenshtein(own, name) <= 2);
     let remedy = match near {
         Some(near) => format!("write {near}"),
         None if name == "storage" => {
@@ -77,11 +74,7 @@ fn unknown_name(name: &str, place: &Place) -> Option<Fault> {
         }
         None => format!("write one of {}", OWN.join(", ")),
     };
-    Some(place.fault(
-        Reason::Invalid,
-        format!("{name:?} is not a resource of containers"),
-        remedy,
-    ))
+    Some(place.fault(Reason::Invalid, format!("{name:?} is not a resource of containers"), remedy))
 }
 
 /// The quantity at `place`, or what is wrong with it.
@@ -149,10 +142,8 @@ mod tests {
         let object = json!({"spec": {"template": {"spec": {"containers": containers}}}});
         let mut faults = Vec::new();
         check(&Place::root(&object), &mut faults);
-        let strip = |f: &Fault| {
-            f.to_string()
-                .replace("spec.template.spec.containers[name=\"app\"].resources.", "")
-        };
+        let strip =
+            |f: &Fault| f.to_string().replace("spec.template.spec.containers[name=\"app\"].resources.", "");
         faults.iter().map(strip).collect()
     }
 
@@ -163,10 +154,7 @@ mod tests {
             "limits": {"cpu": 0.5, "memory": "1024Mi", "example.com/gpu": "1"},
         });
         assert_eq!(faults(&resources), [""; 0]);
-        assert_eq!(
-            faults(&json!({"requests": "1Gi", "limits": null, "claims": [{"name": "x"}]})),
-            [""; 0]
-        );
+        assert_eq!(faults(&json!({"requests": "1Gi", "limits": null, "claims": [{"name": "x"}]})), [""; 0]);
     }
 
     #[test]
@@ -175,10 +163,8 @@ mod tests {
             faults(
                 &json!({"requests": {"cpu": "2", "memory": "2Gi"}, "limits": {"cpu": "1500m", "memory": "2Gi"}})
             ),
-            [
-                "requests.cpu: requests 2, above the limit of 1500m; request at most 1500m, or raise the \
-              limit to 2"
-            ]
+            ["requests.cpu: requests 2, above the limit of 1500m; request at most 1500m, or raise the \
+              limit to 2"]
         );
     }
 

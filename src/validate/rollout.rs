@@ -50,19 +50,14 @@ pub(super) fn warnings(root: &Place) -> Vec<String> {
     let Some(spec) = root.field("spec") else {
         return Vec::new();
     };
-    [partition(&spec), on_scale(&spec), on_delete(&spec)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [partition(&spec), on_scale(&spec), on_delete(&spec)].into_iter().flatten().collect()
 }
 
 fn partition(spec: &Place) -> Option<String> {
     let rolling = spec.descend(&["updateStrategy", "rollingUpdate"])?;
     let partition = rolling.number("partition").filter(|partition| *partition > 0)?;
     let replicas = spec.number("replicas").unwrap_or(1);
-    let start = spec
-        .field("ordinals")
-        .and_then(|ordinals| ordinals.number("start"));
+    let start = spec.field("ordinals").and_then(|ordinals| ordinals.number("start"));
     // Pods whose ordinal is at or above the partition are updated.
     (partition >= start.unwrap_or(0).saturating_add(replicas)).then(|| {
         format!(
@@ -163,10 +158,8 @@ mod tests {
         let spec = |partition: i64, replicas: i64| json!({"replicas": replicas, "updateStrategy": {"rollingUpdate": {"partition": partition}}});
         assert_eq!(
             warned(&spec(3, 3)),
-            [
-                "spec.updateStrategy.rollingUpdate.partition is 3 and there are 3 replicas: no pod will be \
-              updated; set partition: 0 to update all"
-            ]
+            ["spec.updateStrategy.rollingUpdate.partition is 3 and there are 3 replicas: no pod will be \
+              updated; set partition: 0 to update all"]
         );
         assert_eq!(warned(&spec(2, 3)), [""; 0]);
         assert_eq!(warned(&spec(0, 0)), [""; 0]);

@@ -10,10 +10,7 @@ pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
     let selector = root.descend(&["spec", "selector"]);
     let labels = root
         .descend(&["spec", "template", "metadata", "labels"])
-        .unwrap_or_else(|| Place {
-            value: &Value::Null,
-            path: "spec.template.metadata.labels".to_owned(),
-        });
+        .unwrap_or_else(|| Place { value: &Value::Null, path: "spec.template.metadata.labels".to_owned() });
     let foreign = check_owner(root, selector.as_ref(), &labels, faults);
     let Some(selector) = selector.filter(|selector| !is_empty(selector)) else {
         faults.push(Fault::new(
@@ -119,11 +116,9 @@ fn check_expression(expression: &Place, labels: &Place, faults: &mut Vec<Fault>)
             format!("none of {values:?}"),
             format!("give {key} another value in the labels of the template"),
         ),
-        "Exists" => (
-            found.is_some(),
-            "this label".to_owned(),
-            format!("write {key} into the labels of the template"),
-        ),
+        "Exists" => {
+            (found.is_some(), "this label".to_owned(), format!("write {key} into the labels of the template"))
+        }
         _ => (
             found.is_none(),
             "this label to be absent".to_owned(),
@@ -252,10 +247,8 @@ mod tests {
                       stateward.dev/statefulset";
         assert_eq!(faults(&json!({"matchLabels": both}), &both), [wanted]);
         assert_eq!(faults(&json!({"matchLabels": both}), &json!({})), [wanted]);
-        let only_label = faults(
-            &json!({"matchLabels": {"app": "x"}}),
-            &json!({"app": "x", STATEFULSET: "a"}),
-        );
+        let only_label =
+            faults(&json!({"matchLabels": {"app": "x"}}), &json!({"app": "x", STATEFULSET: "a"}));
         assert_eq!(only_label.len(), 1);
         assert!(
             only_label[0].starts_with("spec.template.metadata.labels[\"stateward.dev/statefulset\"]: \"a\"")

@@ -43,18 +43,12 @@ pub(super) fn check_name<'a>(
     let (reason, (problem, remedy)) = match place.text(field) {
         None => (
             Reason::Missing,
-            (
-                "no name".to_owned(),
-                "write the name by which containers mount it".to_owned(),
-            ),
+            ("no name".to_owned(), "write the name by which containers mount it".to_owned()),
         ),
         Some(name) if !dns_label(name) => (Reason::Invalid, not_a_label(name)),
         Some(name) if !names.insert(name) => (
             Reason::Duplicate,
-            (
-                format!("{name:?} is the name of another one too"),
-                "give each a name of its own".to_owned(),
-            ),
+            (format!("{name:?} is the name of another one too"), "give each a name of its own".to_owned()),
         ),
         Some(_) => return,
     };
@@ -80,10 +74,8 @@ mod tests {
         ]}}}});
         let mut faults = Vec::new();
         check(&Place::root(&object), &mut faults);
-        let faults: Vec<String> = faults
-            .iter()
-            .map(|f| f.to_string().replace("spec.template.spec.", ""))
-            .collect();
+        let faults: Vec<String> =
+            faults.iter().map(|f| f.to_string().replace("spec.template.spec.", "")).collect();
         assert_eq!(
             faults,
             [

@@ -1,0 +1,49 @@
+# What there is to do, and how long it takes. `make demo` and `make test` are all that a newcomer needs.
+#
+# Rust, Go and make have to be there; everything else is built from what Cargo.lock and go.mod pin. What is built is
+# kept outside the checkout, so that a second checkout is as quick as a second run.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test up down bench fuzz rust
+
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/stateward/target
+
+# The cluster's tests wait more than they work.
+TEST_THREADS ?= 4
+FUZZ_SECONDS ?= 60
+
+help: ## this list
+	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, target, ":"); printf "make %-6s %s\n", target[1], $$2 }' $(MAKEFILE_LIST)
+
+demo: rust ## see it happen on a real Kubernetes (first time about 10 minutes, then one)
+	@tests/demo.sh
+
+test: rust ## everything that has to hold (first time about 15 minutes, then four)
+	@printf '%s\n' 'format, lints, then all tests, those on a real Kubernetes last; all that they start ends with them'
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	cargo build --locked
+	@# Built here, where its progress is seen, and not within a test.
+	tests/control-plane/build >/dev/null
+	cargo test --locked -- --test-threads $(TEST_THREADS)
+
+up: rust ## leave a local cluster with stateward running, to play with (about 20 seconds)
+	@cargo build --locked
+	@tests/control-plane/playground up "$(CARGO_TARGET_DIR)/debug/stateward"
+
+down: ## end what `make up` left running (5 seconds)
+	@tests/control-plane/playground down
+
+bench: rust ## measure one review, and the server under load (about 5 minutes)
+	cargo bench --locked
+
+fuzz: rust ## fuzz each target for FUZZ_SECONDS (60 each)
+	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is needed: cargo install cargo-fuzz'; exit 1; }
+	@cd fuzz && for target in $$(cargo fuzz list); do \
+		cargo fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+rust:
+	@command -v cargo >/dev/null || { echo 'Rust is needed and was not found: see https://rustup.rs'; exit 1; }
+	@command -v go >/dev/null || { echo 'Go 1.26 or newer is needed and was not found: see https://go.dev/doc/install'; exit 1; }

@@ -1,0 +1,259 @@
+//! The commands: arguments, and what of a report goes where.
+//!
+//! Exit codes: 0 fine, 1 refused or faults found, 2 usage, 3 unreadable input, 4 cluster, 5 a fault
+//! of stateward itself.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstream::{AutoStream, ColorChoice};
+use clap::{Parser, Subcommand};
+
+use self::explain::{ExplainArgs, Explanation};
+use self::input::{InputArgs, InputError, Source};
+use self::lint::LintArgs;
+use self::render::RenderArgs;
+use self::report::{Exit, Painter, Report};
+use crate::catalogue::{Catalogue, LoadError};
+use crate::engine::{Engine, EngineError};
+use crate::server::{StartError, WebhookArgs};
+
+pub mod explain;
+pub mod input;
+pub mod judge;
+pub mod lint;
+pub mod output;
+pub mod render;
+pub mod report;
+mod webhook;
+
+/// Expands ten-line StatefulSets into production-grade ones, and never restarts them unasked
+#[derive(Debug, Parser)]
+#[command(name = "stateward", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print manifests as the webhook would make them; other kinds pass through untouched
+    Render(Scoped<RenderArgs>),
+    /// Show what is wrong with manifests, under the lines that caused it
+    Lint(Scoped<LintArgs>),
+    /// Say of each field what is injected, from where and why, and what is not
+    Explain(Scoped<ExplainArgs>),
+    /// Serve the admission webhooks
+    Webhook(WebhookArgs),
+    /// Serve the admission webhooks with certificates of our own making: for development and small clusters
+    Run(WebhookArgs),
+}
+
+/// Arguments of one command, and those that all of them share.
+#[derive(Debug, clap::Args)]
+struct Scoped<A: clap::Args> {
+    #[command(flatten)]
+    args: A,
+    #[command(flatten)]
+    scope: Scope,
+}
+
+/// What every command on manifests wants to know.
+#[derive(Debug, clap::Args)]
+struct Scope {
+    /// Namespace of objects that name none
+    #[arg(short = 'n', long)]
+    namespace: Option<String>,
+    /// Directory of profiles that join the built-in ones
+    #[arg(long, value_name = "DIR")]
+    profiles: Vec<PathBuf>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 fine, 1 refused or faults found, 2 usage, 3 unreadable input, 4 cluster, 5 a fault of stateward itself";
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Manifests that cannot be read.
+    #[error("{}", lines(.0))]
+    Input(Vec<InputError>),
+    /// Profiles that cannot be used.
+    #[error(transparent)]
+    Profiles(#[from] LoadError),
+    /// A fault of our own.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A fault of our own.
+    #[error(transparent)]
+    Output(#[from] output::OutputError),
+    /// Arguments that do not go together.
+    #[error("{0}")]
+    Usage(String),
+    /// The cluster did not answer, or has no such object.
+    #[error("{0}")]
+    Cluster(String),
+    /// The webhook did not start, or ended otherwise than well.
+    #[error(transparent)]
+    Serve(#[from] StartError),
+}
+
+/// Does what the command line says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, with code 0; a closed output is no matter.
+            _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage } else { Exit::Fine });
+        }
+    };
+    let report = match cli.command.run() {
+        Ok(report) => report,
+        Err(failure) => {
+            Report { stderr: format!("error: {failure}\n"), exit: failure.exit(), ..Report::default() }
+        }
+    };
+    ExitCode::from(print(&report))
+}
+
+impl Command {
+    fn run(self) -> Result<Report, Failure> {
+        match self {
+            Self::Render(Scoped { args, scope }) => {
+                let sources = sources(&args.input)?;
+                render::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter(&io::stderr()))
+            }
+            Self::Lint(Scoped { args, scope }) => {
+                let sources = sources(&args.input)?;
+                lint::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter(&io::stdout()))
+            }
+            Self::Explain(Scoped { args, scope }) => {
+                if let Some(name) = args.live.name()? {
+                    return explain_live(&args, &scope, &name);
+                }
+                let sources = sources(&args.input)?;
+                let mut painter = painter(&io::stderr());
+                explain::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter)
+            }
+            Self::Webhook(args) => webhook::serve(args),
+            Self::Run(args) => webhook::serve(args.self_managed()),
+        }
+    }
+}
+
+impl Scope {
+    fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or("default")
+    }
+
+    fn engine(&self) -> Result<Engine, Failure> {
+        engine(&self.profiles)
+    }
+}
+
+/// An engine that knows the built-in profiles and those in `paths`.
+fn engine(paths: &[PathBuf]) -> Result<Engine, Failure> {
+    let input = InputArgs { files: paths.to_vec(), recursive: false };
+    let sources = input.read().map_err(Failure::Input)?;
+    let files = sources.iter().flat_map(|source| {
+        let profiles =
+            source.documents.iter().filter(|document| document.value["kind"] == "StatefulSetProfile");
+        profiles.map(|document| (source.name.as_str(), &source.text[document.piece.body.clone()]))
+    });
+    Ok(Engine::new(Catalogue::built_in()?.with(files)?))
+}
+
+fn explain_live(args: &ExplainArgs, scope: &Scope, name: &str) -> Result<Report, Failure> {
+    let engine = scope.engine()?;
+    let object = args.live.read(name, scope.namespace.as_deref())?;
+    let explanation = Explanation::live(&engine, &object, scope.namespace());
+    let stdout = explain::print(&[explanation], args.output)?;
+    Ok(Report { stdout, ..Report::default() })
+}
+
+fn sources(input: &InputArgs) -> Result<Vec<Source>, Failure> {
+    if input.files.is_empty() {
+        return Err(Failure::Usage(
+            "no manifests; name them with -f FILE, -f DIR or -f - for standard input".to_owned(),
+        ));
+    }
+    input.read().map_err(Failure::Input)
+}
+
+/// Colours if `stream` is a terminal, or as `NO_COLOR` and `CLICOLOR_FORCE` say.
+fn painter(stream: &impl anstream::stream::RawStream) -> Painter {
+    Painter::new(AutoStream::choice(stream) != ColorChoice::Never)
+}
+
+/// Prints the report. A reader that has seen enough, such as `head`, is no failure.
+fn print(report: &Report) -> Exit {
+    for (text, stream) in
+        [(&report.stderr, &mut io::stderr() as &mut dyn Write), (&report.stdout, &mut io::stdout())]
+    {
+        match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(_) => return Exit::Internal,
+        }
+    }
+    report.exit
+}
+
+impl Failure {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Serve(error) => match error.exit_code() {
+                2 => Exit::Usage,
+                3 => Exit::Unreadable,
+                4 => Exit::Cluster,
+                _ => Exit::Findings,
+            },
+            Self::Input(_) | Self::Profiles(_) => Exit::Unreadable,
+            Self::Engine(_) | Self::Output(_) => Exit::Internal,
+            Self::Usage(_) => Exit::Usage,
+            Self::Cluster(_) => Exit::Cluster,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+fn lines(errors: &[InputError]) -> String {
+    let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    lines.join("\nerror: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn files_and_names_exclude_each_other() {
+        assert!(Cli::try_parse_from(["stateward", "explain", "-f", "a.yaml", "db"]).is_err());
+        assert!(Cli::try_parse_from(["stateward", "explain", "sts", "db", "-n", "shop"]).is_ok());
+        assert!(
+            Cli::try_parse_from(["stateward", "render", "-f", "-", "-f", "b", "-R", "-o", "json"]).is_ok()
+        );
+    }
+
+    #[test]
+    fn failures_have_their_codes() {
+        let missing = InputArgs { files: vec![PathBuf::from("no/such/file")], recursive: false };
+        assert_eq!(sources(&missing).unwrap_err().exit(), Exit::Unreadable);
+        assert_eq!(sources(&InputArgs::default()).unwrap_err().exit(), Exit::Usage);
+    }
+}

@@ -1,0 +1,170 @@
+//! `render`: manifests in, what would be stored out.
+
+use serde_json::Value;
+
+use self::own::States;
+use super::Failure;
+use super::input::{Document, InputArgs, Source};
+use super::judge::{self, Judged};
+use super::output::{self, Format};
+use super::report::{Exit, Finding, Painter, Report};
+use crate::defaults;
+use crate::engine::{Admitted, Decision, Engine};
+use crate::fault::Fault;
+use crate::path::Path;
+
+pub mod own;
+
+/// Arguments of `render`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RenderArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    /// Output format
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: Format,
+    /// Print the object as it will be stored, with the API server's defaults
+    #[arg(long)]
+    pub full: bool,
+}
+
+/// What is printed of one document.
+enum Rendered {
+    /// Its own text.
+    Untouched,
+    /// Another object.
+    Changed(Value),
+    /// Nothing.
+    Refused(Vec<(Option<usize>, Vec<Fault>)>),
+}
+
+/// Renders `sources`.
+pub fn run(
+    args: &RenderArgs,
+    sources: &[Source],
+    namespace: &str,
+    engine: &Engine,
+    painter: &mut Painter,
+) -> Result<Report, Failure> {
+    let mut report = Report::default();
+    let mut objects = Vec::new();
+    for source in sources {
+        for document in &source.documents {
+            let mut warnings = Vec::new();
+            let rendered = render(document, namespace, args.full, engine, &mut warnings)?;
+            for warning in warnings {
+                report.stderr.push_str(&format!("warning: {warning}\n"));
+            }
+            match rendered {
+                Rendered::Refused(refused) => {
+                    refuse(&mut report, source, document, namespace, refused, painter);
+                }
+                Rendered::Untouched if args.output == Format::Yaml => {
+                    push(&mut report.stdout, &source.text[document.piece.whole.clone()]);
+                }
+                Rendered::Changed(object) if args.output == Format::Yaml => {
+                    push(&mut report.stdout, &(head(document, source) + &output::yaml(&object)?));
+                }
+                Rendered::Untouched if document.value.is_null() => {}
+                Rendered::Untouched => objects.push(document.value.clone()),
+                Rendered::Changed(object) => objects.push(object),
+            }
+        }
+    }
+    if args.output == Format::Json {
+        report.stdout = output::json_list(objects);
+    }
+    Ok(report)
+}
+
+fn render(
+    document: &Document,
+    namespace: &str,
+    full: bool,
+    engine: &Engine,
+    warnings: &mut Vec<String>,
+) -> Result<Rendered, Failure> {
+    let mut object = document.value.clone();
+    let mut refused = Vec::new();
+    let mut changed = false;
+    for item in document.statefulsets() {
+        let Judged { filled, decision } = judge::create(engine, item.object, namespace)?;
+        match decision {
+            Decision::Ignored => {}
+            Decision::Refused { faults, warnings: said } => {
+                refused.push((item.index, faults));
+                warnings.extend(said);
+            }
+            Decision::Admitted(admitted) => {
+                if full || !admitted.patch.0.is_empty() {
+                    changed = true;
+                    let result =
+                        if full { admitted.result.clone() } else { applied(item.object, &filled, &admitted) };
+                    match item.index {
+                        Some(index) => object["items"][index] = result,
+                        None => object = result,
+                    }
+                }
+                warnings.extend(admitted.warnings);
+            }
+        }
+    }
+    Ok(match (refused.is_empty(), changed) {
+        (false, _) => Rendered::Refused(refused),
+        (true, true) => Rendered::Changed(object),
+        (true, false) => Rendered::Untouched,
+    })
+}
+
+/// What the user would apply to get this result.
+fn applied(written: &Value, filled: &Value, admitted: &Admitted) -> Value {
+    let ours: Vec<Path> = admitted.injections.iter().map(|injection| injection.path.clone()).collect();
+    let states = States { written, filled, result: &admitted.result };
+    let own = own::without_defaults(states, &ours);
+    let mut stored = own.clone();
+    defaults::apply(&mut stored);
+    // A default may depend on a field that we set. Then only the whole result says what is meant.
+    if stored == admitted.result { own } else { admitted.result.clone() }
+}
+
+fn refuse(
+    report: &mut Report,
+    source: &Source,
+    document: &Document,
+    namespace: &str,
+    refused: Vec<(Option<usize>, Vec<Fault>)>,
+    painter: &mut Painter,
+) {
+    report.end(Exit::Findings);
+    let items = document.statefulsets();
+    for (index, faults) in refused {
+        let Some(item) = items.iter().find(|item| item.index == index) else {
+            continue;
+        };
+        for fault in faults {
+            let finding = Finding::fault(source, item, namespace, fault);
+            report.stderr.push_str(&painter.paint(&finding));
+        }
+    }
+}
+
+/// What stands in front of a changed document: its separator and the comments at its head.
+fn head(document: &Document, source: &Source) -> String {
+    document.head(&source.text).trim_start_matches('\u{feff}').to_owned()
+}
+
+/// Adds a document; one that begins a file brings no separator of its own.
+fn push(stdout: &mut String, document: &str) {
+    if !stdout.is_empty() {
+        if !stdout.ends_with('\n') {
+            stdout.push('\n');
+        }
+        if !document.starts_with("---") {
+            stdout.push_str("---\n");
+        }
+    }
+    stdout.push_str(document);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! What a set is pinned to, what moves the pin, and the expansions that follow.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::update::{Both, Request};
+use super::{Engine, data, intent_of, new_faults, warnings, wish_text};
+use crate::catalogue::{Case, Profile};
+use crate::expand::update::is_immutable;
+use crate::expand::{Expansion, Injection, Source};
+use crate::fault::{Fault, Reason};
+use crate::image::Image;
+use crate::intent::{Intent, RevisionWish};
+use crate::names;
+use crate::ownership;
+use crate::path::Path;
+use crate::record::Record;
+use crate::settings::{self, Pin, Settings, image_of};
+
+/// The expansions of one update, and the record's pin and wish that follow from it.
+pub(super) struct Expansions {
+    pub(super) old: Expansion,
+    pub(super) middle: Expansion,
+    pub(super) new: Expansion,
+    pub(super) record: Record,
+    /// Whether the pin moved.
+    pub(super) moved: bool,
+}
+
+impl Engine {
+    /// The record of a set that has none: older than us, or admitted while we were away. Empty, so
+    /// that all its fields are the user's.
+    pub(super) fn adopt(
+        &self,
+        before: &Value,
+        sent: &Value,
+        was_managed: bool,
+    ) -> Result<Record, Vec<Fault>> {
+        let profile = intent_of(sent).0.profile;
+        let asked = profile.is_some() && profile != intent_of(before).0.profile;
+        let intent = Intent { profile, ..Intent::default() };
+        let settings = match Settings::choose(before, &intent, &self.catalogue) {
+            Err(faults) if asked => return Err(faults),
+            Err(_) => Settings::choose(before, &Intent::default(), &self.catalogue)?,
+            Ok(settings) => settings,
+        };
+        let mut record = Record::new(settings::text(&sent["metadata"]["name"]), settings.pin());
+        record.adopted = true;
+        // A wish that comes with the label is part of what is adopted; one that comes later acts.
+        record.wish = wish_text(if was_managed { before } else { sent });
+        Ok(record)
+    }
+
+    /// Expands the old and the new object. Faults are noted in the request.
+    pub(super) fn expansions(&self, request: &mut Request, parts: &Both) -> Expansions {
+        // The label put on, also again: what is there stays, whatever annotations come with it.
+        let old_intent = if request.was_managed { &request.old_intent } else { &request.intent };
+        let pin = &request.record.pin;
+        let old = Settings::pinned(request.before, old_intent, pin, &self.catalogue);
+        let middle = Settings::pinned(&request.after, old_intent, pin, &self.catalogue);
+        let known = old.is_some() && middle.is_some();
+        let (old, middle) = if let (Some(old), Some(middle)) = (old, middle) {
+            ((self.expand)(&parts.before.user, &old), (self.expand)(&parts.after.user, &middle))
+        } else {
+            let held = held(request, parts);
+            (held.clone(), held)
+        };
+        let record = request.record.clone();
+        let mut expansions = Expansions { old, middle, new: Expansion::default(), record, moved: false };
+        let target = self.target(request).unwrap_or_else(|fault| {
+            request.faults.push(fault);
+            None
+        });
+        match target {
+            Some(profile) => self.move_to(profile, request, parts, &mut expansions),
+            None if known => self.stay(request, parts, &mut expansions),
+            None => {
+                refuse_computing(request);
+                expansions.new = expansions.old.clone();
+            }
+        }
+        data::keep(request, &expansions);
+        expansions.record.wish = wish_text(request.sent).or(expansions.record.wish);
+        let faults = std::mem::take(&mut expansions.new.faults);
+        request.faults.extend(new_faults(faults, || expansions.old.faults.clone()));
+        expansions
+    }
+
+    /// The new expansion under the pin that the set has.
+    fn stay(&self, request: &mut Request, parts: &Both, expansions: &mut Expansions) {
+        let pin = &request.record.pin;
+        let Some(settings) = Settings::pinned(&request.after, &request.intent, pin, &self.catalogue) else {
+            return;
+        };
+        expansions.new = (self.expand)(&parts.after.user, &settings);
+        let settings = self.check_variant(request, parts, settings, &expansions.new);
+        expansions.record.pin = settings.pin();
+    }
+
+    /// The new expansion under another revision. An adopted set gets everything, as if it had
+    /// never been expanded, which it was not.
+    fn move_to(&self, profile: Arc<Profile>, request: &Request, parts: &Both, expansions: &mut Expansions) {
+        let settings = moved(&request.after, &request.intent, &request.record.pin, profile);
+        if request.record.adopted {
+            (expansions.old, expansions.middle) = Default::default();
+        }
+        expansions.new = (self.expand)(&parts.after.user, &settings);
+        expansions.record.pin = settings.pin();
+        expansions.record.adopted = false;
+        expansions.moved = true;
+    }
+
+    /// The revision that this request moves the pin to, if any.
+    fn target(&self, request: &Request) -> Result<Option<Arc<Profile>>, Fault> {
+        let record = &request.record;
+        let standing = wish_text(request.sent);
+        let acts = standing.is_some() && standing != record.wish && request.was_managed;
+        let wish = match (&request.intent.upgrade_to, &request.intent.profile_revision) {
+            (Some(once), _) => Some((names::UPGRADE_TO, once)),
+            (None, Some(wish)) if acts => Some((names::PROFILE_REVISION, wish)),
+            _ => None,
+        };
+        let label = request.intent.profile.as_deref();
+        let Some((key, wish)) = wish else {
+            let relabelled = request.was_managed && request.old_intent.profile.as_deref() != label;
+            return match label {
+                Some(label) if relabelled && label != record.pin.profile => {
+                    Err(relabelled_alone(&record.pin))
+                }
+                _ => Ok(None),
+            };
+        };
+        self.find(key, wish, label.unwrap_or(&record.pin.profile)).map(Some)
+    }
+
+    fn find(&self, key: &str, wish: &RevisionWish, profile: &str) -> Result<Arc<Profile>, Fault> {
+        match self.catalogue.latest(profile) {
+            Some(latest) => settings::wished(key, wish, latest, &self.catalogue),
+            None => Err(settings::unknown_profile(profile, &self.catalogue)),
+        }
+    }
+
+    /// What a move to the latest revision would set on a live object, and which revision that is.
+    pub(super) fn upgrade_of(&self, object: &Value, record: &Record) -> (Vec<Injection>, String) {
+        let Some(latest) = self.catalogue.latest(&record.pin.profile) else { return Default::default() };
+        let (intent, _) = intent_of(object);
+        let user = ownership::before(object, record).user;
+        let old = match Settings::pinned(object, &intent, &record.pin, &self.catalogue) {
+            Some(pinned) if !record.adopted => (self.expand)(&user, &pinned),
+            _ => Expansion::default(),
+        };
+        let new = (self.expand)(&user, &moved(object, &intent, &record.pin, Arc::clone(latest)));
+        let value = |path: &Path| old.injections.iter().find(|i| i.path == *path).map(|i| &i.value);
+        let leave = data::rule(record);
+        let upgrade = new.injections.iter().filter(|i| {
+            value(&i.path) != Some(&i.value) && !is_immutable(&i.path) && !leave(&i.path, i.data)
+        });
+        (upgrade.cloned().collect(), latest.id())
+    }
+}
+
+/// What stands in for the expansion of a revision that nobody knows: what of ours is there.
+fn held(request: &Request, parts: &Both) -> Expansion {
+    let source = Source::Profile { name: request.record.pin.profile.clone() };
+    let ours = request.record.leaves.iter().filter(|leaf| parts.before.ours.contains(&leaf.path));
+    let injections = ours
+        .filter_map(|leaf| {
+            let value = leaf.path.lookup(request.before)?.clone();
+            Some(Injection { path: leaf.path.clone(), value, source: source.clone(), data: false })
+        })
+        .collect();
+    Expansion { injections, ..Expansion::default() }
+}
+
+/// With a revision that nobody knows, what is ours stays, and what needs computing is refused.
+fn refuse_computing(request: &mut Request) {
+    let pin = &request.record.pin;
+    if !computes(&request.old_intent, &request.intent) {
+        request.warnings.push(format!("revision {pin} is not known here: all of its fields are kept"));
+        return;
+    }
+    let problem = format!("the set is pinned to {pin}, which is not known here");
+    let remedy = format!("set the annotation {}: latest first", names::PROFILE_REVISION);
+    let key = warnings::changed_keys(request.before, request.sent).into_iter().next();
+    let key = key.unwrap_or_else(|| names::RECORD.to_owned());
+    request.faults.push(Fault::new(Reason::NotFound, key, problem, remedy));
+}
+
+/// Whether a change of intent needs the profile: what only concerns companions does not.
+fn computes(old: &Intent, new: &Intent) -> bool {
+    let core = |intent: &Intent| Intent {
+        profile: None,
+        profile_revision: None,
+        upgrade_to: None,
+        service: None,
+        service_ports: Vec::new(),
+        ingress: None,
+        gateway: None,
+        disruption_budget: None,
+        ..intent.clone()
+    };
+    core(old) != core(new)
+}
+
+/// Settings under another revision: the same cases where it has them, since the data was made with
+/// those, else the ones of the image.
+fn moved(object: &Value, intent: &Intent, pin: &Pin, profile: Arc<Profile>) -> Settings {
+    let main = settings::pinned_main(object, intent, pin);
+    let image = Image::parse(image_of(object, &main));
+    let cases = profile.axes.iter().filter_map(|axis| {
+        let pinned = |case: &&Case| pin.cases.contains(&case.name);
+        let fits = |case: &&Case| case.fits(&image);
+        let case = axis.cases.iter().find(pinned).or_else(|| axis.cases.iter().find(fits));
+        case.or(axis.cases.first()).map(|case| case.name.clone())
+    });
+    let cases = cases.collect();
+    Settings::new(object, intent, main, profile, cases)
+}
+
+fn relabelled_alone(pin: &Pin) -> Fault {
+    let problem = format!("the set is pinned to {pin}: its profile changes only together with its revision");
+    let remedy =
+        format!("add the annotation {}: latest to move, or put the label back", names::PROFILE_REVISION);
+    Fault::new(Reason::Contradiction, names::PROFILE, problem, remedy)
+}

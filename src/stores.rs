@@ -1,0 +1,64 @@
+//! What the webhook remembers of the cluster, kept up to date by watches.
+//!
+//! Reviews read this memory and never wait for the network. It holds the labels of namespaces and
+//! the pins of claims, nothing else.
+
+mod claims;
+mod namespaces;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
+use kube::{Api, Client};
+
+use self::claims::Claims;
+use self::namespaces::Namespaces;
+pub(crate) use self::watch::said;
+use self::watch::{Feed, follow};
+use crate::engine::Facts;
+use crate::names::STATEFULSET;
+use crate::server::Readiness;
+use crate::telemetry::Metrics;
+
+/// The stores. They stop with the process.
+#[derive(Debug, Default)]
+pub struct Stores {
+    namespaces: Arc<Namespaces>,
+    claims: Arc<Claims>,
+}
+
+impl Stores {
+    /// Starts the watches. `readiness` waits until each store has completed its first list; what
+    /// happens to a watch later is a metric, never unreadiness: old facts beat no answers.
+    #[must_use]
+    pub fn watch(client: &Client, readiness: &Readiness, metrics: &Arc<Metrics>) -> Arc<Self> {
+        let stores = Arc::new(Self::default());
+        let namespaces = Feed {
+            store: "namespaces",
+            labels: None,
+            readiness: readiness.clone(),
+            metrics: Arc::clone(metrics),
+        };
+        let claims =
+            Feed { store: "persistentvolumeclaims", labels: Some(STATEFULSET), ..namespaces.clone() };
+        namespaces.announce();
+        claims.announce();
+        let memory = Arc::clone(&stores.namespaces);
+        tokio::spawn(follow(Api::<Namespace>::all(client.clone()), namespaces, memory));
+        let memory = Arc::clone(&stores.claims);
+        tokio::spawn(follow(Api::<PersistentVolumeClaim>::all(client.clone()), claims, memory));
+        stores
+    }
+}
+
+impl Facts for Stores {
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        self.namespaces.labels(namespace)
+    }
+
+    fn claim_pin(&self, namespace: &str, statefulset: &str) -> Option<String> {
+        self.claims.pin(namespace, statefulset)
+    }
+}

@@ -1,0 +1,24 @@
+//! What stateward promises, tried on a real Kubernetes with the clients that people use.
+//!
+//! `harness` holds the cluster, the clients and what is compared; every other module is one promise
+//! of `docs/updates.md` or of the README, with a test for each scenario that once broke it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test through and through, and most of its code is in functions that clippy takes for none"
+)]
+
+mod adoption;
+mod annotations;
+mod clients;
+mod data;
+mod harness;
+mod immutable;
+mod legality;
+mod lifecycle;
+mod nothing_unasked;
+mod refusals;
+mod takeover;
+mod undo;

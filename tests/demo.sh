@@ -1,0 +1,191 @@
+#!/usr/bin/env bash
+# Shows on a real Kubernetes what stateward does: `make demo`. Every command that it runs stands behind a `$`, its
+# output below. Exits with 1 if anything that it claims turns out not to be so, and leaves nothing running.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+work=$(mktemp -d)
+cluster=$work/cluster
+faults=0
+background=()
+
+if [[ -t 1 ]]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; else bold='' dim='' plain=''; fi
+
+# say TEXT: one line of narration.
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
+
+# show COMMAND: the command as one would type it, then what it says.
+show() {
+	printf '%s$ %s%s\n' "$dim" "$*" "$plain"
+	eval "$*"
+}
+
+# claim TEXT COMMAND...: the proof is the command's success.
+claim() {
+	local text=$1
+	shift
+	if "$@"; then printf '  ✓ %s\n' "$text"; else
+		printf '  ✗ %s\n' "$text"
+		faults=$((faults + 1))
+	fi
+}
+
+# ---------------------------------------------------------------------------------------- starting and stopping
+
+# start NAME COMMAND...: in the background; returns when it has said where it is, on one line in NAME.json.
+start() {
+	local name=$1
+	shift
+	rm -f "$work/$name.json"
+	"$@" </dev/null >"$work/$name.json" 2>"$work/$name.log" &
+	background+=($!)
+	until [[ -s $work/$name.json ]]; do
+		kill -0 $! 2>/dev/null || {
+			cat "$work/$name.log" >&2
+			exit 1
+		}
+		sleep 0.1
+	done
+}
+
+# stop PID: asks, and returns when it has ended.
+stop() {
+	kill "$1" 2>/dev/null || true
+	wait "$1" 2>/dev/null || true
+}
+
+stop_all() {
+	local i
+	for ((i = ${#background[@]} - 1; i >= 0; i--)); do stop "${background[i]}"; done
+	background=()
+}
+
+trap 'stop_all; rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+start_stateward() {
+	start stateward tests/control-plane/webhook --cluster "$cluster" --program "$stateward" \
+		--log "$work/stateward.log" -- "$@"
+	webhook=${background[${#background[@]} - 1]}
+}
+
+# ---------------------------------------------------------------------------------------------- what is compared
+
+digest() { git hash-object --stdin | cut -c1-12; }
+
+# What would differ after a restart: the pod's uid, the number of ControllerRevisions, the template.
+pod() { kubectl get pod orders-db-0 -o jsonpath='{.metadata.uid}'; }
+revisions() { kubectl get controllerrevisions -l stateward.dev/statefulset=orders-db -o name | wc -l | tr -d ' '; }
+template() { kubectl get statefulset orders-db -o jsonpath='{.spec.template}' | digest; }
+
+settled() {
+	kubectl rollout status statefulset/orders-db --timeout=120s >/dev/null
+	kubectl wait pod/orders-db-0 --for=condition=Ready --timeout=120s >/dev/null
+}
+
+table=()
+# compare WHAT: remembers a line of the table.
+compare() {
+	settled
+	local now verdict='nothing restarted'
+	now="$(pod) $(revisions) $(template)"
+	if [[ $now != "$before" ]]; then
+		verdict='RESTARTED'
+		faults=$((faults + 1))
+	fi
+	# shellcheck disable=SC2086 # three words
+	table+=("$(printf '%-34s %-37s %9s   %-13s %s' "$1" $now "$verdict")")
+}
+
+# --------------------------------------------------------------------------------------------------- the demo
+
+say 'Building stateward and the programs of a Kubernetes (minutes the first time, seconds later).'
+cargo build --locked --quiet
+stateward=${CARGO_TARGET_DIR:-$root/target}/debug/stateward
+bin=$(tests/control-plane/build)
+
+say 'Starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok on loopback, then stateward.'
+start cluster "$bin/control-plane" up --data "$cluster"
+start_stateward
+export KUBECONFIG=$cluster/kubeconfig/developer.yaml PATH=$work/bin:$PATH
+mkdir "$work/bin"
+ln -s "$bin/kubectl" "$bin/helm" "$stateward" "$work/bin/"
+
+say 'Ten lines of PostgreSQL.'
+show cat examples/postgresql.yaml
+show kubectl apply -f examples/postgresql.yaml
+show kubectl rollout status statefulset/orders-db
+
+say 'What the cluster holds now: everything below was added, but for the image.'
+interesting='{.spec.serviceName}{"\n"}{.spec.selector.matchLabels}{"\n"}'
+show "kubectl get statefulset orders-db -o jsonpath='$interesting'"
+show "kubectl get statefulset orders-db -o yaml | sed -n '/^  template:/,/^  updateStrategy:/p'"
+show "kubectl get statefulset orders-db -o yaml | sed -n '/^  volumeClaimTemplates:/,/^status:/p'"
+
+say 'Its pod is Ready and its claim Bound.'
+show kubectl wait pod/orders-db-0 --for=condition=Ready --timeout=60s
+show kubectl wait pvc/data-orders-db-0 --for=jsonpath=.status.phase=Bound --timeout=60s
+show kubectl get pods,persistentvolumeclaims
+
+say 'Where each field comes from, and what was left out.'
+show stateward explain -f examples/postgresql.yaml
+
+say 'A manifest full of faults is refused at once, with all of them and their remedies.'
+show cat examples/refused.yaml
+show kubectl apply -f examples/refused.yaml '||' echo "exit status \$?"
+claim 'nothing of it was stored' eval '! kubectl get statefulset broken-db >/dev/null 2>&1'
+
+say 'From here on, whatever happens, the pod must not restart.'
+before="$(pod) $(revisions) $(template)"
+compare 'at first'
+show kubectl apply -f examples/postgresql.yaml
+compare 'applied again'
+show kubectl apply --server-side --force-conflicts -f examples/postgresql.yaml
+compare 'applied again, server-side'
+show kubectl replace -f examples/postgresql.yaml
+compare 'replaced by the ten lines'
+show kubectl scale statefulset orders-db --replicas=2
+compare 'scaled to 2'
+show kubectl scale statefulset orders-db --replicas=1
+compare 'scaled back to 1'
+show kubectl label statefulset orders-db team=orders
+compare 'labelled'
+
+say 'A new release of the platform brings other defaults for PostgreSQL.'
+show "grep -A99 '^  statefulSet:' tests/cluster/changed/postgresql.yaml | head -n 16"
+stop "$webhook"
+unset 'background[1]'
+background=("${background[@]}")
+start_stateward --profiles tests/cluster/changed
+show "sed 's/orders-db/other-db/' examples/postgresql.yaml | kubectl apply -f -"
+grace() { kubectl get statefulset "$1" -o jsonpath='{.spec.template.spec.terminationGracePeriodSeconds}'; }
+claim 'a new set gets them (a grace period of 99 seconds)' test "$(grace other-db)" = 99
+show kubectl apply -f examples/postgresql.yaml
+compare 'applied under new defaults'
+show kubectl replace -f examples/postgresql.yaml
+compare 'replaced under new defaults'
+show kubectl annotate statefulset orders-db note=hello
+compare 'annotated under new defaults'
+claim 'the old set keeps its own' test "$(grace orders-db)" = 120
+
+say 'The proof: one pod, one revision, one template all the way.'
+printf '%-34s %-37s %9s   %-13s\n' 'after it was' 'uid of pod orders-db-0' revisions template
+printf '%s\n' "${table[@]}"
+
+say 'Stopping everything.'
+started=("${background[@]}")
+stop_all
+none_left() {
+	local pid
+	for pid in "${started[@]}"; do ! kill -0 "$pid" 2>/dev/null || return 1; done
+	! ps -A -ww -o args= | grep -F -- "$work" | grep -vqF grep
+}
+claim 'nothing that was started is left running' none_left
+
+if ((faults > 0)); then
+	say "$faults of the claims above did not hold."
+	exit 1
+fi
+say 'All of it held.'
