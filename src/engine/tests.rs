@@ -145,3 +145,18 @@ fn an_annotation_about_data_that_went_and_comes_back_is_no_change() {
     let again = stored(Some(&without), &annotate(&without, "stateward.dev/storage", &json!("20Gi")));
     assert_eq!(again["spec"], object["spec"]);
 }
+
+#[test]
+fn a_probe_whose_handler_server_side_apply_took_out_is_ours_again() {
+    let ten = set(&json!({"stateward.dev/startup-probe": "tcp:5432"}), "postgres:18");
+    let object = stored(None, &ten);
+    let mut theirs = object.clone();
+    let probe = &mut theirs["spec"]["template"]["spec"]["containers"][0]["startupProbe"];
+    *probe = json!({"httpGet": {"port": 80}});
+    let mut dropped = stored(Some(&object), &theirs);
+    // The port goes; what the API server filled in stays, and a port it always writes.
+    dropped["spec"]["template"]["spec"]["containers"][0]["startupProbe"]["httpGet"]["port"] = json!(0);
+    let back = stored(Some(&stored(Some(&object), &theirs)), &dropped);
+    let probe = |object: &Value| main_container(object)["startupProbe"].clone();
+    assert_eq!(probe(&back), probe(&object));
+}
