@@ -160,3 +160,14 @@ fn a_probe_whose_handler_server_side_apply_took_out_is_ours_again() {
     let probe = |object: &Value| main_container(object)["startupProbe"].clone();
     assert_eq!(probe(&back), probe(&object));
 }
+
+#[test]
+fn what_fills_our_place_while_we_are_away_restarts_nothing_later() {
+    let object = stored(None, &set(&json!({}), "postgres:18"));
+    let mut away = object.clone();
+    let term = json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"a": "b"}}});
+    away["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
+        json!([term]);
+    let noted = stored(Some(&away), &annotate(&away, "example.com/note", &json!("x")));
+    assert_eq!(noted["spec"], away["spec"]);
+}

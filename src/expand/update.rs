@@ -122,7 +122,8 @@ impl Update<'_> {
         if is_immutable(path) {
             return if ours { Fate::Keep } else { Fate::Leave };
         }
-        if displaced(path, &self.parts_after.user) {
+        // What was so before, done while we were away, is no cause.
+        if displaced(path, &self.parts_after.user) && !displaced(path, &self.parts_before.user) {
             return if self.parts_after.ours.contains(path) { Fate::Withdraw } else { Fate::Leave };
         }
         let value = |injection: &Option<Injection>| injection.as_ref().map(|i| i.value.clone());
