@@ -65,10 +65,9 @@ impl World {
             object = manifest.clone();
         } else {
             structured(&mut object, manifest);
-            // Fields of an item come after it, and go first.
-            let gone: Vec<_> = self.owned.difference(&named).collect();
-            for field in gone.into_iter().rev() {
-                take_out(&mut object, field);
+            // An item comes before its fields, and goes with all of them.
+            for gone in self.owned.difference(&named) {
+                take_out(&mut object, gone);
             }
         }
         // The API server keeps the annotation of a client-side apply up to date for this manager.

@@ -73,11 +73,7 @@ fn more(user: &Value, settings: &Settings) -> Expansion {
 
 fn less(user: &Value, settings: &Settings) -> Expansion {
     let mut expansion = expand(user, settings);
-    let mut number = 0;
-    expansion.injections.retain(|_| {
-        number += 1;
-        number % 3 != 0
-    });
+    expansion.injections.retain(|injection| injection.path.to_string().len() % 3 != 0);
     expansion
 }
 

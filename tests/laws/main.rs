@@ -12,7 +12,7 @@ mod creation;
 mod engines;
 mod manifests;
 mod merging;
-//mod robustness;
+mod robustness;
 mod server;
 mod updates;
 

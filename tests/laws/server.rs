@@ -23,7 +23,7 @@ pub(crate) struct Server {
 pub(crate) enum Answer {
     /// Stored; with what the webhook made of it, if it was asked and looked at it.
     Stored(Option<Box<Admitted>>),
-    /// Refused by the webhook.
+    /// Refused by the webhook, or without faults by the API server.
     Refused(Vec<Fault>),
 }
 
@@ -61,8 +61,16 @@ impl Server {
             }
         }
         let object = received(object);
+        match before.map_or(Ok(()), |before| unchangeable(before, &object)) {
+            Err(why) if admitted.is_some() => return Err(why),
+            Err(_) => return Ok(Answer::Refused(Vec::new())),
+            Ok(()) => {}
+        }
         if admitted.is_some() {
-            acceptable(before, &object)?;
+            acceptable(&object).or_else(|why| match before.map(acceptable) {
+                Some(Err(_)) => Ok(()),
+                _ => Err(why),
+            })?;
         }
         if !self.revisions.contains(&object["spec"]["template"]) {
             self.revisions.push(object["spec"]["template"].clone());
@@ -119,6 +127,12 @@ fn tidy(value: &mut Value) {
                 tidy(value);
                 !is_empty(field, value)
             });
+            // Without `omitempty`.
+            for handler in ["grpc", "httpGet", "tcpSocket"] {
+                if let Some(Value::Object(handler)) = map.get_mut(handler) {
+                    handler.entry("port").or_insert(json!(0));
+                }
+            }
         }
         Value::Array(items) => items.iter_mut().for_each(tidy),
         _ => {}
@@ -138,24 +152,28 @@ fn is_empty(field: &str, value: &Value) -> bool {
     }
 }
 
-/// What the API server itself would refuse of an admitted object, as far as our work can cause it.
-fn acceptable(before: Option<&Value>, object: &Value) -> Result<(), String> {
-    if let Some(before) = before {
-        let rest = |object: &Value| {
-            let mut spec: Map<String, Value> = object["spec"].as_object().cloned().unwrap_or_default();
-            spec.retain(|field, _| {
-                matches!(
-                    field.as_str(),
-                    "podManagementPolicy" | "selector" | "serviceName" | "volumeClaimTemplates"
-                )
-            });
-            canonical(&Value::Object(spec))
-        };
-        let (old, new) = (rest(before), rest(object));
-        if old != new {
-            return Err(format!("immutable fields change: {old} to {new}"));
-        }
+/// What cannot change once the set exists.
+fn unchangeable(before: &Value, object: &Value) -> Result<(), String> {
+    let rest = |object: &Value| {
+        let mut spec: Map<String, Value> = object["spec"].as_object().cloned().unwrap_or_default();
+        spec.retain(|field, _| {
+            matches!(
+                field.as_str(),
+                "podManagementPolicy" | "selector" | "serviceName" | "volumeClaimTemplates"
+            )
+        });
+        canonical(&Value::Object(spec))
+    };
+    let (old, new) = (rest(before), rest(object));
+    if old == new {
+        Ok(())
+    } else {
+        Err(format!("immutable fields change: {old} to {new}"))
     }
+}
+
+/// What the API server itself would refuse of an admitted object, as far as our work can cause it.
+fn acceptable(object: &Value) -> Result<(), String> {
     let containers = object["spec"]["template"]["spec"]["containers"].as_array();
     for container in containers.into_iter().flatten() {
         for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
