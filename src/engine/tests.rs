@@ -138,3 +138,48 @@ fn positions_in_faults_are_those_of_the_manifest() {
     let faults = refused(None, &object);
     assert!(faults[0].contains("env[1].name: "), "{faults:?}");
 }
+
+#[test]
+fn an_annotation_about_data_that_went_and_comes_back_is_no_change() {
+    let sized = json!({"stateward.dev/storage": "20Gi"});
+    let object = stored(None, &set(&sized, "postgres:18"));
+    let mut gone = object.clone();
+    gone["metadata"]["annotations"].as_object_mut().unwrap().shift_remove("stateward.dev/storage");
+    let without = stored(Some(&object), &gone);
+    let again = stored(Some(&without), &annotate(&without, "stateward.dev/storage", &json!("20Gi")));
+    assert_eq!(again["spec"], object["spec"]);
+}
+
+#[test]
+fn a_probe_whose_handler_server_side_apply_took_out_is_ours_again() {
+    let ten = set(&json!({"stateward.dev/startup-probe": "tcp:5432"}), "postgres:18");
+    let object = stored(None, &ten);
+    let mut theirs = object.clone();
+    let probe = &mut theirs["spec"]["template"]["spec"]["containers"][0]["startupProbe"];
+    *probe = json!({"httpGet": {"port": 80}});
+    let mut dropped = stored(Some(&object), &theirs);
+    // The port goes; what the API server filled in stays, and a port it always writes.
+    dropped["spec"]["template"]["spec"]["containers"][0]["startupProbe"]["httpGet"]["port"] = json!(0);
+    let back = stored(Some(&stored(Some(&object), &theirs)), &dropped);
+    let probe = |object: &Value| main_container(object)["startupProbe"].clone();
+    assert_eq!(probe(&back), probe(&object));
+}
+
+#[test]
+fn what_fills_our_place_while_we_are_away_restarts_nothing_later() {
+    let object = stored(None, &set(&json!({}), "postgres:18"));
+    let mut away = object.clone();
+    let term = json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"a": "b"}}});
+    away["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
+        json!([term]);
+    let noted = stored(Some(&away), &annotate(&away, "example.com/note", &json!("x")));
+    assert_eq!(noted["spec"], away["spec"]);
+}
+
+#[test]
+fn a_move_that_was_stored_while_we_were_away_is_no_wish_of_later_requests() {
+    let object = stored(None, &set(&json!({}), "postgres:18"));
+    let away = annotate(&object, names::UPGRADE_TO, &json!("nobody@1"));
+    let noted = stored(Some(&away), &annotate(&away, "example.com/note", &json!("x")));
+    assert_eq!(noted["spec"], object["spec"]);
+}
