@@ -8,6 +8,9 @@
 //! 1. a new CA joins the old one in the bundle, and the bundle goes into the configurations;
 //! 2. after [`plan::OVERLAP`] a leaf of the new CA replaces the old leaf;
 //! 3. the old CA leaves the bundle when no leaf of its can be valid any more.
+//!
+//! Deleting the Secret rotates the CA in just this way. To be rid of a CA whose key has leaked at
+//! once, stop all replicas first.
 
 mod bundle;
 mod material;
@@ -25,6 +28,7 @@ use self::material::Material;
 pub use self::plan::{CA_LIFE, LEAF_LIFE, OVERLAP};
 use self::secret::{SecretError, Vault};
 use crate::server::tls::{Pair, Serving};
+use crate::stores::said;
 use crate::telemetry::{Metrics, Throttle};
 
 /// How often to look. Clocks of a suspended machine jump, so what is due is asked anew each time.
@@ -54,6 +58,8 @@ pub struct Keeper {
     serving: Arc<Serving>,
     clock: Clock,
     complaints: Throttle,
+    /// What was stored when we looked last.
+    known: Option<Material>,
 }
 
 /// Why a look did not end well. The certificate in use stays in use.
@@ -84,6 +90,7 @@ impl Keeper {
             serving,
             clock: Arc::new(OffsetDateTime::now_utc),
             complaints: Throttle::new(Duration::from_mins(1)),
+            known: None,
         }
     }
 
@@ -118,9 +125,10 @@ impl Keeper {
     /// Brings Secret, configurations and served certificate in line, in this order: a leaf is
     /// served only after the bundle that verifies it has been offered to the API server.
     async fn look(&mut self) -> Result<(), KeeperError> {
-        let material = self.vault.settle((self.clock)(), &self.names).await?;
+        let material = self.vault.settle((self.clock)(), &self.names, self.known.as_ref()).await?;
         let published = self.bundle.publish(&material.bundle_pem()).await;
         self.serve(&material)?;
+        self.known = Some(material);
         Ok(published?)
     }
 

@@ -92,8 +92,10 @@ pub fn prune(object: &mut Value, mut created: Vec<Path>) -> Vec<Path> {
 
 fn is_empty(path: &Path, value: &Value) -> bool {
     match (path.0.last(), value) {
-        (Some(Step::Item(key)), Value::Object(map)) => map.keys().all(|field| {
-            key.0.iter().any(|(name, _)| name == field) && !matches!(map[field], Value::Object(_))
+        (Some(Step::Item(key)), Value::Object(map)) => map.iter().all(|(field, value)| match value {
+            // Where a claim template has its key.
+            Value::Object(inner) => field == "metadata" && inner.keys().all(|field| field == "name"),
+            _ => key.0.iter().any(|(name, _)| name == field),
         }),
         (_, Value::Object(map)) => map.is_empty(),
         (_, Value::Array(items)) => items.is_empty(),
@@ -219,6 +221,17 @@ mod tests {
     #[test]
     fn the_users_items_keep_their_order() {
         assert_eq!(arranged("zyab", "ayzb", "ab", "ab"), "azyb");
+    }
+
+    #[test]
+    fn a_claim_template_of_its_name_alone_is_left_empty() {
+        let mut object = json!({});
+        let claim = Path::fields(&["spec", "volumeClaimTemplates"]).named("data");
+        let mode = claim.field("spec").field("volumeMode");
+        let created = set(&mut object, &mode, json!("Filesystem")).unwrap();
+        remove(&mut object, &mode);
+        assert_eq!(prune(&mut object, created), Vec::<Path>::new());
+        assert_eq!(object, json!({}));
     }
 
     #[test]

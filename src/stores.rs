@@ -15,6 +15,7 @@ use kube::{Api, Client};
 
 use self::claims::Claims;
 use self::namespaces::Namespaces;
+pub(crate) use self::watch::said;
 use self::watch::{Feed, follow};
 use crate::engine::Facts;
 use crate::names::STATEFULSET;

@@ -1,5 +1,8 @@
 //! The server, from requests without sockets to clients that misbehave over real TLS.
 
+// A panic is how a test fails; clippy sees that in unit tests by itself.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 #[path = "server/certificates.rs"]
 mod certificates;
 #[path = "server/drain.rs"]

@@ -16,9 +16,12 @@ use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::CALL;
+use super::{CALL, said};
 use crate::names::{MANAGED_BY, MANAGER, NAME_LABEL, WEBHOOK_SUFFIX};
 use crate::telemetry::{Metrics, ReloadResult};
+
+/// Tries to write before the next look.
+const TRIES: usize = 5;
 
 /// Keeps caBundle of both configurations.
 pub(super) struct Bundle {
@@ -34,10 +37,25 @@ pub(super) struct Bundle {
 /// Why caBundle could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BundleError {
-    #[error("failed to {verb} {kind} {name}: {source}")]
+    #[error("failed to {verb} {kind} {name}: {}", said(source))]
     Call { verb: &'static str, kind: &'static str, name: String, source: kube::Error },
     #[error("the API server did not answer within {CALL:?}")]
     Timeout,
+    #[error("others kept changing {kind} {name} at the same time")]
+    Contended { kind: &'static str, name: String },
+}
+
+impl BundleError {
+    /// Whether the object was another one than the patch was made for: the API server calls a
+    /// failed `test` operation 422, and a lost race 409.
+    fn is_conflict(&self) -> bool {
+        match self {
+            Self::Call { source: kube::Error::Api(status), verb: "patch", .. } => {
+                matches!(status.code, 409 | 422)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Why a configuration is left alone.
@@ -97,22 +115,30 @@ impl Bundle {
     }
 
     async fn keep<K: Configuration>(&mut self, api: &Api<K>, pem: &str) -> Result<(), BundleError> {
-        let Some(found) = self.call::<K, _>("get", api.get_opt(&self.name)).await? else {
-            self.skip(K::KIND, Skip::Absent);
-            return Ok(());
-        };
-        if !is_ours(found.meta()) {
-            self.skip(K::KIND, Skip::Foreign);
-            return Ok(());
+        for _ in 0..TRIES {
+            let Some(found) = self.call::<K, _>("get", api.get_opt(&self.name)).await? else {
+                self.skip(K::KIND, Skip::Absent);
+                return Ok(());
+            };
+            if !is_ours(found.meta()) {
+                self.skip(K::KIND, Skip::Foreign);
+                return Ok(());
+            }
+            self.said.remove(K::KIND);
+            let Some(operations) = patch(found.meta(), &found.entries(), pem) else {
+                return Ok(());
+            };
+            match self.write(api, operations).await {
+                // Changed since we read it, perhaps by another replica to what we want.
+                Err(error) if error.is_conflict() => {}
+                written => {
+                    let result = if written.is_ok() { "replaced" } else { "failed" };
+                    self.metrics.bundle_writes.get_or_create(&ReloadResult { result }).inc();
+                    return written;
+                }
+            }
         }
-        self.said.remove(K::KIND);
-        let Some(operations) = patch(found.meta(), &found.entries(), pem) else {
-            return Ok(());
-        };
-        let written = self.write(api, operations).await;
-        let result = if written.is_ok() { "replaced" } else { "failed" };
-        self.metrics.bundle_writes.get_or_create(&ReloadResult { result }).inc();
-        written
+        Err(BundleError::Contended { kind: K::KIND, name: self.name.clone() })
     }
 
     async fn write<K: Configuration>(&self, api: &Api<K>, operations: Value) -> Result<(), BundleError> {

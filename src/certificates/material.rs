@@ -42,6 +42,11 @@ impl Material {
         }
     }
 
+    /// The same, but for the key that signs: the next look makes another CA.
+    pub(super) fn without_authority_key(&self) -> Self {
+        Self { authority_key: String::new(), ..self.clone() }
+    }
+
     /// What `stored` becomes: itself if nothing is due.
     pub(super) fn brought_up_to_date(
         stored: Option<&Self>,
@@ -211,12 +216,18 @@ fn split(bundle: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::{ServerName, UnixTime};
     use time::Duration;
 
     use super::*;
     use crate::certificates::plan::OVERLAP;
+    use crate::server::tls::provider;
 
-    const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+    const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH.saturating_add(Duration::days(20_000));
 
     fn names() -> Vec<String> {
         ["stateward.guard.svc", "127.0.0.1", "::1"].map(str::to_owned).to_vec()
@@ -255,6 +266,47 @@ mod tests {
         assert!(is_signed_by(&switched.leaf, &switched.authorities[0]));
         let settled = after(&switched, day + Duration::days(31));
         assert_eq!(settled.authorities, switched.authorities[..1]);
+    }
+
+    /// Whether a client with this bundle accepts this leaf, by the rules of rustls.
+    fn accepts(bundle: &Material, leaf: &Material, elapsed: Duration) -> bool {
+        let mut roots = rustls::RootCertStore::empty();
+        let authorities = CertificateDer::pem_slice_iter(bundle.bundle_pem().as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap();
+        roots.add_parsable_certificates(authorities);
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build().unwrap();
+        let leaf = CertificateDer::from_pem_slice(leaf.leaf_pem().as_bytes()).unwrap();
+        let seconds = u64::try_from((NOW + elapsed).unix_timestamp()).unwrap();
+        let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+        ["stateward.guard.svc", "127.0.0.1"].into_iter().all(|name| {
+            let name = ServerName::try_from(name).unwrap();
+            verifier.verify_server_cert(&leaf, &[], &name, &[], time).is_ok()
+        })
+    }
+
+    #[test]
+    fn clients_accept_replicas_that_are_one_step_ahead_or_behind() {
+        let mut history = vec![(Duration::ZERO, fresh())];
+        // Looks at odd moments for two years, and shortly after each change.
+        let mut elapsed = Duration::ZERO;
+        while elapsed < Duration::days(730) {
+            let (_, last) = &history[history.len() - 1];
+            let next = after(last, elapsed);
+            let changed = next != *last;
+            if changed {
+                history.push((elapsed, next));
+            }
+            elapsed += if changed { OVERLAP } else { Duration::hours(37) };
+        }
+        assert!(history.len() > 30, "{} changes", history.len());
+        for pair in history.windows(2) {
+            let ((_, before), (moment, now)) = (&pair[0], &pair[1]);
+            for (bundle, leaf) in [(before, before), (before, now), (now, before), (now, now)] {
+                assert!(accepts(bundle, leaf, *moment), "after {moment}");
+            }
+        }
     }
 
     #[test]

@@ -9,8 +9,8 @@ use kube::Api;
 use kube::api::PostParams;
 use time::OffsetDateTime;
 
-use super::CALL;
 use super::material::{Material, MintError};
+use super::{CALL, said};
 use crate::names::{MANAGED_BY, MANAGER};
 
 /// The name of the Secret.
@@ -33,7 +33,7 @@ pub(super) struct Vault {
 /// Why the Secret could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SecretError {
-    #[error("failed to {verb} Secret {namespace}/{NAME}: {source}")]
+    #[error("failed to {verb} Secret {namespace}/{NAME}: {}", said(source))]
     Call { verb: &'static str, namespace: String, source: kube::Error },
     #[error(
         "Secret {0}/{NAME} lacks the label {MANAGED_BY}={MANAGER}, so it is not ours to write: \
@@ -54,10 +54,14 @@ impl Vault {
     }
 
     /// Reads the Secret and does what is due. Who loses a race reads what the winner wrote.
+    ///
+    /// If it is gone, `known` tells what it held: the CA is made anew, as whoever deleted the Secret
+    /// wanted, while the leaf that replicas still serve stays verifiable.
     pub(super) async fn settle(
         &self,
         now: OffsetDateTime,
         names: &[String],
+        known: Option<&Material>,
     ) -> Result<Material, SecretError> {
         for _ in 0..TRIES {
             let stored = self.call("get", self.secrets.get_opt(NAME)).await?;
@@ -67,7 +71,9 @@ impl Vault {
                 return Err(SecretError::Foreign(self.namespace.clone()));
             }
             let before = stored.as_ref().map(read);
-            let material = Material::brought_up_to_date(before.as_ref(), now, names)?;
+            let lost = || known.map(Material::without_authority_key);
+            let base = before.clone().or_else(lost);
+            let material = Material::brought_up_to_date(base.as_ref(), now, names)?;
             if before.as_ref() == Some(&material) {
                 return Ok(material);
             }

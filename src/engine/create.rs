@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Admitted, Change, Decision, Engine, EngineError, Facts, data, finish};
+use super::{Admitted, Change, Decision, Engine, EngineError, Facts, data, finish, warnings};
 use crate::edit;
 use crate::expand::{Expansion, Injection};
 use crate::fault::{Fault, Reason};
@@ -43,12 +43,13 @@ impl Engine {
         let mut result = sent.clone();
         let record = apply(&mut result, &expansion, &settings, &intent, sent);
         edit::remove(&mut result, &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]));
-        faults.extend(validate::object(&result));
+        faults.extend(as_sent(validate::object(&result), sent));
         if !faults.is_empty() {
             return Ok(refused(faults));
         }
         super::write_record(&mut result, &record.to_text());
-        let warnings = validate::warnings(&result);
+        let mut warnings = validate::warnings(&result);
+        warnings.extend(warnings::unfulfilled(None, &result, &settings));
         let pin = record.pin.to_string();
         let admitted = Admitted {
             pin,
@@ -195,6 +196,23 @@ fn apply(
     record
 }
 
+/// Faults of the result, told by the positions that items have in what was sent.
+fn as_sent(mut faults: Vec<Fault>, sent: &Value) -> Vec<Fault> {
+    if faults.is_empty() {
+        return faults;
+    }
+    let own = validate::object(sent);
+    for fault in &mut faults {
+        let alike = |other: &&Fault| other.problem == fault.problem && other.remedy == fault.remedy;
+        if !own.iter().any(|other| other == fault)
+            && let Some(other) = own.iter().find(alike)
+        {
+            fault.field.clone_from(&other.field);
+        }
+    }
+    faults
+}
+
 fn refused(faults: Vec<Fault>) -> Decision {
     Decision::Refused { faults, warnings: Vec::new() }
 }
@@ -208,7 +226,7 @@ fn untold(
     let at = crate::settings::containers_path().named(settings.main.clone()).field("image");
     let image = image_of(user, &settings.main);
     let problem = format!(
-        "{image:?} does not tell the {} of {}, on which {} depend",
+        "{image:?} does not tell the {} of {}, which decides {}",
         axis.name,
         settings.profile.name,
         data::listed(paths)

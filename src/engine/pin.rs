@@ -95,6 +95,7 @@ impl Engine {
         };
         expansions.new = (self.expand)(&parts.after.user, &settings);
         let settings = self.check_variant(request, parts, settings, &expansions.new);
+        request.warnings.extend(warnings::unfulfilled(Some(request.before), &request.after, &settings));
         expansions.record.pin = settings.pin();
     }
 
@@ -117,8 +118,11 @@ impl Engine {
         let standing = wish_text(request.sent);
         let acts = standing.is_some() && standing != record.wish && request.was_managed;
         let wish = match (&request.intent.upgrade_to, &request.intent.profile_revision) {
-            (Some(once), _) => Some((names::UPGRADE_TO, once)),
-            (None, Some(wish)) if acts => Some((names::PROFILE_REVISION, wish)),
+            // One that was stored while we were away is no wish of this request.
+            (Some(once), _) if request.old_intent.upgrade_to.as_ref() != Some(once) => {
+                Some((names::UPGRADE_TO, once))
+            }
+            (_, Some(wish)) if acts => Some((names::PROFILE_REVISION, wish)),
             _ => None,
         };
         let label = request.intent.profile.as_deref();

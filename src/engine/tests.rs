@@ -81,18 +81,20 @@ fn an_export_noted_as_last_applied_takes_nothing_over() {
 
 #[test]
 fn a_spread_constraint_that_client_side_apply_merged_into_ours_comes_apart() {
-    let object = stored(None, &set(&json!({}), "postgres:18"));
-    let theirs = json!({
-        "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule", "maxSkew": 2,
-        "labelSelector": {"matchLabels": {"team": "x"}},
-    });
-    let manifest = json!({"spec": {"template": {"spec": {"topologySpreadConstraints": [theirs]}}}});
-    let mut applied = annotate(&object, names::LAST_APPLIED, &json!(manifest.to_string()));
-    let merged = &mut applied["spec"]["template"]["spec"]["topologySpreadConstraints"][0];
-    *merged = theirs.clone();
-    merged["labelSelector"]["matchLabels"]["stateward.dev/statefulset"] = json!("orders-db");
-    let result = stored(Some(&object), &applied);
-    assert_eq!(result["spec"]["template"]["spec"]["topologySpreadConstraints"][0], theirs);
+    for when in ["DoNotSchedule", "ScheduleAnyway"] {
+        let object = stored(None, &set(&json!({}), "postgres:18"));
+        let theirs = json!({
+            "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": when, "maxSkew": 2,
+            "labelSelector": {"matchLabels": {"team": "x"}},
+        });
+        let manifest = json!({"spec": {"template": {"spec": {"topologySpreadConstraints": [theirs]}}}});
+        let mut applied = annotate(&object, names::LAST_APPLIED, &json!(manifest.to_string()));
+        let merged = &mut applied["spec"]["template"]["spec"]["topologySpreadConstraints"][0];
+        *merged = theirs.clone();
+        merged["labelSelector"]["matchLabels"]["stateward.dev/statefulset"] = json!("orders-db");
+        let result = stored(Some(&object), &applied);
+        assert_eq!(result["spec"]["template"]["spec"]["topologySpreadConstraints"][0], theirs, "{when}");
+    }
 }
 
 #[test]
@@ -126,4 +128,58 @@ fn another_variant_is_refused_unless_the_user_writes_what_differs() {
     let mut minor = object.clone();
     minor["spec"]["template"]["spec"]["containers"][0]["image"] = json!("postgres:17.2");
     assert_eq!(main_container(&stored(Some(&object), &minor))["image"], "postgres:17.2");
+}
+
+#[test]
+fn positions_in_faults_are_those_of_the_manifest() {
+    let mut object = set(&json!({}), "postgres:18");
+    object["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{"name": "LANG", "value": "C"}, {"name": "LANG", "value": "de"}]);
+    let faults = refused(None, &object);
+    assert!(faults[0].contains("env[1].name: "), "{faults:?}");
+}
+
+#[test]
+fn an_annotation_about_data_that_went_and_comes_back_is_no_change() {
+    let sized = json!({"stateward.dev/storage": "20Gi"});
+    let object = stored(None, &set(&sized, "postgres:18"));
+    let mut gone = object.clone();
+    gone["metadata"]["annotations"].as_object_mut().unwrap().shift_remove("stateward.dev/storage");
+    let without = stored(Some(&object), &gone);
+    let again = stored(Some(&without), &annotate(&without, "stateward.dev/storage", &json!("20Gi")));
+    assert_eq!(again["spec"], object["spec"]);
+}
+
+#[test]
+fn a_probe_whose_handler_server_side_apply_took_out_is_ours_again() {
+    let ten = set(&json!({"stateward.dev/startup-probe": "tcp:5432"}), "postgres:18");
+    let object = stored(None, &ten);
+    let mut theirs = object.clone();
+    let probe = &mut theirs["spec"]["template"]["spec"]["containers"][0]["startupProbe"];
+    *probe = json!({"httpGet": {"port": 80}});
+    let mut dropped = stored(Some(&object), &theirs);
+    // The port goes; what the API server filled in stays, and a port it always writes.
+    dropped["spec"]["template"]["spec"]["containers"][0]["startupProbe"]["httpGet"]["port"] = json!(0);
+    let back = stored(Some(&stored(Some(&object), &theirs)), &dropped);
+    let probe = |object: &Value| main_container(object)["startupProbe"].clone();
+    assert_eq!(probe(&back), probe(&object));
+}
+
+#[test]
+fn what_fills_our_place_while_we_are_away_restarts_nothing_later() {
+    let object = stored(None, &set(&json!({}), "postgres:18"));
+    let mut away = object.clone();
+    let term = json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"a": "b"}}});
+    away["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
+        json!([term]);
+    let noted = stored(Some(&away), &annotate(&away, "example.com/note", &json!("x")));
+    assert_eq!(noted["spec"], away["spec"]);
+}
+
+#[test]
+fn a_move_that_was_stored_while_we_were_away_is_no_wish_of_later_requests() {
+    let object = stored(None, &set(&json!({}), "postgres:18"));
+    let away = annotate(&object, names::UPGRADE_TO, &json!("nobody@1"));
+    let noted = stored(Some(&away), &annotate(&away, "example.com/note", &json!("x")));
+    assert_eq!(noted["spec"], object["spec"]);
 }

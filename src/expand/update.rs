@@ -16,7 +16,7 @@ use crate::hash;
 use crate::ownership::{Named, Parts};
 use crate::path::{ItemKey, Path, Step};
 use crate::record::{Leaf, Record};
-use crate::union::{env_item, handler, probe_of};
+use crate::union::{env_item, handler, probe_of, remnants};
 
 /// What an update is computed from.
 #[derive(Debug)]
@@ -122,7 +122,8 @@ impl Update<'_> {
         if is_immutable(path) {
             return if ours { Fate::Keep } else { Fate::Leave };
         }
-        if displaced(path, &self.parts_after.user) {
+        // What was so before, done while we were away, is no cause.
+        if displaced(path, &self.parts_after.user) && !displaced(path, &self.parts_before.user) {
             return if self.parts_after.ours.contains(path) { Fate::Withdraw } else { Fate::Leave };
         }
         let value = |injection: &Option<Injection>| injection.as_ref().map(|i| i.value.clone());
@@ -172,9 +173,11 @@ impl Update<'_> {
             let at = crate::settings::containers_path().named(name.to_owned());
             for probe in crate::union::PROBES {
                 let path = at.field(probe);
-                let had = handler(&container[probe]).is_some();
-                if had && path.lookup(result).is_some_and(|probe| handler(probe).is_none()) {
+                let (Some(had), Some(now)) = (handler(&container[probe]), path.lookup(result)) else { continue };
+                if handler(now).is_none() {
                     edit::remove(result, &path);
+                } else if remnants(now).any(|remnant| remnant == had) {
+                    edit::remove(result, &path.field(had));
                 }
             }
         }
@@ -187,7 +190,6 @@ impl Update<'_> {
         let Some(applied) = crate::ownership::last_applied(self.after) else { return };
         let theirs = edit::keys_of(&applied, &list).into_iter().map(|key| list.item(key));
         for item in theirs {
-            let merged = item.lookup(self.before).is_none() && item.lookup(self.after).is_some();
             let key = |path: &Path| match path.0.last() {
                 Some(Step::Item(key)) => key.first().map(str::to_owned),
                 _ => None,
@@ -197,7 +199,9 @@ impl Update<'_> {
                 .created
                 .iter()
                 .any(|p| p.parent().as_ref() == Some(&list) && key(p) == key(&item));
-            if let (true, Some(value)) = (merged && into_ours, item.lookup(&applied)) {
+            if let (true, Some(value)) =
+                (into_ours && item.lookup(self.after).is_some(), item.lookup(&applied))
+            {
                 edit::set(result, &item, value.clone());
             }
         }

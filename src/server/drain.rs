@@ -46,7 +46,7 @@ impl Drain {
     pub(super) async fn walk(self, readiness: Readiness, delay: Duration) {
         self.reached(Phase::Leaving).await;
         readiness.wait_for("process", "draining");
-        tracing::info!(delay_ms = delay.as_millis(), "draining: not ready any more, still serving");
+        tracing::info!(?delay, "draining: not ready any more, still serving");
         tokio::time::sleep(delay).await;
         self.advance(Phase::Stopping);
     }

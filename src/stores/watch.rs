@@ -54,11 +54,11 @@ pub(super) struct Feed {
 /// Why following broke off.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
-    #[error("failed to list: {0}")]
+    #[error("failed to list: {}", said(.0))]
     List(#[source] kube::Error),
     #[error("the API server did not answer a list within {LIST:?}")]
     ListTimeout,
-    #[error("failed to watch: {0}")]
+    #[error("failed to watch: {}", said(.0))]
     Watch(#[source] kube::Error),
     #[error("the watch was ended: {0}")]
     Ended(String),
@@ -168,6 +168,23 @@ where
     }
 }
 
+/// What went wrong, in the API server's own words where it has answered, else with all causes.
+pub(crate) fn said(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return status.message.clone();
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 fn note(version: &mut String, seen: Option<&str>) {
     if let Some(seen) = seen {
         seen.clone_into(version);
@@ -243,41 +260,4 @@ impl Broken {
 }
 
 #[cfg(test)]
-mod tests {
-    use kube::core::Status;
-
-    use super::super::namespaces::Namespaces;
-    use super::*;
-
-    fn feed() -> Feed {
-        let (readiness, metrics) = (Readiness::new(), Arc::new(Metrics::new()));
-        let feed = Feed { store: "namespaces", labels: None, readiness, metrics };
-        feed.announce();
-        feed
-    }
-
-    fn answered(code: u16) -> Broken {
-        Broken::List(kube::Error::Api(Status::failure("no", "No").with_code(code).boxed()))
-    }
-
-    #[test]
-    fn an_absent_kind_is_empty_and_a_forbidden_one_is_not_ready() {
-        let (feed, memory) = (feed(), Namespaces::default());
-        let forbidden = answered(403).absent_or_forbidden().unwrap();
-        feed.explain(&forbidden, &memory);
-        let report = feed.readiness.report();
-        assert!(report.contains("may not list namespaces"), "{report}");
-        feed.explain(&answered(404).absent_or_forbidden().unwrap(), &memory);
-        assert!(feed.readiness.is_ready());
-        assert_eq!(answered(500).absent_or_forbidden(), None);
-    }
-
-    #[test]
-    fn what_was_ready_stays_ready() {
-        let (feed, memory) = (feed(), Namespaces::default());
-        feed.readiness.ready(feed.store);
-        feed.heard(&memory);
-        feed.explain(&Refusal::Forbidden { verb: "watch" }, &memory);
-        assert!(feed.readiness.is_ready());
-    }
-}
+mod tests;
