@@ -183,3 +183,10 @@ fn a_move_that_was_stored_while_we_were_away_is_no_wish_of_later_requests() {
     let noted = stored(Some(&away), &annotate(&away, "example.com/note", &json!("x")));
     assert_eq!(noted["spec"], object["spec"]);
 }
+
+#[test]
+fn claim_templates_that_nobody_touches_are_nobodys_fault() {
+    let mut object = set(&json!({}), "search:1");
+    object["spec"]["volumeClaimTemplates"] = json!([null, false]);
+    assert!(matches!(admit(Some(&object), &object), Decision::Admitted(_)));
+}
