@@ -206,3 +206,23 @@ fn nothing_is_injected_that_kubernetes_1_33_does_not_know() {
         }
     }
 }
+
+#[test]
+fn claim_templates_that_nobody_touches_are_nobodys_fault() {
+    let mut object = set(&json!({}), "search:1");
+    object["spec"]["volumeClaimTemplates"] = json!([null, false]);
+    assert!(matches!(admit(Some(&object), &object), Decision::Admitted(_)));
+}
+
+#[test]
+fn the_main_container_named_and_unnamed_is_the_first_one_again() {
+    let mut ten = set(&json!({}), "search:1");
+    let containers = ten["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap();
+    containers.push(json!({"name": "second", "image": "other:1", "resources": {}}));
+    let object = stored(None, &ten);
+    let named = stored(Some(&object), &annotate(&object, "stateward.dev/main-container", &json!("second")));
+    assert_ne!(named["spec"]["template"], object["spec"]["template"]);
+    let mut unnamed = named.clone();
+    unnamed["metadata"]["annotations"].as_object_mut().unwrap().shift_remove("stateward.dev/main-container");
+    assert_eq!(stored(Some(&named), &unnamed)["spec"]["template"], object["spec"]["template"]);
+}

@@ -1,5 +1,7 @@
 //! Other versions of stateward, which answer in turn with this one.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 use stateward::catalogue::Catalogue;
 use stateward::engine::Engine;
@@ -13,6 +15,11 @@ pub(crate) const ENGINES: usize = 8;
 
 /// One of the versions.
 pub(crate) fn engine(number: usize) -> Engine {
+    static ALL: LazyLock<Vec<Engine>> = LazyLock::new(|| (0..ENGINES).map(made).collect());
+    ALL[number].clone()
+}
+
+fn made(number: usize) -> Engine {
     let mut engine = Engine::built_in().expect("the catalogue loads");
     match number {
         1 => engine.expand = more,

@@ -61,7 +61,8 @@ impl Server {
             Err(_) => return Ok(Answer::Refused(Vec::new())),
             Ok(()) => {}
         }
-        if admitted.is_some() {
+        // What was stored before may come back, as it was.
+        if admitted.is_some() && !self.revisions.contains(&object["spec"]["template"]) {
             acceptable(&object).or_else(|why| match before.map(acceptable) {
                 Some(Err(_)) => Ok(()),
                 _ => Err(why),
