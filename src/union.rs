@@ -35,7 +35,8 @@ pub fn handler(probe: &Value) -> Option<&'static str> {
 /// The handlers that `probe` has in part: what server-side apply leaves of one whose required field
 /// it took out, with what the API server had filled in.
 pub fn remnants(probe: &Value) -> impl Iterator<Item = &'static str> {
-    let partly = |(name, required): &&(&str, &str)| probe[name].is_object() && !is_complete(&probe[name], required);
+    let partly =
+        |(name, required): &&(&str, &str)| probe[name].is_object() && !is_complete(&probe[name], required);
     HANDLERS.iter().filter(partly).map(|(name, _)| *name)
 }
 

@@ -95,6 +95,7 @@ impl Engine {
         };
         expansions.new = (self.expand)(&parts.after.user, &settings);
         let settings = self.check_variant(request, parts, settings, &expansions.new);
+        request.warnings.extend(warnings::unfulfilled(Some(request.before), &request.after, &settings));
         expansions.record.pin = settings.pin();
     }
 

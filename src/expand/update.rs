@@ -173,7 +173,9 @@ impl Update<'_> {
             let at = crate::settings::containers_path().named(name.to_owned());
             for probe in crate::union::PROBES {
                 let path = at.field(probe);
-                let (Some(had), Some(now)) = (handler(&container[probe]), path.lookup(result)) else { continue };
+                let (Some(had), Some(now)) = (handler(&container[probe]), path.lookup(result)) else {
+                    continue;
+                };
                 if handler(now).is_none() {
                     edit::remove(result, &path);
                 } else if remnants(now).any(|remnant| remnant == had) {

@@ -26,10 +26,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(server: Server) -> Self {
-        Self {
-            server,
-            owned: Fields::new(),
-        }
+        Self { server, owned: Fields::new() }
     }
 
     /// Sends a manifest; creates the set if it is not there.
@@ -116,11 +113,8 @@ impl World {
             "manager": "kubectl", "operation": "Apply", "apiVersion": "apps/v1",
             "fieldsType": "FieldsV1", "fieldsV1": fields_v1(&self.owned),
         });
-        object["metadata"]["managedFields"] = if self.owned.is_empty() {
-            Value::Null
-        } else {
-            json!([entry])
-        };
+        object["metadata"]["managedFields"] =
+            if self.owned.is_empty() { Value::Null } else { json!([entry]) };
         self.server.write(object)
     }
 }

@@ -51,13 +51,15 @@ fn hollowed(mut object: Value, holes: &[usize]) -> Value {
 }
 
 fn sent() -> impl Strategy<Value = Value> {
-    (manifest(), prop::collection::vec(0..12_usize, 0..5), any::<bool>()).prop_map(|(manifest, holes, defaults)| {
-        let mut object = manifest;
-        if defaults {
-            stateward::defaults::apply(&mut object);
-        }
-        hollowed(object, &holes)
-    })
+    (manifest(), prop::collection::vec(0..12_usize, 0..5), any::<bool>()).prop_map(
+        |(manifest, holes, defaults)| {
+            let mut object = manifest;
+            if defaults {
+                stateward::defaults::apply(&mut object);
+            }
+            hollowed(object, &holes)
+        },
+    )
 }
 
 fn keeps(object: &Value) -> Vec<String> {
@@ -83,8 +85,7 @@ fn lost(at: &Path, sent: &Value, result: Option<&Value>, keep: &[String]) -> Opt
 }
 
 fn is_kept(at: &Path, keep: &[String]) -> bool {
-    at.0.iter()
-        .any(|step| matches!(step, Step::Field(field) if keep.iter().any(|kept| kept == field)))
+    at.0.iter().any(|step| matches!(step, Step::Field(field) if keep.iter().any(|kept| kept == field)))
 }
 
 /// Each of `items` must be found in `others`, in their order; maps may have gained fields.
@@ -105,9 +106,7 @@ fn lost_items(at: &Path, items: &[Value], others: &[Value], keep: &[String]) -> 
 /// The result with our injections taken out again.
 fn without_ours(sent: &Value, admitted: &Admitted) -> Value {
     let mut object = admitted.result.clone();
-    let Read::Known(record) = Record::of(&object) else {
-        panic!("a created set has a record")
-    };
+    let Read::Known(record) = Record::of(&object) else { panic!("a created set has a record") };
     for injection in &admitted.injections {
         match injection.path.lookup(sent) {
             Some(value) => _ = edit::set(&mut object, &injection.path, value.clone()),

@@ -27,7 +27,10 @@ fn made(number: usize) -> Engine {
         3 => engine.expand = other,
         4 => engine.expand = nothing,
         5 => engine.expand = stricter,
-        6 => engine.catalogue = catalogue(&[("terminationGracePeriodSeconds: 120", "terminationGracePeriodSeconds: 90")]),
+        6 => {
+            engine.catalogue =
+                catalogue(&[("terminationGracePeriodSeconds: 120", "terminationGracePeriodSeconds: 90")])
+        }
         7 => {
             engine.catalogue = catalogue(&[
                 ("mountPath: /var/lib/postgresql/data}", "mountPath: /data}"),
@@ -51,9 +54,7 @@ fn catalogue(changes: &[(&str, &str)]) -> Catalogue {
         text = text.replace(old, new);
     }
     let built_in = Catalogue::built_in().expect("the catalogue loads");
-    built_in
-        .with([("postgresql.yaml", text.as_str())])
-        .expect("the changed profile loads")
+    built_in.with([("postgresql.yaml", text.as_str())]).expect("the changed profile loads")
 }
 
 fn more(user: &Value, settings: &Settings) -> Expansion {
@@ -67,12 +68,7 @@ fn more(user: &Value, settings: &Settings) -> Expansion {
         (container.field("lifecycle").field("preStop").field("sleep").field("seconds"), json!(5)),
     ] {
         if path.lookup(user).is_none() {
-            expansion.injections.push(Injection {
-                path,
-                value,
-                source: Source::Builtin,
-                data: false,
-            });
+            expansion.injections.push(Injection { path, value, source: Source::Builtin, data: false });
         }
     }
     expansion

@@ -60,14 +60,10 @@ fn built(image: &str, containers: &Value, parts: &[Value]) -> Value {
 
 fn shape() -> impl Strategy<Value = Value> {
     let proxy = json!({"name": "proxy", "image": "envoy:1.30", "ports": [{"containerPort": 8080}]});
-    let logger = json!({"name": "logger", "image": "fluent-bit:3", "env": [{"name": "LEVEL", "value": "info"}]});
+    let logger =
+        json!({"name": "logger", "image": "fluent-bit:3", "env": [{"name": "LEVEL", "value": "info"}]});
     let app = json!({"name": MAIN});
-    select(vec![
-        json!([app]),
-        json!([app, proxy]),
-        json!([proxy, app]),
-        json!([logger, app, proxy]),
-    ])
+    select(vec![json!([app]), json!([app, proxy]), json!([proxy, app]), json!([logger, app, proxy])])
 }
 
 /// A fragment of the main container.
@@ -98,12 +94,9 @@ pub(crate) fn field() -> impl Strategy<Value = Value> {
 
 fn probes() -> Vec<Value> {
     let timings = |mut probe: Value| {
-        for (field, value) in [
-            ("periodSeconds", 3),
-            ("timeoutSeconds", 2),
-            ("successThreshold", 1),
-            ("failureThreshold", 9),
-        ] {
+        for (field, value) in
+            [("periodSeconds", 3), ("timeoutSeconds", 2), ("successThreshold", 1), ("failureThreshold", 9)]
+        {
             probe[field] = json!(value);
         }
         probe
@@ -127,19 +120,27 @@ fn of_containers() -> Vec<Value> {
         env(json!([{"name": "POD_NAME", "value": "mine"}])),
         env(json!([{"name": "PGDATA", "value": "/elsewhere"}])),
         env(json!([{"name": "URL", "value": "$(POD_NAME).x"}, {"name": "ZONE", "value": ""}])),
-        env(json!([{"name": "ZONE"}, {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.hostIP"}}}])),
+        env(
+            json!([{"name": "ZONE"}, {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.hostIP"}}}]),
+        ),
         env(json!([{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "p"}}}])),
-        main(json!({"envFrom": [{"secretRef": {"name": "own"}}, {"configMapRef": {"name": "own"}, "prefix": "X_"}]})),
+        main(
+            json!({"envFrom": [{"secretRef": {"name": "own"}}, {"configMapRef": {"name": "own"}, "prefix": "X_"}]}),
+        ),
         main(json!({"envFrom": [{"secretRef": {"name": "db"}}]})),
         main(json!({"ports": [{"containerPort": 5432, "protocol": "TCP"}]})),
-        main(json!({"ports": [{"containerPort": 80, "name": "http", "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP"}]})),
+        main(
+            json!({"ports": [{"containerPort": 80, "name": "http", "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP"}]}),
+        ),
         main(json!({"resources": {"limits": {"memory": "200Mi"}}})),
         main(json!({"resources": {"limits": {"memory": "64Gi", "cpu": 2}, "requests": {"cpu": "300m"}}})),
         main(json!({"resources": {"requests": {"memory": "32Gi", "future.example.com/gpu": 1}}})),
         main(json!({"securityContext": {"runAsUser": 0}})),
         main(json!({"securityContext": {"runAsUser": 999, "allowPrivilegeEscalation": false}})),
         main(json!({"securityContext": {"privileged": true, "capabilities": {"add": ["SYS_ADMIN"]}}})),
-        main(json!({"securityContext": {"capabilities": {"drop": ["NET_RAW"]}, "seccompProfile": {"type": "RuntimeDefault"}}})),
+        main(
+            json!({"securityContext": {"capabilities": {"drop": ["NET_RAW"]}, "seccompProfile": {"type": "RuntimeDefault"}}}),
+        ),
         main(json!({"command": ["run"], "args": ["-c", "x"]})),
         main(json!({"imagePullPolicy": "Always", "terminationMessagePolicy": "FallbackToLogsOnError"})),
         main(json!({"lifecycle": {"preStop": {"exec": {"command": ["stop"]}}}})),
@@ -157,10 +158,15 @@ fn of_pods() -> Vec<Value> {
         pod(json!({"terminationGracePeriodSeconds": 30})),
         pod(json!({"terminationGracePeriodSeconds": 7})),
         pod(json!({"securityContext": {"runAsUser": 1000, "fsGroup": 1000}})),
-        pod(json!({"securityContext": {"seccompProfile": {"type": "Unconfined"}, "fsGroupChangePolicy": "Always"}})),
+        pod(
+            json!({"securityContext": {"seccompProfile": {"type": "Unconfined"}, "fsGroupChangePolicy": "Always"}}),
+        ),
         spreads(vec![spread("kubernetes.io/hostname", "DoNotSchedule")]),
         spreads(vec![spread("kubernetes.io/hostname", "ScheduleAnyway")]),
-        spreads(vec![spread("example.com/rack", "ScheduleAnyway"), spread("topology.kubernetes.io/zone", "DoNotSchedule")]),
+        spreads(vec![
+            spread("example.com/rack", "ScheduleAnyway"),
+            spread("topology.kubernetes.io/zone", "DoNotSchedule"),
+        ]),
         pod(json!({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
             {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "own"}}},
         ]}}})),
@@ -169,10 +175,16 @@ fn of_pods() -> Vec<Value> {
             {"weight": 1, "preference": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}},
         ]}}})),
         pod(json!({"nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "db", "operator": "Exists"}]})),
-        pod(json!({"serviceAccountName": "own", "serviceAccount": "own", "automountServiceAccountToken": true})),
+        pod(
+            json!({"serviceAccountName": "own", "serviceAccount": "own", "automountServiceAccountToken": true}),
+        ),
         pod(json!({"enableServiceLinks": true, "priorityClassName": "high"})),
-        pod(json!({"initContainers": [{"name": "init", "image": "busybox:1", "env": [{"name": "POD_NAME", "value": "i"}]}]})),
-        pod(json!({"containers": [{"name": "extra", "image": "envoy:1.31", "env": [{"name": "A", "value": "b"}]}]})),
+        pod(
+            json!({"initContainers": [{"name": "init", "image": "busybox:1", "env": [{"name": "POD_NAME", "value": "i"}]}]}),
+        ),
+        pod(
+            json!({"containers": [{"name": "extra", "image": "envoy:1.31", "env": [{"name": "A", "value": "b"}]}]}),
+        ),
         pod(json!({"volumes": [{"name": "tmp", "emptyDir": {}}], "containers": [
             {"name": MAIN, "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}]},
         ]})),
@@ -186,7 +198,8 @@ fn of_pods() -> Vec<Value> {
 
 fn storage() -> Vec<Value> {
     let claim = |name: &str, more: Value| {
-        let mut spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Gi"}}});
+        let mut spec =
+            json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Gi"}}});
         strategic(&mut spec, &more);
         json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": name}, "spec": spec}]}})
     };
@@ -327,7 +340,16 @@ pub(crate) fn invalid() -> impl Strategy<Value = Value> {
 /// Arbitrary JSON with the names of fields that mean something.
 pub(crate) fn anything() -> impl Strategy<Value = Value> {
     let words = [
-        "", "true", "app", "postgres:18", "orders-db", "TCP", "Parallel", "20Gi", "metadata.name", "{\"format\":1}",
+        "",
+        "true",
+        "app",
+        "postgres:18",
+        "orders-db",
+        "TCP",
+        "Parallel",
+        "20Gi",
+        "metadata.name",
+        "{\"format\":1}",
     ];
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -338,14 +360,60 @@ pub(crate) fn anything() -> impl Strategy<Value = Value> {
         ".{0,6}".prop_map(Value::from),
     ];
     let fields = [
-        "metadata", "name", "labels", "annotations", "managedFields", "fieldsV1", "operation", "f:spec", "spec",
-        "template", "containers", "initContainers", "env", "value", "valueFrom", "envFrom", "secretRef", "ports",
-        "containerPort", "protocol", "volumeMounts", "mountPath", "volumeClaimTemplates", "selector", "matchLabels",
-        "serviceName", "podManagementPolicy", "updateStrategy", "rollingUpdate", "readinessProbe", "tcpSocket",
-        "exec", "command", "port", "resources", "limits", "requests", "memory", "securityContext", "affinity",
-        "podAntiAffinity", "topologySpreadConstraints", "topologyKey", "whenUnsatisfiable", "replicas", "image",
-        "status", "stateward.dev/managed", "stateward.dev/expansion", "stateward.dev/storage",
-        "stateward.dev/profile", "kubectl.kubernetes.io/last-applied-configuration", "deletionTimestamp", "future",
+        "metadata",
+        "name",
+        "labels",
+        "annotations",
+        "managedFields",
+        "fieldsV1",
+        "operation",
+        "f:spec",
+        "spec",
+        "template",
+        "containers",
+        "initContainers",
+        "env",
+        "value",
+        "valueFrom",
+        "envFrom",
+        "secretRef",
+        "ports",
+        "containerPort",
+        "protocol",
+        "volumeMounts",
+        "mountPath",
+        "volumeClaimTemplates",
+        "selector",
+        "matchLabels",
+        "serviceName",
+        "podManagementPolicy",
+        "updateStrategy",
+        "rollingUpdate",
+        "readinessProbe",
+        "tcpSocket",
+        "exec",
+        "command",
+        "port",
+        "resources",
+        "limits",
+        "requests",
+        "memory",
+        "securityContext",
+        "affinity",
+        "podAntiAffinity",
+        "topologySpreadConstraints",
+        "topologyKey",
+        "whenUnsatisfiable",
+        "replicas",
+        "image",
+        "status",
+        "stateward.dev/managed",
+        "stateward.dev/expansion",
+        "stateward.dev/storage",
+        "stateward.dev/profile",
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "deletionTimestamp",
+        "future",
     ];
     leaf.prop_recursive(7, 48, 4, move |inner| {
         let field = prop_oneof![9 => select(fields.to_vec()).prop_map(str::to_owned), 1 => ".{0,4}"];

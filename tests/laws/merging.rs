@@ -61,9 +61,7 @@ fn merge_items(last: &Value, new: &[Value], live: &mut Vec<Value>, key: &str, re
     let order: Vec<Value> = live.iter().map(|item| item[key].clone()).collect();
     let mut named = Vec::new();
     for item in new {
-        let before = last
-            .as_array()
-            .and_then(|items| at(items, &item[key]).map(|index| &items[index]));
+        let before = last.as_array().and_then(|items| at(items, &item[key]).map(|index| &items[index]));
         let merged = match at(live, &item[key]) {
             Some(index) => {
                 let mut merged = live.remove(index);
@@ -105,7 +103,13 @@ fn list_map_keys(list: &str) -> Option<&'static [&'static str]> {
 fn is_atomic(field: &str) -> bool {
     matches!(
         field,
-        "configMapKeyRef" | "fieldRef" | "labelSelector" | "nodeSelector" | "resourceFieldRef" | "secretKeyRef" | "selector"
+        "configMapKeyRef"
+            | "fieldRef"
+            | "labelSelector"
+            | "nodeSelector"
+            | "resourceFieldRef"
+            | "secretKeyRef"
+            | "selector"
     )
 }
 
@@ -125,7 +129,9 @@ pub(crate) fn structured(live: &mut Value, config: &Value) {
     };
     for (field, value) in config {
         match (value, live.get_mut(field), list_map_keys(field)) {
-            (Value::Object(_), Some(live @ Value::Object(_)), _) if !is_atomic(field) => structured(live, value),
+            (Value::Object(_), Some(live @ Value::Object(_)), _) if !is_atomic(field) => {
+                structured(live, value)
+            }
             (Value::Array(new), Some(Value::Array(live)), Some(keys)) => structured_items(live, new, keys),
             _ => _ = live.insert(field.clone(), value.clone()),
         }
@@ -134,7 +140,9 @@ pub(crate) fn structured(live: &mut Value, config: &Value) {
 
 fn structured_items(live: &mut Vec<Value>, config: &[Value], keys: &[&str]) {
     let old = std::mem::take(live);
-    let has = |items: &[Value], item: &Value| items.iter().any(|other| item_step(other, keys) == item_step(item, keys));
+    let has = |items: &[Value], item: &Value| {
+        items.iter().any(|other| item_step(other, keys) == item_step(item, keys))
+    };
     let merged = |item: &Value| {
         let mut base = old
             .iter()

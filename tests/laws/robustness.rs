@@ -13,24 +13,26 @@ use crate::server::{admit, received};
 /// An object that is nearly in order: a manifest in which some subtrees are replaced by anything.
 fn damaged() -> impl Strategy<Value = Value> {
     let wounds = prop::collection::vec((any::<prop::sample::Index>(), anything()), 0..4);
-    (manifest(), prop::option::of(invalid()), wounds, any::<bool>()).prop_map(|(mut object, part, wounds, stored)| {
-        if stored {
-            if let Ok(Decision::Admitted(admitted)) = admit(&engine(0), None, &received(object.clone())) {
-                object = received(admitted.result);
+    (manifest(), prop::option::of(invalid()), wounds, any::<bool>()).prop_map(
+        |(mut object, part, wounds, stored)| {
+            if stored {
+                if let Ok(Decision::Admitted(admitted)) = admit(&engine(0), None, &received(object.clone())) {
+                    object = received(admitted.result);
+                }
             }
-        }
-        if let Some(part) = part {
-            strategic(&mut object, &part);
-        }
-        for (place, value) in wounds {
-            let mut places = Vec::new();
-            pointers(&object, String::new(), &mut places);
-            if let Some(slot) = object.pointer_mut(place.get::<String>(&places)) {
-                *slot = value;
+            if let Some(part) = part {
+                strategic(&mut object, &part);
             }
-        }
-        object
-    })
+            for (place, value) in wounds {
+                let mut places = Vec::new();
+                pointers(&object, String::new(), &mut places);
+                if let Some(slot) = object.pointer_mut(place.get::<String>(&places)) {
+                    *slot = value;
+                }
+            }
+            object
+        },
+    )
 }
 
 /// The places in a value, as JSON pointers.

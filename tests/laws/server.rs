@@ -29,12 +29,7 @@ pub(crate) enum Answer {
 
 impl Server {
     pub(crate) fn new(engine: Engine) -> Self {
-        Self {
-            engine,
-            webhook: true,
-            stored: Value::Null,
-            revisions: Vec::new(),
-        }
+        Self { engine, webhook: true, stored: Value::Null, revisions: Vec::new() }
     }
 
     pub(crate) fn template(&self) -> &Value {
@@ -86,11 +81,7 @@ impl Server {
 /// # Errors
 /// It does not.
 pub(crate) fn admit(engine: &Engine, before: Option<&Value>, after: &Value) -> Result<Decision, String> {
-    let change = Change {
-        namespace: "team",
-        before,
-        after,
-    };
+    let change = Change { namespace: "team", before, after };
     let decision = engine.admit(change, &Offline).map_err(|error| error.to_string())?;
     if let Decision::Admitted(admitted) = &decision {
         let mut patched = after.clone();
@@ -103,7 +94,8 @@ pub(crate) fn admit(engine: &Engine, before: Option<&Value>, after: &Value) -> R
             return Err(format!("a warning that kubectl would cut: {line}"));
         }
     }
-    if let (Decision::Refused { faults, .. }, Some(true)) = (&decision, before.map(|before| before == after)) {
+    if let (Decision::Refused { faults, .. }, Some(true)) = (&decision, before.map(|before| before == after))
+    {
         return Err(format!("an unchanged object is refused: {faults:?}"));
     }
     Ok(decision)
@@ -141,10 +133,8 @@ fn tidy(value: &mut Value) {
 }
 
 fn is_empty(field: &str, value: &Value) -> bool {
-    let map = matches!(
-        field,
-        "annotations" | "labels" | "limits" | "matchLabels" | "nodeSelector" | "requests"
-    );
+    let map =
+        matches!(field, "annotations" | "labels" | "limits" | "matchLabels" | "nodeSelector" | "requests");
     match value {
         Value::Null => true,
         Value::Array(items) => items.is_empty(),
@@ -166,11 +156,7 @@ fn unchangeable(before: &Value, object: &Value) -> Result<(), String> {
         canonical(&Value::Object(spec))
     };
     let (old, new) = (rest(before), rest(object));
-    if old == new {
-        Ok(())
-    } else {
-        Err(format!("immutable fields change: {old} to {new}"))
-    }
+    if old == new { Ok(()) } else { Err(format!("immutable fields change: {old} to {new}")) }
 }
 
 /// What the API server itself would refuse of an admitted object, as far as our work can cause it.

@@ -110,11 +110,7 @@ impl Life {
         let mut world = World::new(server);
         let answer = world.send(client, manifest).map_err(TestCaseError::fail)?;
         world.server.webhook = true;
-        let life = Self {
-            world,
-            first: manifest.clone(),
-            manifest: manifest.clone(),
-        };
+        let life = Self { world, first: manifest.clone(), manifest: manifest.clone() };
         Ok(matches!(answer, Answer::Stored(_)).then_some(life))
     }
 
@@ -148,15 +144,16 @@ impl Life {
                 let mut fragment = fragment.clone();
                 // What cannot change, the API server refuses by itself.
                 if let Some(spec) = fragment["spec"].as_object_mut() {
-                    spec.retain(|field, _| matches!(field.as_str(), "template" | "replicas" | "updateStrategy"));
+                    spec.retain(|field, _| {
+                        matches!(field.as_str(), "template" | "replicas" | "updateStrategy")
+                    });
                 }
                 let answer = world.edit(|object| strategic(object, &fragment));
                 world.server.webhook = true;
                 answer
             }
-            Event::Managed(on) => {
-                world.edit(|object| object["metadata"]["labels"]["stateward.dev/managed"] = json!(on.to_string()))
-            }
+            Event::Managed(on) => world
+                .edit(|object| object["metadata"]["labels"]["stateward.dev/managed"] = json!(on.to_string())),
             Event::Version(number) => {
                 world.server.engine = engine(*number);
                 Ok(Answer::Stored(None))
