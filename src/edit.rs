@@ -90,7 +90,7 @@ fn is_empty(path: &Path, value: &Value) -> bool {
             _ => key.0.iter().any(|(name, _)| name == field),
         }),
         (_, Value::Object(map)) => map.is_empty(),
-        (_, Value::Array(items)) => items.is_empty(),
+        (Some(Step::Field(name)), Value::Array(items)) => list_key(name).is_some() && items.is_empty(),
         _ => false,
     }
 }

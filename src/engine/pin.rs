@@ -96,7 +96,7 @@ impl Engine {
         expansions.new = (self.expand)(&parts.after.user, &settings);
         let settings = self.check_variant(request, parts, settings, &expansions.new);
         request.warnings.extend(warnings::unfulfilled(Some(request.before), &request.after, &settings));
-        expansions.record.pin = settings.pin();
+        expansions.record.pin = repinned(request, &settings);
     }
 
     /// The new expansion under another revision. An adopted set gets everything, as if it had
@@ -107,7 +107,7 @@ impl Engine {
             (expansions.old, expansions.middle) = Default::default();
         }
         expansions.new = (self.expand)(&parts.after.user, &settings);
-        expansions.record.pin = settings.pin();
+        expansions.record.pin = repinned(request, &settings);
         expansions.record.adopted = false;
         expansions.moved = true;
     }
@@ -162,6 +162,13 @@ impl Engine {
         });
         (upgrade.cloned().collect(), latest.id())
     }
+}
+
+/// The pin under new settings. The main container stays the one of the creation while it is there:
+/// an annotation that names another one moves the profile, and taken away gives it back.
+fn repinned(request: &Request, settings: &Settings) -> Pin {
+    let main = settings::pinned_main(&request.after, &Intent::default(), &request.record.pin);
+    Pin { main, ..settings.pin() }
 }
 
 /// What stands in for the expansion of a revision that nobody knows: what of ours is there.

@@ -191,6 +191,9 @@ fn claim_templates_that_nobody_touches_are_nobodys_fault() {
     assert!(matches!(admit(Some(&object), &object), Decision::Admitted(_)));
 }
 
+}
+
+#[test]
 /// The types of k8s-openapi are those of 1.33, the oldest version that is supported: what they
 /// drop, that API server would drop too.
 #[test]
@@ -223,4 +226,17 @@ fn what_is_left_empty_while_we_are_away_restarts_nothing_later() {
     assert_eq!(noted["spec"], away["spec"]);
     let again = admitted(Some(&noted), &noted);
     assert_eq!(again.patch.0.len(), 0, "{}", again.patch);
+}
+
+#[test]
+fn the_main_container_named_and_unnamed_is_the_first_one_again() {
+    let mut ten = set(&json!({}), "search:1");
+    let containers = ten["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap();
+    containers.push(json!({"name": "second", "image": "other:1", "resources": {}}));
+    let object = stored(None, &ten);
+    let named = stored(Some(&object), &annotate(&object, "stateward.dev/main-container", &json!("second")));
+    assert_ne!(named["spec"]["template"], object["spec"]["template"]);
+    let mut unnamed = named.clone();
+    unnamed["metadata"]["annotations"].as_object_mut().unwrap().shift_remove("stateward.dev/main-container");
+    assert_eq!(stored(Some(&named), &unnamed)["spec"]["template"], object["spec"]["template"]);
 }

@@ -428,7 +428,9 @@ pub(crate) fn anything() -> impl Strategy<Value = Value> {
 pub(crate) fn removal() -> impl Strategy<Value = Value> {
     let command = json!({"exec": {"command": null}});
     select(vec![
-        pod(json!({"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": null}}})),
+        pod(
+            json!({"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": null}}}),
+        ),
         pod(json!({"affinity": null})),
         pod(json!({"topologySpreadConstraints": null, "enableServiceLinks": null})),
         pod(json!({"securityContext": {"seccompProfile": null, "fsGroup": null}})),
