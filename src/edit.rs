@@ -68,12 +68,18 @@ pub fn prune(object: &mut Value, mut created: Vec<Path>) -> Vec<Path> {
     let mut inner_first: Vec<&Path> = created.iter().collect();
     inner_first.sort_by_key(|path| std::cmp::Reverse(path.0.len()));
     for path in inner_first {
-        if path.lookup(object).is_some_and(|value| is_empty(path, value)) {
+        if is_left_empty(object, path) {
             remove(object, path);
         }
     }
     created.retain(|path| path.lookup(object).is_some());
     created
+}
+
+/// Whether there is nothing in the map, list or item at `path`; no if there is none.
+#[must_use]
+pub fn is_left_empty(object: &Value, path: &Path) -> bool {
+    path.lookup(object).is_some_and(|value| is_empty(path, value))
 }
 
 fn is_empty(path: &Path, value: &Value) -> bool {

@@ -184,6 +184,16 @@ fn a_move_that_was_stored_while_we_were_away_is_no_wish_of_later_requests() {
     assert_eq!(noted["spec"], object["spec"]);
 }
 
+#[test]
+fn claim_templates_that_nobody_touches_are_nobodys_fault() {
+    let mut object = set(&json!({}), "search:1");
+    object["spec"]["volumeClaimTemplates"] = json!([null, false]);
+    assert!(matches!(admit(Some(&object), &object), Decision::Admitted(_)));
+}
+
+}
+
+#[test]
 /// The types of k8s-openapi are those of 1.33, the oldest version that is supported: what they
 /// drop, that API server would drop too.
 #[test]
@@ -208,10 +218,14 @@ fn nothing_is_injected_that_kubernetes_1_33_does_not_know() {
 }
 
 #[test]
-fn claim_templates_that_nobody_touches_are_nobodys_fault() {
-    let mut object = set(&json!({}), "search:1");
-    object["spec"]["volumeClaimTemplates"] = json!([null, false]);
-    assert!(matches!(admit(Some(&object), &object), Decision::Admitted(_)));
+fn what_is_left_empty_while_we_are_away_restarts_nothing_later() {
+    let object = stored(None, &set(&json!({}), "search:1"));
+    let mut away = object.clone();
+    away["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"] = json!({});
+    let noted = stored(Some(&away), &annotate(&away, "example.com/note", &json!("x")));
+    assert_eq!(noted["spec"], away["spec"]);
+    let again = admitted(Some(&noted), &noted);
+    assert_eq!(again.patch.0.len(), 0, "{}", again.patch);
 }
 
 #[test]

@@ -111,11 +111,11 @@ pub fn merge(update: &Update) -> Merged {
     update.sweep(&mut merged.result);
     let created = std::mem::take(&mut merged.created);
     let (users, created): (Vec<_>, Vec<_>) = created.into_iter().partition(|path| named.names_struct(path));
-    // One that was left empty while we were away stays: this request did not empty it.
-    let same = |path: &Path| path.lookup(update.before) == path.lookup(&merged.result);
-    let (stale, created): (Vec<_>, Vec<_>) = created.into_iter().partition(same);
+    // What was left empty before, while we were away, stays: taking it out would restart pods.
+    let (hollow, created): (Vec<_>, Vec<_>) =
+        created.into_iter().partition(|path| edit::is_left_empty(update.before, path));
     merged.created = edit::prune(&mut merged.result, created);
-    merged.created.extend(stale);
+    merged.created.extend(hollow.into_iter().filter(|path| path.lookup(&merged.result).is_some()));
     update.arrange(&mut merged, &users);
     merged
 }

@@ -423,3 +423,24 @@ pub(crate) fn anything() -> impl Strategy<Value = Value> {
         ]
     })
 }
+
+/// What `kubectl edit` takes out of a set, as a strategic merge patch.
+pub(crate) fn removal() -> impl Strategy<Value = Value> {
+    let command = json!({"exec": {"command": null}});
+    select(vec![
+        pod(
+            json!({"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": null}}}),
+        ),
+        pod(json!({"affinity": null})),
+        pod(json!({"topologySpreadConstraints": null, "enableServiceLinks": null})),
+        pod(json!({"securityContext": {"seccompProfile": null, "fsGroup": null}})),
+        main(json!({"securityContext": null})),
+        main(json!({"securityContext": {"capabilities": {"drop": null}, "runAsUser": null}})),
+        main(json!({"resources": {"requests": null, "limits": null}})),
+        main(json!({"readinessProbe": null})),
+        main(json!({"livenessProbe": command})),
+        main(json!({"env": null})),
+        main(json!({"env": [{"name": "POD_NAME", "valueFrom": null}]})),
+        main(json!({"ports": null, "envFrom": null})),
+    ])
+}

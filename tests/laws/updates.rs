@@ -11,7 +11,7 @@ use stateward::names::{PREFIX, RECORD};
 use crate::cases;
 use crate::clients::{Client, World};
 use crate::engines::{ENGINES, engine};
-use crate::manifests::{MAIN, field, image, intent, main, manifest, small};
+use crate::manifests::{MAIN, field, image, intent, main, manifest, removal, small};
 use crate::merging::strategic;
 use crate::server::{Answer, Server, admit};
 
@@ -85,7 +85,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => field().prop_map(Event::Patch),
         1 => image().prop_map(|image| Event::Patch(main(json!({"image": image})))),
         2 => (0..9_usize).prop_map(Event::Undo),
-        1 => field().prop_map(Event::Away),
+        1 => prop_oneof![field(), removal()].prop_map(Event::Away),
+        1 => removal().prop_map(Event::Patch),
         1 => any::<bool>().prop_map(Event::Managed),
         2 => (0..ENGINES).prop_map(Event::Version),
     ]
