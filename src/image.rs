@@ -63,7 +63,7 @@ mod tests {
         for reference in [
             "postgres",
             "postgres:18",
-            "docker.io/library/postgres:18",
+            "mirror.example.com/library/postgres:18",
             "library/postgres@sha256:0123",
             "mirror.corp:5000/dockerhub/library/postgres:18@sha256:0123",
             "localhost/postgres:18",

@@ -16,12 +16,14 @@ pub mod live;
 mod text;
 
 /// Arguments of `explain`.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct ExplainArgs {
+    /// The manifests.
     #[command(flatten)]
-    pub(super) input: InputArgs,
+    pub input: InputArgs,
+    /// The live object.
     #[command(flatten)]
-    pub(super) live: live::LiveArgs,
+    pub live: live::LiveArgs,
     /// Output format
     #[arg(short = 'o', long, value_enum, default_value_t)]
     pub output: ExplainFormat,
@@ -137,12 +139,14 @@ impl Managed {
     /// Of an object that is created now.
     #[must_use]
     pub fn of(admitted: Admitted) -> Self {
+        let main_container = main_container(&admitted);
+        let injected = rows(admitted.injections);
         Self {
-            main_container: main_container(&admitted),
+            main_container,
             latest: admitted.pin.clone(),
             pin: admitted.pin,
-            injected: rows(admitted.injections),
-            withheld: merged(admitted.withheld),
+            withheld: merged(admitted.withheld, &injected),
+            injected,
             upgrade: Vec::new(),
             warnings: admitted.warnings,
         }
@@ -275,14 +279,16 @@ fn subject(path: &Path) -> Path {
     at.map_or_else(|| path.clone(), |at| Path(path.0[..=at].to_vec()))
 }
 
-/// What was withheld for one reason at one subject is said once.
-fn merged(withheld: Vec<Withheld>) -> Vec<Withheld> {
+/// What was withheld for one reason is said once of the whole, unless part of that is ours.
+fn merged(withheld: Vec<Withheld>, injected: &[Row]) -> Vec<Withheld> {
     let mut merged: Vec<Withheld> = Vec::new();
-    for Withheld { path, why } in withheld {
-        let whole = subject(&path);
-        let said = merged.iter().any(|other| other.path == whole && other.why == why);
-        if !said {
-            merged.push(Withheld { path: whole, why });
+    for mut leaf in withheld {
+        let whole = subject(&leaf.path);
+        if injected.iter().all(|row| row.path != whole) {
+            leaf.path = whole;
+        }
+        if !merged.contains(&leaf) {
+            merged.push(leaf);
         }
     }
     merged

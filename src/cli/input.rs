@@ -268,10 +268,11 @@ pub fn namespace<'o>(object: &'o Value, fallback: &'o str) -> &'o str {
     named.filter(|name| !name.is_empty()).unwrap_or(fallback)
 }
 
-/// The name of `object`, or `?`.
+/// The name of `object`, that which it wants one made from, or `?`.
 #[must_use]
 pub fn name(object: &Value) -> &str {
-    object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("?")
+    let named = |field| object.pointer(field).and_then(Value::as_str);
+    named("/metadata/name").or_else(|| named("/metadata/generateName")).unwrap_or("?")
 }
 
 /// A template of Helm or Jinja is the most common thing that is no YAML.

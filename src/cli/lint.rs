@@ -10,10 +10,11 @@ use crate::engine::{Decision, Engine};
 use crate::names;
 
 /// Arguments of `lint`.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct LintArgs {
+    /// The manifests.
     #[command(flatten)]
-    pub(super) input: InputArgs,
+    pub input: InputArgs,
     /// Output format
     #[arg(short = 'o', long, value_enum, default_value_t)]
     pub output: LintFormat,

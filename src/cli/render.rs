@@ -7,7 +7,7 @@ use super::Failure;
 use super::input::{Document, InputArgs, Source};
 use super::judge::{self, Judged};
 use super::output::{self, Format};
-use super::report::{Exit, Finding, Painter, Report};
+use super::report::{Exit, Finding, Painter, Report, object_name};
 use crate::defaults;
 use crate::engine::{Admitted, Decision, Engine};
 use crate::fault::Fault;
@@ -16,10 +16,11 @@ use crate::path::Path;
 pub mod own;
 
 /// Arguments of `render`.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct RenderArgs {
+    /// The manifests.
     #[command(flatten)]
-    pub(super) input: InputArgs,
+    pub input: InputArgs,
     /// Output format
     #[arg(short = 'o', long, value_enum, default_value_t)]
     pub output: Format,
@@ -53,7 +54,7 @@ pub fn run(
             let mut warnings = Vec::new();
             let rendered = render(document, namespace, args.full, engine, &mut warnings)?;
             for warning in warnings {
-                report.stderr.push_str(&format!("warning: {warning}\n"));
+                report.stderr.push_str(&warning);
             }
             match rendered {
                 Rendered::Refused(refused) => {
@@ -93,19 +94,19 @@ fn render(
             Decision::Ignored => {}
             Decision::Refused { faults, warnings: said } => {
                 refused.push((item.index, faults));
-                warnings.extend(said);
+                said_of(item.object, namespace, said, warnings);
             }
             Decision::Admitted(admitted) => {
                 if full || !admitted.patch.0.is_empty() {
                     changed = true;
                     let result =
-                        if full { admitted.result.clone() } else { applied(item.object, &filled, &admitted) };
+                        if full { stored_form(&admitted) } else { applied(item.object, &filled, &admitted) };
                     match item.index {
                         Some(index) => object["items"][index] = result,
                         None => object = result,
                     }
                 }
-                warnings.extend(admitted.warnings);
+                said_of(item.object, namespace, admitted.warnings, warnings);
             }
         }
     }
@@ -116,6 +117,18 @@ fn render(
     })
 }
 
+fn said_of(object: &Value, namespace: &str, said: Vec<String>, warnings: &mut Vec<String>) {
+    let object = object_name(object, namespace);
+    warnings.extend(said.into_iter().map(|warning| format!("warning: {object}: {warning}\n")));
+}
+
+/// The API server fills in defaults once more after admission.
+fn stored_form(admitted: &Admitted) -> Value {
+    let mut stored = admitted.result.clone();
+    defaults::apply(&mut stored);
+    stored
+}
+
 /// What the user would apply to get this result.
 fn applied(written: &Value, filled: &Value, admitted: &Admitted) -> Value {
     let ours: Vec<Path> = admitted.injections.iter().map(|injection| injection.path.clone()).collect();
@@ -124,7 +137,7 @@ fn applied(written: &Value, filled: &Value, admitted: &Admitted) -> Value {
     let mut stored = own.clone();
     defaults::apply(&mut stored);
     // A default may depend on a field that we set. Then only the whole result says what is meant.
-    if stored == admitted.result { own } else { admitted.result.clone() }
+    if stored == stored_form(admitted) { own } else { admitted.result.clone() }
 }
 
 fn refuse(

@@ -81,18 +81,20 @@ fn an_export_noted_as_last_applied_takes_nothing_over() {
 
 #[test]
 fn a_spread_constraint_that_client_side_apply_merged_into_ours_comes_apart() {
-    let object = stored(None, &set(&json!({}), "postgres:18"));
-    let theirs = json!({
-        "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule", "maxSkew": 2,
-        "labelSelector": {"matchLabels": {"team": "x"}},
-    });
-    let manifest = json!({"spec": {"template": {"spec": {"topologySpreadConstraints": [theirs]}}}});
-    let mut applied = annotate(&object, names::LAST_APPLIED, &json!(manifest.to_string()));
-    let merged = &mut applied["spec"]["template"]["spec"]["topologySpreadConstraints"][0];
-    *merged = theirs.clone();
-    merged["labelSelector"]["matchLabels"]["stateward.dev/statefulset"] = json!("orders-db");
-    let result = stored(Some(&object), &applied);
-    assert_eq!(result["spec"]["template"]["spec"]["topologySpreadConstraints"][0], theirs);
+    for when in ["DoNotSchedule", "ScheduleAnyway"] {
+        let object = stored(None, &set(&json!({}), "postgres:18"));
+        let theirs = json!({
+            "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": when, "maxSkew": 2,
+            "labelSelector": {"matchLabels": {"team": "x"}},
+        });
+        let manifest = json!({"spec": {"template": {"spec": {"topologySpreadConstraints": [theirs]}}}});
+        let mut applied = annotate(&object, names::LAST_APPLIED, &json!(manifest.to_string()));
+        let merged = &mut applied["spec"]["template"]["spec"]["topologySpreadConstraints"][0];
+        *merged = theirs.clone();
+        merged["labelSelector"]["matchLabels"]["stateward.dev/statefulset"] = json!("orders-db");
+        let result = stored(Some(&object), &applied);
+        assert_eq!(result["spec"]["template"]["spec"]["topologySpreadConstraints"][0], theirs, "{when}");
+    }
 }
 
 #[test]

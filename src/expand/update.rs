@@ -187,7 +187,6 @@ impl Update<'_> {
         let Some(applied) = crate::ownership::last_applied(self.after) else { return };
         let theirs = edit::keys_of(&applied, &list).into_iter().map(|key| list.item(key));
         for item in theirs {
-            let merged = item.lookup(self.before).is_none() && item.lookup(self.after).is_some();
             let key = |path: &Path| match path.0.last() {
                 Some(Step::Item(key)) => key.first().map(str::to_owned),
                 _ => None,
@@ -197,7 +196,9 @@ impl Update<'_> {
                 .created
                 .iter()
                 .any(|p| p.parent().as_ref() == Some(&list) && key(p) == key(&item));
-            if let (true, Some(value)) = (merged && into_ours, item.lookup(&applied)) {
+            if let (true, Some(value)) =
+                (into_ours && item.lookup(self.after).is_some(), item.lookup(&applied))
+            {
                 edit::set(result, &item, value.clone());
             }
         }

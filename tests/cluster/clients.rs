@@ -167,8 +167,10 @@ fn assert_changed_only(before: &Snapshot, after: &Snapshot, what: &str, expected
 
 /// What restarts pods says so, and nothing else does.
 fn assert_announced(said: Said, expected: &[&str]) {
-    let _ = match expected.iter().any(|path| path.starts_with("template.")) {
-        true => said.mentions(&["Warning: ", "restarts 1 pod"]),
-        false => said.silent_about(&["restarts"]),
+    let restarts = expected.iter().any(|path| path.starts_with("template."));
+    let _ = if restarts {
+        said.mentions(&["Warning: ", "restarts 1 pod"])
+    } else {
+        said.silent_about(&["restarts"])
     };
 }

@@ -61,8 +61,8 @@ const CASES: &[Case] = &[
         |m| m.set("/spec/volumeClaimTemplates", json!([claim("1Gi", true)])),
         &["volumeClaimTemplates", "data"],
     ),
-    ("claim-of-nothing", |m| mounted(m, claim("0", true)), &["volumeClaimTemplates", "storage"]),
-    ("claim-without-mode", |m| mounted(m, claim("1Gi", false)), &["volumeClaimTemplates", "accessModes"]),
+    ("claim-of-nothing", |m| mounted(m, &claim("0", true)), &["volumeClaimTemplates", "storage"]),
+    ("claim-without-mode", |m| mounted(m, &claim("1Gi", false)), &["volumeClaimTemplates", "accessModes"]),
     (
         "restart-policy",
         |m| m.set("/spec/template/spec/restartPolicy", json!("Never")),
@@ -193,7 +193,7 @@ fn claim(size: &str, mode: bool) -> Value {
     })
 }
 
-fn mounted(manifest: Manifest, claim: Value) -> Manifest {
+fn mounted(manifest: Manifest, claim: &Value) -> Manifest {
     manifest
         .set("/spec/volumeClaimTemplates", json!([claim]))
         .main("volumeMounts", json!([{"name": "data", "mountPath": "/data"}]))

@@ -26,7 +26,8 @@ fn managed_text(managed: &Managed) -> String {
     let main = managed.main_container.as_str();
     let mut text = String::new();
     let (profile, variant) = managed.pin.split_once('/').unwrap_or((&managed.pin, ""));
-    let variant = if variant.is_empty() { String::new() } else { format!(", variant {variant}") };
+    let variant =
+        if variant.is_empty() { String::new() } else { format!(", variant {}", variant.replace(',', ", ")) };
     line(&mut text, &format!("  profile         {profile}{variant}"));
     if !main.is_empty() {
         line(&mut text, &format!("  main container  {main}"));
@@ -55,41 +56,49 @@ fn section(text: &mut String, title: &str, entries: impl Iterator<Item = String>
     }
 }
 
-/// The rows; of those that have one path, the first says why.
+/// The rows; what would be said of the one before too is not said again.
 fn row_texts<'r>(rows: impl Iterator<Item = &'r Row>, main: &str) -> impl Iterator<Item = String> {
-    let mut last: Option<&Path> = None;
+    let mut said = String::new();
     rows.map(move |row| {
-        let again = last == Some(&row.path);
-        last = Some(&row.path);
-        row_text(row, main, again)
+        let mut text = entry(&short(&row.path, main), &shortened(&value(row)));
+        let why = why(row);
+        if why != said {
+            text.push_str(&wrapped(&why, INDENT));
+        }
+        said = why;
+        text
     })
 }
 
-fn row_text(row: &Row, main: &str, again: bool) -> String {
-    let mut text = entry(&short(&row.path, main), &flow(&row.value));
-    let mut why = row.source.to_string();
-    let reason = reasons::reason(&row.path);
-    if !reason.is_empty() && !again {
-        why = format!("{why}: {reason}");
+fn why(row: &Row) -> String {
+    let source = &row.source;
+    let data = if row.data { " (data depends on it)" } else { "" };
+    match reasons::reason(&row.path) {
+        "" => format!("{source}{data}"),
+        reason => format!("{source}: {reason}{data}"),
     }
-    if row.data {
-        why.push_str(" (data depends on it)");
+}
+
+/// The value; of a claim what it asks for, since the rest goes without saying.
+fn value(row: &Row) -> String {
+    match row.value.get("spec") {
+        Some(spec) if row.path.starts_with(&Path::fields(&["spec", "volumeClaimTemplates"])) => flow(spec),
+        _ => flow(&row.value),
     }
-    text.push_str(&wrapped(&why, INDENT));
-    text
 }
 
 fn withheld_text(withheld: &Withheld, main: &str) -> String {
     entry(&short(&withheld.path, main), &withheld.why)
 }
 
-/// A field and its value in two columns; a field that is too long gets a line of its own.
-fn entry(field: &str, value: &str) -> String {
-    let value = shortened(value, WIDTH - FIELD - 4);
-    if field.chars().count() <= FIELD {
-        format!("  {field:FIELD$}  {value}\n")
+/// A field and its text in two columns; what is too long for its column gets lines of its own.
+fn entry(field: &str, text: &str) -> String {
+    if text.chars().count() > WIDTH - FIELD - 4 {
+        format!("  {field}\n{}", wrapped(text, INDENT))
+    } else if field.chars().count() > FIELD {
+        format!("  {field}\n{INDENT}{text}\n")
     } else {
-        format!("  {field}\n  {:FIELD$}  {value}\n", "")
+        format!("  {field:FIELD$}  {text}\n")
     }
 }
 
@@ -132,19 +141,24 @@ fn flow(value: &Value) -> String {
         Value::String(text) => text.replace('\n', "\\n"),
         Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) => {
-            let fields: Vec<_> =
-                fields.iter().map(|(key, value)| format!("{key}: {}", flow(value))).collect();
+            // What a probe does says more than how often it does it.
+            let (inner, plain): (Vec<_>, Vec<_>) =
+                fields.iter().partition(|(_, value)| value.is_object() || value.is_array());
+            let fields = inner.into_iter().chain(plain);
+            let fields: Vec<_> = fields.map(|(key, value)| format!("{key}: {}", flow(value))).collect();
             format!("{{{}}}", fields.join(", "))
         }
         other => other.to_string(),
     }
 }
 
-fn shortened(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
+/// At most two lines: what a machine wants whole, it reads as JSON.
+fn shortened(text: &str) -> String {
+    let most = 2 * (WIDTH - INDENT.len()) - 20;
+    if text.chars().count() <= most {
         return text.to_owned();
     }
-    text.chars().take(width - 1).chain(['…']).collect()
+    text.chars().take(most).chain(['…']).collect()
 }
 
 /// `text` in lines of at most a hundred columns, each after `indent`.

@@ -56,7 +56,8 @@ impl Place<'_> {
                 filled: filled.and_then(|map| map.get(key)),
             };
             let path = path.field(key.clone());
-            if place.written.is_some() || place.filled != result.get(key) || concerns(ours, &path) {
+            let is_written = written.is_some_and(|map| map.contains_key(key));
+            if is_written || place.filled != result.get(key) || concerns(ours, &path) {
                 kept.insert(key.clone(), place.keep(&result[key], &path, ours));
             }
         }

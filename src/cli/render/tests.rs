@@ -97,5 +97,5 @@ fn render_and_admission_agree() {
     let mut stored: Value = serde_json::from_str(&report.stdout).unwrap();
     assert!(stored["spec"].get("revisionHistoryLimit").is_none());
     defaults::apply(&mut stored);
-    assert_eq!(stored, admitted.result);
+    assert_eq!(stored, stored_form(&admitted));
 }

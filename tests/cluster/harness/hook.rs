@@ -105,10 +105,8 @@ impl Hook {
         let before = self.shared.calls.load(Ordering::SeqCst);
         wait_for("the API server to ask the hook", || {
             let said = space.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &app("probe").text());
-            match self.shared.calls.load(Ordering::SeqCst) > before {
-                true => Ok(()),
-                false => Err(said.stderr),
-            }
+            let asked = self.shared.calls.load(Ordering::SeqCst) > before;
+            asked.then_some(()).ok_or(said.stderr)
         });
     }
 

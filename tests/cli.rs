@@ -1,0 +1,79 @@
+//! The binary: exit codes, streams, and readers that go away.
+
+#![allow(clippy::unwrap_used, reason = "clippy knows functions marked as tests alone")]
+
+use std::io::{Read, Write};
+use std::process::{Command, Output, Stdio};
+
+const GOOD: &str = "tests/golden/ten-postgres-lines/input.yaml";
+const BAD: &str = "tests/golden/latest-tag-refused/input.yaml";
+
+fn stateward(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stateward"));
+    command
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("CLICOLOR_FORCE")
+        .stdin(Stdio::null());
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    stateward(arguments).output().unwrap()
+}
+
+#[test]
+fn exit_codes_say_how_it_went() {
+    let cases: [(&[&str], i32); 11] = [
+        (&["render", "-f", GOOD], 0),
+        (&["render", "-f", BAD], 1),
+        (&["lint", "-f", GOOD], 0),
+        (&["lint", "-f", BAD], 1),
+        (&["explain", "-f", BAD], 1),
+        (&["render"], 2),
+        (&["rendre"], 2),
+        (&["explain", "deployment", "db"], 2),
+        (&["render", "-f", "no-such-file"], 3),
+        (&["explain", "db", "--kubeconfig", "no-such-file"], 4),
+        (&["--help"], 0),
+    ];
+    for (arguments, code) in cases {
+        let output = output(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert_eq!(said.is_empty(), code == 0 || arguments[0] == "lint", "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn standard_input_is_read() {
+    let mut child =
+        stateward(&["render", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"kind: Service # ours not\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.stdout, b"kind: Service # ours not\n");
+}
+
+#[test]
+fn colours_are_for_terminals_or_by_demand() {
+    assert!(!output(&["lint", "-f", BAD]).stdout.contains(&0x1b));
+    let forced = stateward(&["lint", "-f", BAD]).env("CLICOLOR_FORCE", "1").output().unwrap();
+    assert!(forced.stdout.contains(&0x1b));
+}
+
+/// As `stateward render | head -1` does, with more text than a pipe holds.
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("many.yaml");
+    std::fs::write(&file, "kind: Service\n---\n".repeat(5_000)).unwrap();
+    let mut child = stateward(&["render", "-f", file.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdout.take().unwrap().read_exact(&mut [0; 10]).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

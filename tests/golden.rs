@@ -1,0 +1,114 @@
+//! One folder under `tests/golden` is one idea: `input.yaml`, and what comes of it: `expanded.yaml`
+//! and `explain.txt`, or `refusal.txt`. With `STATEWARD_BLESS=1` they are written anew.
+
+#![allow(clippy::unwrap_used, reason = "clippy knows functions marked as tests alone")]
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use similar::TextDiff;
+use stateward::cli::explain::{self, ExplainArgs};
+use stateward::cli::input::Source;
+use stateward::cli::render::{self, RenderArgs};
+use stateward::cli::report::{Exit, Painter};
+use stateward::engine::Engine;
+
+/// What a folder may hold beside its input, and what it should; `None` for what it should not.
+type Expected = [(&'static str, Option<String>); 3];
+
+#[test]
+fn every_folder_gives_what_it_says() {
+    let engine = Engine::built_in().unwrap();
+    let bless = std::env::var_os("STATEWARD_BLESS").is_some_and(|value| value == "1");
+    let folders = folders();
+    assert!(folders.len() >= 40, "only {} golden folders", folders.len());
+    let mut failures = String::new();
+    for folder in folders {
+        for (file, expected) in outcome(&engine, &folder) {
+            let path = folder.join(file);
+            let found = fs::read_to_string(&path).ok();
+            if found == expected {
+                continue;
+            }
+            if bless {
+                replace(&path, expected.as_deref());
+            } else {
+                let diff = difference(found.as_deref(), expected.as_deref());
+                let name = folder.file_name().unwrap_or_default().to_string_lossy();
+                _ = writeln!(failures, "== {name}/{file}\n{diff}");
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures}\nSTATEWARD_BLESS=1 writes what came out; review it.");
+}
+
+/// What is rendered is what a user could have written: rendering it again leaves every byte.
+#[test]
+fn what_is_expanded_stays_as_it_is() {
+    let engine = Engine::built_in().unwrap();
+    let expanded = folders().into_iter().map(|folder| folder.join("expanded.yaml"));
+    for path in expanded.filter(|path| path.exists()) {
+        let text = fs::read_to_string(&path).unwrap();
+        let again = rendered(&engine, &text);
+        assert_eq!(again.as_deref(), Ok(text.as_str()), "{}", path.display());
+    }
+}
+
+fn folders() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut folders: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    folders
+}
+
+fn outcome(engine: &Engine, folder: &Path) -> Expected {
+    let text = fs::read_to_string(folder.join("input.yaml")).unwrap_or_default();
+    match rendered(engine, &text) {
+        Ok(expanded) => [
+            ("expanded.yaml", Some(expanded)),
+            ("explain.txt", Some(explained(engine, &text))),
+            ("refusal.txt", None),
+        ],
+        Err(refusal) => [("expanded.yaml", None), ("explain.txt", None), ("refusal.txt", Some(refusal))],
+    }
+}
+
+fn source(text: &str) -> Source {
+    Source::parse("input.yaml".to_owned(), text.to_owned()).unwrap()
+}
+
+/// What `render` prints: the manifest, or all faults.
+fn rendered(engine: &Engine, text: &str) -> Result<String, String> {
+    let mut painter = Painter::new(false);
+    let report =
+        render::run(&RenderArgs::default(), &[source(text)], "default", engine, &mut painter).unwrap();
+    match report.exit {
+        Exit::Fine => Ok(report.stdout),
+        _ => Err(report.stderr),
+    }
+}
+
+fn explained(engine: &Engine, text: &str) -> String {
+    let mut painter = Painter::new(false);
+    let report = explain::run(&ExplainArgs::default(), &[source(text)], "default", engine, &mut painter);
+    report.unwrap().stdout
+}
+
+fn replace(path: &Path, text: Option<&str>) {
+    match text {
+        Some(text) => fs::write(path, text).unwrap(),
+        None => fs::remove_file(path).unwrap(),
+    }
+}
+
+fn difference(found: Option<&str>, expected: Option<&str>) -> String {
+    match (found, expected) {
+        (None, Some(text)) => format!("is missing; this came out:\n{text}"),
+        (Some(_), None) => "is there, but the outcome is of the other kind".to_owned(),
+        (found, expected) => TextDiff::from_lines(found.unwrap_or_default(), expected.unwrap_or_default())
+            .unified_diff()
+            .header("the file", "what came out")
+            .to_string(),
+    }
+}
