@@ -32,8 +32,16 @@ pub enum Scalar {
 }
 
 /// A place in an object.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, Eq, Hash, PartialOrd, Ord)]
+#[allow(clippy::derived_hash_with_manual_eq)] // equal paths have equal steps, and so equal hashes
 pub struct Path(pub Vec<Step>);
+
+/// From the end: most paths of one object begin alike.
+impl PartialEq for Path {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().rev().eq(other.0.iter().rev())
+    }
+}
 
 /// How the items of a list are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
