@@ -133,23 +133,22 @@ impl Record {
     pub fn to_text(&self) -> String {
         let mut tree = Value::Object(Map::new());
         for path in &self.created {
-            node(&mut tree, path).entry(".").or_insert(Value::Bool(true));
+            node(&mut tree, &path.0).entry(".").or_insert(Value::Bool(true));
         }
         for leaf in &self.leaves {
+            let Some((last, parents)) = leaf.path.0.split_last() else { continue };
             let mark = Value::from(format!("{}{}", leaf.hash, if leaf.over_default { "!" } else { "" }));
-            if self.created.contains(&leaf.path) {
-                node(&mut tree, &leaf.path).insert(".".to_owned(), mark);
-            } else if let (Some(parent), Some(last)) = (leaf.path.parent(), leaf.path.0.last()) {
-                node(&mut tree, &parent).insert(write_step(last), mark);
+            let (parent, last) = (node(&mut tree, parents), write_step(last));
+            match parent.get_mut(&last) {
+                Some(Value::Object(created)) => _ = created.insert(".".to_owned(), mark),
+                _ => _ = parent.insert(last, mark),
             }
         }
         let mut value = json!({
-            "format": FORMAT,
-            "set": self.set,
-            "pin": self.pin.to_string(),
-            "main": self.pin.main,
-            "fields": tree,
+            "format": FORMAT, "set": self.set, "pin": self.pin.to_string(), "main": self.pin.main,
         });
+        // Not within json!, which copies what it is given.
+        value["fields"] = tree;
         if let Some(wish) = &self.wish {
             value["wish"] = Value::from(wish.as_str());
         }
@@ -175,9 +174,9 @@ impl Record {
     }
 }
 
-fn node<'t>(tree: &'t mut Value, path: &Path) -> &'t mut Map<String, Value> {
+fn node<'t>(tree: &'t mut Value, path: &[Step]) -> &'t mut Map<String, Value> {
     let mut here = tree;
-    for step in &path.0 {
+    for step in path {
         here = &mut here[write_step(step)];
     }
     if !here.is_object() {
@@ -201,9 +200,20 @@ fn write_step(step: &Step) -> String {
 pub fn key_json(key: &ItemKey) -> String {
     let mut keys: Vec<_> = key.0.iter().collect();
     keys.sort();
-    let map: Map<String, Value> =
-        keys.into_iter().map(|(field, value)| (field.to_string(), value.to_value())).collect();
-    Value::Object(map).to_string()
+    let mut text = String::from("{");
+    for (index, (field, value)) in keys.into_iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        hash::string(field, &mut text);
+        text.push(':');
+        match value {
+            Scalar::Number(number) => text.push_str(&number.to_string()),
+            Scalar::Text(value) => hash::string(value, &mut text),
+        }
+    }
+    text.push('}');
+    text
 }
 
 fn read_step(name: &str) -> Option<Step> {
