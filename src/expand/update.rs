@@ -83,10 +83,7 @@ pub fn is_immutable(path: &Path) -> bool {
 /// Computes an update; see the module's head.
 #[must_use]
 pub fn merge(update: &Update) -> Merged {
-    let index = |expansion: &'_ Expansion| -> HashMap<Path, usize> {
-        expansion.injections.iter().enumerate().map(|(at, i)| (i.path.clone(), at)).collect()
-    };
-    let (old, middle, new) = (index(update.old), index(update.middle), index(update.new));
+    let [old, middle, new] = [update.old, update.middle, update.new].map(by_path);
     let named = Named::of(update.after);
     let recorded: HashMap<&Path, &Leaf> =
         update.record.leaves.iter().map(|leaf| (&leaf.path, leaf)).collect();
@@ -100,11 +97,8 @@ pub fn merge(update: &Update) -> Merged {
     let rest = rest.chain(update.old.injections.iter().map(|i| &i.path).filter(|p| !new.contains_key(*p)));
     let paths = update.record.leaves.iter().map(|leaf| &leaf.path);
     for path in paths.chain(rest.filter(|path| !recorded.contains_key(*path))) {
-        let find = |index: &HashMap<Path, usize>, expansion: &'_ Expansion| -> Option<Injection> {
-            index.get(path).map(|at| expansion.injections[*at].clone())
-        };
-        let wanted = [find(&old, update.old), find(&middle, update.middle), find(&new, update.new)];
-        let fate = update.fate(path, &wanted);
+        let wanted = [&old, &middle, &new].map(|expansion| expansion.get(path).copied());
+        let fate = update.fate(path, wanted);
         merged.carry_out(update, path, fate, recorded.get(path).copied(), &named);
     }
     update.untangle(&mut merged.result);
@@ -116,8 +110,12 @@ pub fn merge(update: &Update) -> Merged {
     merged
 }
 
+fn by_path(expansion: &Expansion) -> HashMap<&Path, &Injection> {
+    expansion.injections.iter().map(|injection| (&injection.path, injection)).collect()
+}
+
 impl Update<'_> {
-    fn fate(&self, path: &Path, [old, middle, new]: &[Option<Injection>; 3]) -> Fate {
+    fn fate(&self, path: &Path, [old, middle, new]: [Option<&Injection>; 3]) -> Fate {
         let ours = self.parts_before.ours.contains(path);
         if is_immutable(path) {
             return if ours { Fate::Keep } else { Fate::Leave };
@@ -125,15 +123,15 @@ impl Update<'_> {
         if displaced(path, &self.parts_after.user) {
             return if self.parts_after.ours.contains(path) { Fate::Withdraw } else { Fate::Leave };
         }
-        let value = |injection: &Option<Injection>| injection.as_ref().map(|i| i.value.clone());
-        let data = [old, middle, new].iter().any(|i| i.as_ref().is_some_and(|i| i.data));
+        let [old_value, middle_value, new_value] = [old, middle, new].map(|i| i.map(|i| &i.value));
+        let data = [old, middle, new].into_iter().flatten().any(|injection| injection.data);
         // What settings would do to where data is was refused or warned of before.
-        let stays = value(middle) != value(new) && (self.leave)(path, data);
-        if stays || value(old) == value(new) {
+        let stays = middle_value != new_value && (self.leave)(path, data);
+        if stays || old_value == new_value {
             return if ours { self.standing(path) } else { Fate::Leave };
         }
-        match value(new) {
-            Some(value) => Fate::Set(value),
+        match new_value {
+            Some(value) => Fate::Set(value.clone()),
             // Whatever stands beside it now, the data under a mount is not taken away.
             None if self.parts_after.ours.contains(path) && data && is_mount(path) => Fate::Keep,
             None if self.parts_after.ours.contains(path) => Fate::Withdraw,
