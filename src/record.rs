@@ -98,24 +98,24 @@ impl Record {
         let templates = value["templates"].as_array();
         record.templates =
             templates.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        record.read_tree(&mut Path::default(), &value["fields"]);
+        record.read_tree(&mut Vec::new(), &value["fields"]);
         Some(record)
     }
 
-    fn read_tree(&mut self, path: &mut Path, node: &Value) {
+    fn read_tree(&mut self, path: &mut Vec<Step>, node: &Value) {
         match node {
             Value::String(mark) => self.read_leaf(path, mark),
             Value::Object(children) => {
                 for (name, child) in children {
                     if name == "." {
-                        self.created.push(path.clone());
+                        self.created.push(Path::of(path));
                         if let Some(mark) = child.as_str() {
                             self.read_leaf(path, mark);
                         }
                     } else if let Some(step) = read_step(name) {
-                        path.0.push(step);
+                        path.push(step);
                         self.read_tree(path, child);
-                        path.0.pop();
+                        path.pop();
                     }
                 }
             }
@@ -123,9 +123,9 @@ impl Record {
         }
     }
 
-    fn read_leaf(&mut self, path: &Path, mark: &str) {
+    fn read_leaf(&mut self, path: &[Step], mark: &str) {
         let hash = mark.trim_end_matches('!').to_owned();
-        self.leaves.push(Leaf { path: path.clone(), hash, over_default: mark.ends_with('!') });
+        self.leaves.push(Leaf { path: Path::of(path), hash, over_default: mark.ends_with('!') });
     }
 
     /// The annotation's text: compact JSON, its paths folded into a tree as managedFields has it.
@@ -218,14 +218,15 @@ pub fn key_json(key: &ItemKey) -> String {
 
 fn read_step(name: &str) -> Option<Step> {
     let Some(key) = name.strip_prefix("k:") else {
-        return Some(Step::Field(name.to_owned().into()));
+        return Some(Step::named(name));
     };
     let Value::Object(map) = serde_json::from_str(key).ok()? else {
         return None;
     };
     let mut keys = Vec::with_capacity(map.len());
     for (field, value) in map {
-        keys.push((field.into(), Scalar::read(&value)?));
+        let Step::Field(field) = Step::named(&field) else { return None };
+        keys.push((field, Scalar::read(&value)?));
     }
     Some(Step::Item(ItemKey(keys)))
 }

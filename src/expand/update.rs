@@ -71,7 +71,7 @@ enum Fate {
 /// Whether the API server lets this path change after creation only in parts or not at all.
 #[must_use]
 pub fn is_immutable(path: &Path) -> bool {
-    match path.0.as_slice() {
+    match &*path.0 {
         [Step::Field(spec), Step::Field(field), ..] if spec == "spec" => matches!(
             field.as_ref(),
             "podManagementPolicy" | "selector" | "serviceName" | "volumeClaimTemplates"
@@ -155,7 +155,7 @@ impl Update<'_> {
     /// container that is gone is gone with it.
     fn has_room(&self, path: &Path) -> bool {
         (1..path.0.len()).filter(|end| matches!(path.0[end - 1], Step::Item(_))).all(|end| {
-            let item = Path(path.0[..end].to_vec());
+            let item = Path::of(&path.0[..end]);
             self.record.created.contains(&item) || item.lookup(self.after).is_some()
         })
     }
@@ -272,7 +272,7 @@ fn is_mount(path: &Path) -> bool {
 fn displaced(path: &Path, user: &Value) -> bool {
     if let Some((probe, _)) = probe_of(path) {
         let at = path.0.iter().position(|step| matches!(step, Step::Field(f) if f == probe));
-        let probe = at.and_then(|at| Path(path.0[..=at].to_vec()).lookup(user).cloned());
+        let probe = at.and_then(|at| Path::of(&path.0[..=at]).lookup(user).cloned());
         return probe.is_some_and(|probe| handler(&probe).is_some());
     }
     if let Some(item) = env_item(path) {
