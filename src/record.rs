@@ -3,7 +3,9 @@
 //! It is our last-applied. Never in the pod template, where a change would restart pods. It
 //! permits nothing: whoever forges one changes only whose fields of their own set are.
 
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::hash;
 use crate::path::{ItemKey, Path, Scalar, Step};
@@ -131,34 +133,25 @@ impl Record {
     /// The annotation's text: compact JSON, its paths folded into a tree as managedFields has it.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut tree = Value::Object(Map::new());
+        let mut fields = Node::default();
         for path in &self.created {
-            node(&mut tree, &path.0).entry(".").or_insert(Value::Bool(true));
+            fields.at(&path.0).created = true;
         }
         for leaf in &self.leaves {
-            let Some((last, parents)) = leaf.path.0.split_last() else { continue };
-            let mark = Value::from(format!("{}{}", leaf.hash, if leaf.over_default { "!" } else { "" }));
-            let (parent, last) = (node(&mut tree, parents), write_step(last));
-            match parent.get_mut(&last) {
-                Some(Value::Object(created)) => _ = created.insert(".".to_owned(), mark),
-                _ => _ = parent.insert(last, mark),
-            }
+            fields.at(&leaf.path.0).leaf = Some(leaf);
         }
-        let mut value = json!({
-            "format": FORMAT, "set": self.set, "pin": self.pin.to_string(), "main": self.pin.main,
-        });
-        // Not within json!, which copies what it is given.
-        value["fields"] = tree;
-        if let Some(wish) = &self.wish {
-            value["wish"] = Value::from(wish.as_str());
-        }
-        if self.adopted {
-            value["adopted"] = Value::Bool(true);
-        }
-        if !self.templates.is_empty() {
-            value["templates"] = Value::from(self.templates.clone());
-        }
-        value.to_string()
+        let text = Text {
+            format: FORMAT,
+            set: &self.set,
+            pin: self.pin.to_string(),
+            main: &self.pin.main,
+            fields,
+            wish: self.wish.as_deref(),
+            adopted: self.adopted,
+            templates: &self.templates,
+        };
+        // Texts, numbers and maps with texts for keys: nothing that could fail.
+        serde_json::to_string(&text).unwrap_or_default()
     }
 
     /// Notes that `template` was replaced. At least as many are remembered as the API server keeps
@@ -174,17 +167,60 @@ impl Record {
     }
 }
 
-fn node<'t>(tree: &'t mut Value, path: &[Step]) -> &'t mut Map<String, Value> {
-    let mut here = tree;
-    for step in path {
-        here = &mut here[write_step(step)];
+/// A record as it is written.
+#[derive(Serialize)]
+struct Text<'r> {
+    format: u64,
+    set: &'r str,
+    pin: String,
+    main: &'r str,
+    fields: Node<'r>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wish: Option<&'r str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    adopted: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    templates: &'r [String],
+}
+
+/// One step of the paths of a record, folded into a tree.
+#[derive(Default)]
+struct Node<'r> {
+    created: bool,
+    leaf: Option<&'r Leaf>,
+    below: Vec<(&'r Step, Node<'r>)>,
+}
+
+impl<'r> Node<'r> {
+    /// The node at `path` below this one, made if absent.
+    fn at(&mut self, path: &'r [Step]) -> &mut Self {
+        path.iter().fold(self, |node, step| {
+            let found = node.below.iter().position(|(other, _)| *other == step);
+            let at = found.unwrap_or_else(|| {
+                node.below.push((step, Node::default()));
+                node.below.len() - 1
+            });
+            &mut node.below[at].1
+        })
     }
-    if !here.is_object() {
-        *here = Value::Object(Map::new());
-    }
-    match here {
-        Value::Object(map) => map,
-        _ => unreachable!("made an object above"),
+}
+
+impl Serialize for Node<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mark = self.leaf.map(|leaf| format!("{}{}", leaf.hash, if leaf.over_default { "!" } else { "" }));
+        if let (Some(mark), false) = (&mark, self.created) {
+            return serializer.serialize_str(mark);
+        }
+        let mut map = serializer.serialize_map(None)?;
+        match mark {
+            Some(mark) => map.serialize_entry(".", &mark)?,
+            None if self.created => map.serialize_entry(".", &true)?,
+            None => {}
+        }
+        for (step, node) in &self.below {
+            map.serialize_entry(&write_step(step), node)?;
+        }
+        map.end()
     }
 }
 
@@ -233,6 +269,8 @@ fn read_step(name: &str) -> Option<Step> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn record() -> Record {
