@@ -52,6 +52,10 @@ pub struct Profile {
     pub sizes: BTreeMap<String, Value>,
     /// Topology keys to spread over.
     pub spread: Vec<String>,
+    /// The profile that says so, this one or an ancestor.
+    pub spread_by: String,
+    /// What more than one replica of this system are, where they are no cluster.
+    pub single: Option<String>,
     /// What depends on the tag.
     pub axes: Vec<Axis>,
     offers: Vec<Offer>,
@@ -167,6 +171,8 @@ impl Profile {
             size: None,
             sizes: BTreeMap::new(),
             spread: Vec::new(),
+            spread_by: String::new(),
+            single: None,
             axes: Vec::new(),
             offers: Vec::new(),
             data: DataVolume::default(),
@@ -183,7 +189,11 @@ impl Profile {
             profile.images.clone_from(&spec.matching.images);
             profile.size = spec.size.clone().or(profile.size);
             profile.sizes.extend(spec.sizes.clone());
-            profile.spread = spec.spread.clone().unwrap_or(profile.spread);
+            if let Some(spread) = &spec.spread {
+                profile.spread.clone_from(spread);
+                name.clone_into(&mut profile.spread_by);
+            }
+            profile.single = spec.single.clone().or(profile.single);
             profile.axes.extend(spec.variants.iter().cloned());
         }
         offers::complete(&mut profile.offers);

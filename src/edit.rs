@@ -51,26 +51,12 @@ fn new_item(list: &str, key: &ItemKey) -> Value {
 /// Takes the value at `path` out, if it is there.
 pub fn remove(object: &mut Value, path: &Path) -> Option<Value> {
     let (last, parents) = path.0.split_last()?;
-    let mut here = object;
-    let mut list = "";
-    for step in parents {
-        here = match step {
-            Step::Field(name) => {
-                list = name;
-                here.get_mut(name.as_ref())?
-            }
-            Step::Item(key) => {
-                let items = here.as_array_mut()?;
-                let at = position(list, items, key)?;
-                &mut items[at]
-            }
-        };
-    }
+    let here = lookup_mut(object, parents)?;
     match last {
         Step::Field(name) => here.as_object_mut()?.shift_remove(name.as_ref()),
         Step::Item(key) => {
             let items = here.as_array_mut()?;
-            Some(items.remove(position(list, items, key)?))
+            Some(items.remove(position(path.last_field()?, items, key)?))
         }
     }
 }
@@ -92,11 +78,13 @@ pub fn prune(object: &mut Value, mut created: Vec<Path>) -> Vec<Path> {
 
 fn is_empty(path: &Path, value: &Value) -> bool {
     match (path.0.last(), value) {
-        (Some(Step::Item(key)), Value::Object(map)) => map.keys().all(|field| {
-            key.0.iter().any(|(name, _)| name == field) && !matches!(map[field], Value::Object(_))
+        (Some(Step::Item(key)), Value::Object(map)) => map.iter().all(|(field, value)| match value {
+            // Where a claim template has its key.
+            Value::Object(inner) => field == "metadata" && inner.keys().all(|field| field == "name"),
+            _ => key.0.iter().any(|(name, _)| name == field),
         }),
         (_, Value::Object(map)) => map.is_empty(),
-        (_, Value::Array(items)) => items.is_empty(),
+        (Some(Step::Field(name)), Value::Array(items)) => list_key(name).is_some() && items.is_empty(),
         _ => false,
     }
 }
@@ -107,7 +95,7 @@ fn is_empty(path: &Path, value: &Value) -> bool {
 pub fn arrange(object: &mut Value, list: &Path, before: &[ItemKey], wanted: &[ItemKey], ours: &[ItemKey]) {
     let Some(name) = list.last_field() else { return };
     let Some(kind) = list_key(name) else { return };
-    let Some(items) = lookup_mut(object, list).and_then(Value::as_array_mut) else {
+    let Some(items) = lookup_mut(object, &list.0).and_then(Value::as_array_mut) else {
         return;
     };
     let keys: Vec<Option<ItemKey>> = items.iter().map(|item| kind.of(item)).collect();
@@ -160,10 +148,10 @@ pub fn keys_of(object: &Value, list: &Path) -> Vec<ItemKey> {
     items.into_iter().flatten().filter_map(|item| kind.of(item)).collect()
 }
 
-fn lookup_mut<'v>(object: &'v mut Value, path: &Path) -> Option<&'v mut Value> {
+fn lookup_mut<'v>(object: &'v mut Value, steps: &[Step]) -> Option<&'v mut Value> {
     let mut here = object;
     let mut list = "";
-    for step in path.0.iter() {
+    for step in steps {
         here = match step {
             Step::Field(name) => {
                 list = name;
@@ -219,6 +207,17 @@ mod tests {
     #[test]
     fn the_users_items_keep_their_order() {
         assert_eq!(arranged("zyab", "ayzb", "ab", "ab"), "azyb");
+    }
+
+    #[test]
+    fn a_claim_template_of_its_name_alone_is_left_empty() {
+        let mut object = json!({});
+        let claim = Path::fields(&["spec", "volumeClaimTemplates"]).named("data");
+        let mode = claim.field("spec").field("volumeMode");
+        let created = set(&mut object, &mode, json!("Filesystem")).unwrap();
+        remove(&mut object, &mode);
+        assert_eq!(prune(&mut object, created), Vec::<Path>::new());
+        assert_eq!(object, json!({}));
     }
 
     #[test]

@@ -51,11 +51,17 @@ impl Fault {
         Self { field: field.into(), problem: problem.into(), remedy: remedy.into(), reason }
     }
 
-    /// Whether `other` is this fault, found in another version of the object.
+    /// Whether `other` is this fault, found in another version of the object, where items of lists
+    /// may stand elsewhere.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        self.field == other.field && self.problem == other.problem
+        self.problem == other.problem && without_positions(&self.field).eq(without_positions(&other.field))
     }
+}
+
+/// The parts of a field path between brackets, positions (`[3]`) left out.
+fn without_positions(field: &str) -> impl Iterator<Item = &str> {
+    field.split(['[', ']']).filter(|part| part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl fmt::Display for Fault {
@@ -78,5 +84,18 @@ impl Reason {
             Self::NotFound => "NotFound",
             Self::Unknown => "Unknown",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_the_same_wherever_its_item_stands() {
+        let fault = |field: &str| Fault::new(Reason::Missing, field, "has no name", "write one");
+        assert!(fault("containers[name=\"a\"].env[3]").same_as(&fault("containers[name=\"a\"].env[0]")));
+        assert!(!fault("containers[name=\"a\"].env[3]").same_as(&fault("containers[name=\"b\"].env[3]")));
+        assert!(!fault("env[3].name").same_as(&fault("env[3].value")));
     }
 }

@@ -76,12 +76,16 @@ impl<'a> Named<'a> {
     }
 }
 
-/// The manifest that client-side apply sent last, unless it is an export.
+/// The manifest that client-side apply sent last, unless it is an export: an object with our record
+/// in it, or with what only the API server writes.
 #[must_use]
 pub fn last_applied(object: &Value) -> Option<Value> {
     let text = object["metadata"]["annotations"][names::LAST_APPLIED].as_str()?;
     let manifest: Value = serde_json::from_str(text).ok()?;
-    manifest["metadata"]["annotations"][names::RECORD].is_null().then_some(manifest)
+    let metadata = &manifest["metadata"];
+    let written =
+        ["uid", "resourceVersion", "creationTimestamp"].iter().all(|field| metadata[field].is_null());
+    (written && metadata["annotations"][names::RECORD].is_null()).then_some(manifest)
 }
 
 /// An object taken apart: the user's fields, and which recorded leaves are ours.

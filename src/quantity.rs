@@ -105,6 +105,18 @@ impl Quantity {
     pub fn is_positive(&self) -> bool {
         self.nanos > 0
     }
+
+    /// Whether it is less than zero.
+    #[must_use]
+    pub fn is_negative(&self) -> bool {
+        self.nanos < 0
+    }
+
+    /// Whether it is a whole number.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.nanos % NANO == 0
+    }
 }
 
 impl fmt::Display for Quantity {

@@ -29,9 +29,22 @@ pub fn probe_of(path: &Path) -> Option<(&str, Option<&str>)> {
 /// server-side apply leaves when it owns a neighbour alone, does not count.
 #[must_use]
 pub fn handler(probe: &Value) -> Option<&'static str> {
-    HANDLERS.iter().find_map(|(name, required)| {
-        probe.get(name)?.get(required).filter(|value| !value.is_null()).map(|_| *name)
-    })
+    HANDLERS.iter().find(|(name, required)| is_complete(&probe[name], required)).map(|(name, _)| *name)
+}
+
+/// The handlers that `probe` has in part: what server-side apply leaves of one whose required field
+/// it took out, with what the API server had filled in.
+pub fn remnants(probe: &Value) -> impl Iterator<Item = &'static str> {
+    let partly =
+        |(name, required): &&(&str, &str)| probe[name].is_object() && !is_complete(&probe[name], required);
+    HANDLERS.iter().filter(partly).map(|(name, _)| *name)
+}
+
+/// Whether a handler has its required field. A port that was taken out comes as 0: the API server
+/// writes the field always.
+fn is_complete(handler: &Value, required: &str) -> bool {
+    let value = &handler[required];
+    !value.is_null() && *value != 0
 }
 
 /// Whether `path` is a member of a union of `env` (value, valueFrom); gives the item's length.
@@ -39,4 +52,18 @@ pub fn handler(probe: &Value) -> Option<&'static str> {
 pub fn env_item(path: &Path) -> Option<Path> {
     let at = path.0.iter().position(|step| matches!(step, Step::Field(f) if f == "env"))?;
     matches!(path.0.get(at + 1), Some(Step::Item(_))).then(|| Path::of(&path.0[..at + 2]))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_handler_without_its_port_is_a_remnant() {
+        let probe = json!({"httpGet": {"path": "/", "port": 0, "scheme": "HTTP"}, "tcpSocket": {"port": "db"}, "exec": {}});
+        assert_eq!(handler(&probe), Some("tcpSocket"));
+        assert_eq!(remnants(&probe).collect::<Vec<_>>(), ["exec", "httpGet"]);
+    }
 }

@@ -6,7 +6,6 @@
 //! an unexpected type reads as absent. All faults are found at once, and where two would be said of
 //! one cause, one is.
 
-mod amount;
 mod claims;
 mod containers;
 mod environment;

@@ -38,7 +38,7 @@ start() {
 	local name=$1
 	shift
 	rm -f "$work/$name.json"
-	"$@" </dev/null >"$work/$name.json" 2>"$work/$name.log" &
+	"$@" <"$work/alive" >"$work/$name.json" 2>"$work/$name.log" 9>&- &
 	background+=($!)
 	until [[ -s $work/$name.json ]]; do
 		kill -0 $! 2>/dev/null || {
@@ -61,12 +61,17 @@ stop_all() {
 	background=()
 }
 
+# What runs in the background reads from a pipe that this shell alone can write to, and stops when that ends: whatever
+# becomes of the shell, they do not outlive it.
+mkfifo "$work/alive"
+exec 9<>"$work/alive"
+
 trap 'stop_all; rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 start_stateward() {
-	start stateward tests/control-plane/webhook --cluster "$cluster" --program "$stateward" \
+	start stateward tests/control-plane/webhook --stop-on-eof --cluster "$cluster" --program "$stateward" \
 		--log "$work/stateward.log" -- "$@"
 	webhook=${background[${#background[@]} - 1]}
 }
@@ -107,7 +112,7 @@ stateward=${CARGO_TARGET_DIR:-$root/target}/debug/stateward
 bin=$(tests/control-plane/build)
 
 say 'Starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok on loopback, then stateward.'
-start cluster "$bin/control-plane" up --data "$cluster"
+start cluster "$bin/control-plane" up --stop-on-eof --data "$cluster"
 start_stateward
 export KUBECONFIG=$cluster/kubeconfig/developer.yaml PATH=$work/bin:$PATH
 mkdir "$work/bin"
@@ -118,7 +123,7 @@ show cat examples/postgresql.yaml
 show kubectl apply -f examples/postgresql.yaml
 show kubectl rollout status statefulset/orders-db
 
-say 'What the cluster holds now: everything below was added, but for the image.'
+say 'What the cluster holds now: all of it was added, but for the name and the image of the container.'
 interesting='{.spec.serviceName}{"\n"}{.spec.selector.matchLabels}{"\n"}'
 show "kubectl get statefulset orders-db -o jsonpath='$interesting'"
 show "kubectl get statefulset orders-db -o yaml | sed -n '/^  template:/,/^  updateStrategy:/p'"

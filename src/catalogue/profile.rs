@@ -54,6 +54,9 @@ pub struct ProfileSpec {
     /// Topology keys over which pods are spread, softly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Vec<String>>,
+    /// What more than one replica are, where the image forms no cluster: said as a warning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub single: Option<String>,
     /// What depends on the image's tag.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Axis>,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Admitted, Change, Decision, Engine, EngineError, Facts, data, finish};
+use super::{Admitted, Change, Decision, Engine, EngineError, Facts, data, finish, warnings};
 use crate::edit;
 use crate::expand::{Expansion, Injection};
 use crate::fault::{Fault, Reason};
@@ -48,7 +48,8 @@ impl Engine {
             return Ok(refused(faults));
         }
         super::write_record(&mut result, &record.to_text());
-        let warnings = validate::warnings(&result);
+        let mut warnings = validate::warnings(&result);
+        warnings.extend(warnings::unfulfilled(None, &result, &settings));
         let pin = record.pin.to_string();
         let admitted = Admitted {
             pin,

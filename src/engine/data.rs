@@ -60,6 +60,8 @@ pub(super) fn keep(request: &mut Request, expansions: &Expansions) {
             new: value(&expansions.new, &path).map(|at| &expansions.new.injections[at].value),
             path,
         })
+        // An annotation that was taken away and comes back asks for what is there.
+        .filter(|clash| clash.new.is_none() || clash.new != clash.path.lookup(request.before))
         .collect();
     if clashes.is_empty() {
         return;

@@ -29,7 +29,7 @@ pub(super) fn restore(before: &Value, after: &mut Value, record: &Record, keep: 
         }
     }
     let old = claims(before);
-    if old.is_empty() {
+    if old.is_empty() || old == claims(after) {
         return;
     }
     let new = restored_claims(&old, &claims(after), record);

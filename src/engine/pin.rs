@@ -103,7 +103,8 @@ impl Engine {
             expansions.new = Arc::new((self.expand)(&parts.after.user, &settings));
         }
         let settings = self.check_variant(request, parts, settings, &expansions.new);
-        expansions.record.pin = settings.pin();
+        request.warnings.extend(warnings::unfulfilled(Some(request.before), &request.after, &settings));
+        expansions.record.pin = repinned(request, &settings);
     }
 
     /// The new expansion under another revision. An adopted set gets everything, as if it had
@@ -114,7 +115,7 @@ impl Engine {
             (expansions.old, expansions.middle) = Default::default();
         }
         expansions.new = Arc::new((self.expand)(&parts.after.user, &settings));
-        expansions.record.pin = settings.pin();
+        expansions.record.pin = repinned(request, &settings);
         expansions.record.adopted = false;
         expansions.moved = true;
     }
@@ -125,8 +126,11 @@ impl Engine {
         let standing = wish_text(request.sent);
         let acts = standing.is_some() && standing != record.wish && request.was_managed;
         let wish = match (&request.intent.upgrade_to, &request.intent.profile_revision) {
-            (Some(once), _) => Some((names::UPGRADE_TO, once)),
-            (None, Some(wish)) if acts => Some((names::PROFILE_REVISION, wish)),
+            // One that was stored while we were away is no wish of this request.
+            (Some(once), _) if request.old_intent.upgrade_to.as_ref() != Some(once) => {
+                Some((names::UPGRADE_TO, once))
+            }
+            (_, Some(wish)) if acts => Some((names::PROFILE_REVISION, wish)),
             _ => None,
         };
         let label = request.intent.profile.as_deref();
@@ -166,6 +170,13 @@ impl Engine {
         });
         (upgrade.cloned().collect(), latest.id())
     }
+}
+
+/// The pin under new settings. The main container stays the one of the creation while it is there:
+/// an annotation that names another one moves the profile, and taken away gives it back.
+fn repinned(request: &Request, settings: &Settings) -> Pin {
+    let main = settings::pinned_main(&request.after, &Intent::default(), &request.record.pin);
+    Pin { main, ..settings.pin() }
 }
 
 /// What stands in for the expansion of a revision that nobody knows: what of ours is there.

@@ -138,3 +138,91 @@ fn positions_in_faults_are_those_of_the_manifest() {
     let faults = refused(None, &object);
     assert!(faults[0].contains("env[1].name: "), "{faults:?}");
 }
+
+#[test]
+fn an_annotation_about_data_that_went_and_comes_back_is_no_change() {
+    let sized = json!({"stateward.dev/storage": "20Gi"});
+    let object = stored(None, &set(&sized, "postgres:18"));
+    let mut gone = object.clone();
+    gone["metadata"]["annotations"].as_object_mut().unwrap().shift_remove("stateward.dev/storage");
+    let without = stored(Some(&object), &gone);
+    let again = stored(Some(&without), &annotate(&without, "stateward.dev/storage", &json!("20Gi")));
+    assert_eq!(again["spec"], object["spec"]);
+}
+
+#[test]
+fn a_probe_whose_handler_server_side_apply_took_out_is_ours_again() {
+    let ten = set(&json!({"stateward.dev/startup-probe": "tcp:5432"}), "postgres:18");
+    let object = stored(None, &ten);
+    let mut theirs = object.clone();
+    let probe = &mut theirs["spec"]["template"]["spec"]["containers"][0]["startupProbe"];
+    *probe = json!({"httpGet": {"port": 80}});
+    let mut dropped = stored(Some(&object), &theirs);
+    // The port goes; what the API server filled in stays, and a port it always writes.
+    dropped["spec"]["template"]["spec"]["containers"][0]["startupProbe"]["httpGet"]["port"] = json!(0);
+    let back = stored(Some(&stored(Some(&object), &theirs)), &dropped);
+    let probe = |object: &Value| main_container(object)["startupProbe"].clone();
+    assert_eq!(probe(&back), probe(&object));
+}
+
+#[test]
+fn what_fills_our_place_while_we_are_away_restarts_nothing_later() {
+    let object = stored(None, &set(&json!({}), "postgres:18"));
+    let mut away = object.clone();
+    let term = json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"a": "b"}}});
+    away["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
+        json!([term]);
+    let noted = stored(Some(&away), &annotate(&away, "example.com/note", &json!("x")));
+    assert_eq!(noted["spec"], away["spec"]);
+}
+
+#[test]
+fn a_move_that_was_stored_while_we_were_away_is_no_wish_of_later_requests() {
+    let object = stored(None, &set(&json!({}), "postgres:18"));
+    let away = annotate(&object, names::UPGRADE_TO, &json!("nobody@1"));
+    let noted = stored(Some(&away), &annotate(&away, "example.com/note", &json!("x")));
+    assert_eq!(noted["spec"], object["spec"]);
+}
+
+/// The types of k8s-openapi are those of 1.33, the oldest version that is supported: what they
+/// drop, that API server would drop too.
+#[test]
+fn nothing_is_injected_that_kubernetes_1_33_does_not_know() {
+    use k8s_openapi::api::apps::v1::StatefulSet;
+    let all = json!({
+        "stateward.dev/storage": "20Gi", "stateward.dev/storage-class": "fast", "stateward.dev/mount-path": "/data",
+        "stateward.dev/volume.wal": "1Gi,path=/wal", "stateward.dev/ports": "db=5432,dns=53/UDP",
+        "stateward.dev/readiness-probe": "grpc:9090/ready", "stateward.dev/liveness-probe": "https:8443/live;delay=5",
+        "stateward.dev/env-from": "secret/a,configmap/b", "stateward.dev/generate-secret": "X",
+    });
+    for annotations in [json!({}), all] {
+        for image in ["postgres:16", "postgres:18-alpine", "registry.example.com/app:1"] {
+            let admitted = admitted(None, &set(&annotations, image));
+            let typed: StatefulSet = serde_json::from_value(admitted.result).unwrap();
+            let known = serde_json::to_value(typed).unwrap();
+            for injection in admitted.injections {
+                assert_eq!(injection.path.lookup(&known), Some(&injection.value), "{}", injection.path);
+            }
+        }
+    }
+}
+
+#[test]
+fn claim_templates_that_nobody_touches_are_nobodys_fault() {
+    let mut object = set(&json!({}), "search:1");
+    object["spec"]["volumeClaimTemplates"] = json!([null, false]);
+    assert!(matches!(admit(Some(&object), &object), Decision::Admitted(_)));
+}
+
+#[test]
+fn the_main_container_named_and_unnamed_is_the_first_one_again() {
+    let mut ten = set(&json!({}), "search:1");
+    let containers = ten["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap();
+    containers.push(json!({"name": "second", "image": "other:1", "resources": {}}));
+    let object = stored(None, &ten);
+    let named = stored(Some(&object), &annotate(&object, "stateward.dev/main-container", &json!("second")));
+    assert_ne!(named["spec"]["template"], object["spec"]["template"]);
+    let mut unnamed = named.clone();
+    unnamed["metadata"]["annotations"].as_object_mut().unwrap().shift_remove("stateward.dev/main-container");
+    assert_eq!(stored(Some(&named), &unnamed)["spec"]["template"], object["spec"]["template"]);
+}

@@ -141,7 +141,12 @@ fn conclude(mut request: Request, expansions: Expansions, merged: Merged) -> Res
     }
     request.warnings.extend(warnings::kept(&restored));
     if moved {
-        request.warnings.push(format!("moved to {}", record.pin));
+        let how = if record.pin == request.record.pin { "is at" } else { "moved to" };
+        request.warnings.push(format!(
+            "{} {how} {}",
+            settings::text(&result["metadata"]["name"]),
+            record.pin
+        ));
     }
     edit::remove(&mut result, &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]));
     // As it stands unless something changed: a repeat must not write.

@@ -1,7 +1,8 @@
 //! Spreading over hosts and zones, and whatever placement a profile asks for.
 //!
 //! Soft, as a constraint and as a preferred anti-affinity, since kube-linter and kube-score know
-//! only the one and Polaris only the other. It counts the pods that the set's selector selects.
+//! only the one and Polaris only the other. It counts pods by the label of ours that is on each of
+//! them: a selector of the user's may select other workloads too.
 
 use serde_json::{Value, json};
 
@@ -12,11 +13,8 @@ const SOFT: &str = "ScheduleAnyway";
 
 pub(super) fn expand(draft: &mut Draft) {
     let profile = &draft.settings.profile;
-    let source = Source::Profile { name: profile.name.clone() };
-    let selector = match &draft.user["spec"]["selector"] {
-        Value::Null => identity::selector(&draft.settings.name),
-        selector => selector.clone(),
-    };
+    let source = Source::Profile { name: profile.spread_by.clone() };
+    let selector = identity::selector(&draft.settings.name);
     let pod = Path::fields(&["spec", "template", "spec"]);
     for key in &profile.spread {
         constraint(draft, &pod.field("topologySpreadConstraints"), key, &selector, &source);

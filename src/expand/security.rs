@@ -22,32 +22,34 @@ pub(super) fn expand(draft: &mut Draft) {
 /// Why a value cannot stand beside what the user wrote, though the user did not write it.
 fn obstacle(draft: &Draft, path: &Path, value: &Value) -> Option<&'static str> {
     let pod = &draft.user["spec"]["template"]["spec"];
-    let container = &draft.main_container()["securityContext"];
-    let pod_context = &pod["securityContext"];
     let field = path.last_field()?;
     if pod["os"]["name"] == "windows" && field != "automountServiceAccountToken" {
         return Some("Windows pods know no such field");
     }
-    let in_container = path.starts_with(&draft.main());
-    if in_container && !pod_context[field].is_null() {
+    if !path.starts_with(&draft.main()) {
+        return None;
+    }
+    let (container, whole) = (&draft.main_container()["securityContext"], &pod["securityContext"]);
+    if !whole[field].is_null() {
         return Some("you wrote it for the whole pod");
     }
-    if field == "runAsNonRoot" && *value == true {
-        let root = |context: &Value| context["runAsUser"] == 0;
-        if root(container) || (container["runAsUser"].is_null() && root(pod_context)) {
-            return Some("you run it as user 0");
-        }
+    // A process that is meant to do more than a server's own user is left as it is.
+    if container["privileged"] == true {
+        return Some("you run it privileged");
+    }
+    let user =
+        [container, whole].into_iter().map(|context| &context["runAsUser"]).find(|user| !user.is_null());
+    let run_as = matches!(field, "runAsUser" | "runAsGroup" | "runAsNonRoot" | "drop");
+    match user {
+        Some(user) if run_as && *user == 0 => return Some("you run it as user 0"),
+        // The group belongs to the user that the profile knows.
+        Some(_) if field == "runAsGroup" => return Some("you run it as a user of your own"),
+        _ => {}
     }
     // The API server refuses both together (validateSecurityContext in
     // pkg/apis/core/validation/validation.go).
-    if field == "allowPrivilegeEscalation" && *value == false {
-        let adds_admin = container["capabilities"]["add"].as_array().into_iter().flatten();
-        if adds_admin.map(text).any(|capability| matches!(capability, "SYS_ADMIN" | "CAP_SYS_ADMIN")) {
-            return Some("you add the capability SYS_ADMIN");
-        }
-        if container["privileged"] == true {
-            return Some("you run it privileged");
-        }
-    }
-    None
+    let added = container["capabilities"]["add"].as_array().into_iter().flatten().map(text);
+    let admin = added.into_iter().any(|capability| matches!(capability, "SYS_ADMIN" | "CAP_SYS_ADMIN"));
+    let escalates = field == "allowPrivilegeEscalation" && *value == false && admin;
+    escalates.then_some("you add the capability SYS_ADMIN")
 }

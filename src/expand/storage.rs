@@ -130,14 +130,16 @@ fn claims() -> Path {
 fn place(draft: &mut Draft, wanted: &Wanted) {
     let claim = claims().named(wanted.claim.clone());
     let mount = draft.main().field("volumeMounts").item(ItemKey::text("mountPath", wanted.path.clone()));
-    if let Some(why) = obstacle(draft, wanted) {
-        if let Some(key) = &wanted.key {
-            let remedy = "take the annotation or your own volume away";
-            draft.fault(Fault::new(Reason::Contradiction, key, why.clone(), remedy));
+    if let Some(obstacle) = obstacle(draft, wanted) {
+        if let Some(fault) = obstacle.fault(draft, wanted) {
+            draft.fault(fault);
         }
-        draft.withhold(claim, why.clone());
-        draft.withhold(mount, why);
+        draft.withhold(claim, obstacle.why.clone());
+        draft.withhold(mount, obstacle.why);
         return;
+    }
+    if let Some(fault) = idle_wish(draft, wanted, &claim) {
+        draft.fault(fault);
     }
     draft.offer(&claim, &claim_template(draft, wanted), &wanted.source, false);
     let block = claim.lookup(draft.user).is_some_and(|c| c["spec"]["volumeMode"] == "Block");
@@ -152,6 +154,17 @@ fn place(draft: &mut Draft, wanted: &Wanted) {
         }
         draft.offer(&mount, &value, &wanted.path_source, true);
     }
+}
+
+/// The fault of a size that is asked for and means nothing, since the user's own claim has another.
+fn idle_wish(draft: &Draft, wanted: &Wanted, claim: &Path) -> Option<Fault> {
+    let key = wanted.key.as_ref()?;
+    let own = &claim.lookup(draft.user)?["spec"]["resources"]["requests"]["storage"];
+    let differs = Quantity::parse(text(own)).ok()? != Quantity::parse(&wanted.size).ok()?;
+    let problem = format!("your claim template {} asks for {}", wanted.claim, text(own));
+    differs.then(|| {
+        Fault::new(Reason::Contradiction, key, problem, "take the annotation away, or write the same size")
+    })
 }
 
 /// A claim template with all that the API server would fill in.
@@ -178,18 +191,65 @@ fn claim_template(draft: &Draft, wanted: &Wanted) -> Value {
 }
 
 /// What of the user's stands where the claim or its mount would go.
-fn obstacle(draft: &Draft, wanted: &Wanted) -> Option<String> {
-    let volumes = draft.user["spec"]["template"]["spec"]["volumes"].as_array();
-    if volumes.into_iter().flatten().any(|volume| volume["name"] == wanted.claim.as_str()) {
-        return Some(format!("you have a volume named {}", wanted.claim));
-    }
-    draft.main_items("volumeMounts").iter().find_map(|mount| {
-        let (name, path) = (text(&mount["name"]), text(&mount["mountPath"]));
-        if name == wanted.claim {
+struct Obstacle {
+    /// In words.
+    why: String,
+    /// The field that it is.
+    at: Path,
+    /// Whether it takes the claim's place: a mount at that very path.
+    instead: bool,
+}
+
+impl Obstacle {
+    /// The fault of it: a wish that cannot be fulfilled, or an image whose data would be left on the
+    /// container's own disk without anybody having said so.
+    fn fault(&self, draft: &Draft, wanted: &Wanted) -> Option<Fault> {
+        let none = format!("{}storage: none", names::PREFIX);
+        if let Some(key) = &wanted.key {
+            let remedy = "take the annotation or your own volume away";
+            return Some(Fault::new(Reason::Contradiction, key, self.why.clone(), remedy));
+        }
+        if self.instead {
             return None;
         }
-        overlap(path, &wanted.path).map(|how| format!("you mount {name} {how} {}", wanted.path))
-    })
+        let problem = format!(
+            "{}, where {} keeps its data: no claim can be mounted there",
+            self.why, draft.settings.profile.name
+        );
+        let remedy = format!(
+            "mount your volume at {}, or elsewhere, or say {none} if the data need not last",
+            wanted.path
+        );
+        Some(Fault::new(Reason::Data, self.at.to_string(), problem, remedy))
+    }
+}
+
+fn obstacle(draft: &Draft, wanted: &Wanted) -> Option<Obstacle> {
+    let mounts = draft.main().field("volumeMounts");
+    let others =
+        draft.main_items("volumeMounts").iter().filter(|mount| mount["name"] != wanted.claim.as_str());
+    let overlaps = others.filter_map(|mount| {
+        let (name, path) = (text(&mount["name"]), text(&mount["mountPath"]));
+        let how = overlap(path, &wanted.path)?;
+        let why = format!("you mount {name} {how} {}", wanted.path);
+        let at = mounts.item(ItemKey::text("mountPath", path.to_owned()));
+        Some(Obstacle { why, at, instead: how == "at" })
+    });
+    let overlaps: Vec<Obstacle> = overlaps.collect();
+    let instead = overlaps.iter().position(|obstacle| obstacle.instead).unwrap_or(0);
+    overlaps.into_iter().nth(instead).or_else(|| namesake(draft, wanted))
+}
+
+/// A volume of the user's that has the claim's name; one that is mounted in the claim's place is
+/// none.
+fn namesake(draft: &Draft, wanted: &Wanted) -> Option<Obstacle> {
+    let at = Path::fields(&["spec", "template", "spec", "volumes"]).named(wanted.claim.clone());
+    at.lookup(draft.user)?;
+    let same_path = |mount: &Value| overlap(text(&mount["mountPath"]), &wanted.path) == Some("at");
+    let instead =
+        draft.main_items("volumeMounts").iter().any(|m| m["name"] == wanted.claim.as_str() && same_path(m));
+    let why = format!("you have a volume named {}, beside {}", wanted.claim, wanted.path);
+    Some(Obstacle { why, at, instead })
 }
 
 /// How path `a` stands to path `b`, if one is the other or lies in it.

@@ -16,7 +16,7 @@ use crate::hash;
 use crate::ownership::{Named, Parts};
 use crate::path::{ItemKey, Path, Step};
 use crate::record::{Leaf, Record};
-use crate::union::{env_item, handler, probe_of};
+use crate::union::{env_item, handler, probe_of, remnants};
 
 /// What an update is computed from.
 #[derive(Debug)]
@@ -120,7 +120,8 @@ impl Update<'_> {
         if is_immutable(path) {
             return if ours { Fate::Keep } else { Fate::Leave };
         }
-        if displaced(path, &self.parts_after.user) {
+        // What was so before, done while we were away, is no cause.
+        if displaced(path, &self.parts_after.user) && !displaced(path, &self.parts_before.user) {
             return if self.parts_after.ours.contains(path) { Fate::Withdraw } else { Fate::Leave };
         }
         let [old_value, middle_value, new_value] = [old, middle, new].map(|i| i.map(|i| &i.value));
@@ -170,9 +171,13 @@ impl Update<'_> {
             let at = crate::settings::containers_path().named(name.to_owned());
             for probe in crate::union::PROBES {
                 let path = at.field(probe);
-                let had = handler(&container[probe]).is_some();
-                if had && path.lookup(result).is_some_and(|probe| handler(probe).is_none()) {
+                let (Some(had), Some(now)) = (handler(&container[probe]), path.lookup(result)) else {
+                    continue;
+                };
+                if handler(now).is_none() {
                     edit::remove(result, &path);
+                } else if remnants(now).any(|remnant| remnant == had) {
+                    edit::remove(result, &path.field(had));
                 }
             }
         }

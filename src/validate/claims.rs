@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::amount::Amount;
 use super::place::Place;
 use super::pod::{containers, spec};
 use super::resources::{fraction, read, shown};
@@ -114,7 +113,7 @@ fn check_request(claim: &Place, faults: &mut Vec<Fault>) {
         return;
     };
     match read(&request) {
-        Ok(size) if size <= Amount::ZERO => faults.push(request.fault(
+        Ok(size) if !size.is_positive() => faults.push(request.fault(
             Reason::Invalid,
             format!("{} is no size", shown(request.value)),
             "write a size above zero, for example storage: 20Gi",

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::amount::Amount;
 use super::place::Place;
 use super::pod::{containers, spec};
 use crate::fault::{Fault, Reason};
+use crate::quantity::Quantity;
 
 pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
     let of_pod = spec(root).and_then(|spec| spec.field("resources"));
@@ -38,7 +38,7 @@ fn amounts<'a>(
     resources: &Place<'a>,
     field: &str,
     faults: &mut Vec<Fault>,
-) -> Vec<(&'a str, Place<'a>, Amount)> {
+) -> Vec<(&'a str, Place<'a>, Quantity)> {
     let block = resources.field(field);
     let mut found = Vec::new();
     for (name, place) in block.iter().flat_map(Place::fields) {
@@ -47,7 +47,7 @@ fn amounts<'a>(
             continue;
         }
         match read(&place) {
-            Ok(amount) if amount < Amount::ZERO => faults.push(place.fault(
+            Ok(amount) if amount.is_negative() => faults.push(place.fault(
                 Reason::Invalid,
                 format!("{} is negative", shown(place.value)),
                 "write 0 or more, or remove it",
@@ -78,11 +78,11 @@ fn unknown_name(name: &str, place: &Place) -> Option<Fault> {
 }
 
 /// The quantity at `place`, or what is wrong with it.
-pub(super) fn read(place: &Place) -> Result<Amount, Fault> {
+pub(super) fn read(place: &Place) -> Result<Quantity, Fault> {
     let text = shown(place.value);
     let amount = match place.value {
-        Value::String(text) => Amount::parse(text),
-        Value::Number(number) => Amount::parse(&number.to_string()),
+        Value::String(text) => Quantity::parse(text).ok(),
+        Value::Number(number) => Quantity::parse(&number.to_string()).ok(),
         _ => None,
     };
     amount.ok_or_else(|| {

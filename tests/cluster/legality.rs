@@ -22,15 +22,19 @@ fn files(below: &str, named: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     all
 }
 
+/// Fields that this Kubernetes does not know are not what is looked at, and kubectl itself refuses
+/// ten lines inside of a List before anybody is asked.
 fn dry_run(space: &Space, file: &Path) -> Said {
-    space.kubectl(&["create", "--dry-run=server", "-o", "json", "-f", &file.to_string_lossy()])
+    let file = file.to_string_lossy();
+    space.kubectl(&["create", "--dry-run=server", "--validate=ignore", "-o", "json", "-f", &file])
 }
 
-/// The StatefulSets that a dry run printed.
+/// The StatefulSets that a dry run printed, one JSON after another.
 fn sets(said: &Said) -> Vec<Value> {
-    let printed: Value = serde_json::from_str(&said.stdout).expect("JSON");
-    let all = printed["items"].as_array().cloned().unwrap_or_else(|| vec![printed]);
-    all.into_iter().filter(|object| object["kind"] == "StatefulSet").collect()
+    let printed = serde_json::Deserializer::from_str(&said.stdout).into_iter::<Value>();
+    let all: Vec<Value> = printed.collect::<Result<_, _>>().expect("JSON");
+    let lists = |object: Value| object["items"].as_array().cloned().unwrap_or_else(|| vec![object]);
+    all.into_iter().flat_map(lists).filter(|object| object["kind"] == "StatefulSet").collect()
 }
 
 #[test]
@@ -57,10 +61,15 @@ fn every_example_is_admitted_or_refused_as_it_says() {
 fn every_golden_result_is_legal_and_is_what_the_webhook_gives() {
     let space = Space::new("golden");
     let folders = files("tests/golden", |path| path.file_name().is_some_and(|name| name == "input.yaml"));
+    assert!(folders.len() >= 40, "where are the golden folders? {folders:?}");
     let mut failures = Vec::new();
     for input in folders {
         let refusal = input.with_file_name("refusal.txt").exists();
         let expanded = input.with_file_name("expanded.yaml");
+        // Nothing in it is managed, so that it is legal is nobody's promise.
+        if fs::read(&expanded).ok() == fs::read(&input).ok() {
+            continue;
+        }
         let said = dry_run(&space, &input);
         match (refusal, said.success()) {
             (true, true) => failures.push(format!("{}: not refused", input.display())),
