@@ -197,11 +197,13 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .expect("a server");
+        let mut server = Self { process, url: String::new(), clients };
         for _ in 0..500 {
             if let Ok(text) = fs::read_to_string(&told) {
                 let addresses: Value = serde_json::from_str(&text).expect("addresses");
                 let address = addresses["address"].as_str().expect("an address");
-                return Self { process, url: format!("https://{address}/mutate?timeout=10s"), clients };
+                server.url = format!("https://{address}/mutate?timeout=10s");
+                return server;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -222,12 +224,12 @@ impl Server {
         times
     }
 
-    /// The time that processors spent on the process so far, in steps of 10 ms (proc_pid_stat(5): fields
+    /// The time that processors spent on the process so far, in steps of 10 ms (`proc_pid_stat(5)`: fields
     /// 14 and 15, in hundredths of a second on every Linux).
     fn cpu(&self) -> Duration {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("a status");
         let (_, fields) = text.rsplit_once(')').expect("a name in brackets");
-        let ticks = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>());
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
         Duration::from_millis(ticks.map(|ticks| 10 * ticks.expect("a number")).sum())
     }
 

@@ -65,7 +65,7 @@ fn received(manifest: &Value, operation: &str) -> Value {
         ("uid".to_owned(), json!("3f1c2d7e-0c42-4d1b-9a53-6c1d7c0f8a11")),
         ("creationTimestamp".to_owned(), json!("2026-03-01T09:30:00Z")),
         ("generation".to_owned(), json!(1)),
-        ("managedFields".to_owned(), json!([entry("kubectl", operation, owned(manifest))])),
+        ("managedFields".to_owned(), json!([entry("kubectl", operation, &owned(manifest))])),
     ]);
     object["status"] = json!({"availableReplicas": 0, "replicas": 0});
     object
@@ -82,9 +82,9 @@ fn stored(applied: &Value, sent: &Value) -> Value {
     let set_by_us = without(owned(&object), &owned(sent));
     object["metadata"]["resourceVersion"] = json!("48213");
     object["metadata"]["managedFields"] = json!([
-        entry("kubectl", "Apply", owned(applied)),
-        entry("kubectl", "Update", set_by_us),
-        entry("kube-controller-manager", "Update", json!({"f:status": {"f:replicas": {}}})),
+        entry("kubectl", "Apply", &owned(applied)),
+        entry("kubectl", "Update", &set_by_us),
+        entry("kube-controller-manager", "Update", &json!({"f:status": {"f:replicas": {}}})),
     ]);
     object["status"] = json!({
         "availableReplicas": 1, "collisionCount": 0, "currentReplicas": 1, "observedGeneration": 1,
@@ -121,7 +121,7 @@ fn body(old: Option<&Value>, new: &Value) -> Vec<u8> {
     .into_bytes()
 }
 
-fn entry(manager: &str, operation: &str, fields: Value) -> Value {
+fn entry(manager: &str, operation: &str, fields: &Value) -> Value {
     json!({
         "manager": manager, "operation": operation, "apiVersion": "apps/v1", "time": "2026-03-01T09:30:00Z",
         "fieldsType": "FieldsV1", "fieldsV1": fields,
