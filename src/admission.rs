@@ -200,9 +200,10 @@ impl Response {
         if let Some(audit) = self.audit {
             response["auditAnnotations"] = audit;
         }
-        json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
-            .to_string()
-            .into_bytes()
+        let mut review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"});
+        // Not within json!, which copies what it is given.
+        review["response"] = response;
+        review.to_string().into_bytes()
     }
 }
 

@@ -20,7 +20,7 @@ pub fn set(object: &mut Value, path: &Path, value: Value) -> Option<Vec<Path>> {
                 if next.is_null() && !last {
                     let is_list = matches!(path.0.get(index + 1), Some(Step::Item(_)));
                     *next = if is_list { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
-                    created.push(Path(path.0[..=index].to_vec()));
+                    created.push(Path::of(&path.0[..=index]));
                 }
                 here = next;
                 list = name;
@@ -29,7 +29,7 @@ pub fn set(object: &mut Value, path: &Path, value: Value) -> Option<Vec<Path>> {
                 let items = here.as_array_mut()?;
                 let at = position(list, items, key).unwrap_or_else(|| {
                     items.push(new_item(list, key));
-                    created.push(Path(path.0[..=index].to_vec()));
+                    created.push(Path::of(&path.0[..=index]));
                     items.len() - 1
                 });
                 here = &mut items[at];

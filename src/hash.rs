@@ -60,8 +60,8 @@ fn write(value: &Value, text: &mut String) {
     }
 }
 
-/// A JSON string: escaped, so that no two values are written alike.
-fn string(value: &str, text: &mut String) {
+/// Writes a JSON string: escaped, so that no two values are written alike.
+pub fn string(value: &str, text: &mut String) {
     if value.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
         _ = write!(text, "{}", Value::from(value));
     } else {

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::edit;
 use crate::expand::is_api_default;
@@ -61,19 +61,17 @@ impl<'a> Named<'a> {
     /// manager has all or nothing, which says nothing of one item.
     #[must_use]
     pub fn managed(&self, path: &Path) -> bool {
+        let mut key = String::new();
         self.managers.iter().any(|fields| {
             let mut here = *fields;
-            for step in &path.0 {
-                let key = match step {
-                    Step::Field(name) => format!("f:{name}"),
-                    Step::Item(key) => format!("k:{}", key_json(key)),
-                };
-                match here.get(&key) {
-                    Some(next) => here = next,
-                    None => return false,
+            path.0.iter().all(|step| {
+                key.clear();
+                match step {
+                    Step::Field(name) => key.extend(["f:", name]),
+                    Step::Item(item) => key.extend(["k:", &key_json(item)]),
                 }
-            }
-            true
+                here.get(&key).map(|next| here = next).is_some()
+            })
         })
     }
 }
@@ -93,7 +91,7 @@ pub fn last_applied(object: &Value) -> Option<Value> {
 /// An object taken apart: the user's fields, and which recorded leaves are ours.
 #[derive(Debug)]
 pub struct Parts {
-    /// The object without what is ours.
+    /// What of the object people write (names, labels, annotations, spec), without what is ours.
     pub user: Value,
     /// The recorded leaves that are ours and present, by path.
     pub ours: HashSet<Path>,
@@ -124,7 +122,7 @@ pub fn after(object: &Value, old: &Value, record: &Record) -> Parts {
 }
 
 fn split(object: &Value, record: &Record, named: &Named, mine: impl Fn(&Leaf) -> bool) -> Parts {
-    let mut user = object.clone();
+    let mut user = written(object);
     let mut ours = HashSet::with_capacity(record.leaves.len());
     for leaf in &record.leaves {
         if mine(leaf) {
@@ -135,4 +133,20 @@ fn split(object: &Value, record: &Record, named: &Named, mine: impl Fn(&Leaf) ->
     let created = record.created.iter().filter(|path| !named.names_struct(path)).cloned().collect();
     edit::prune(&mut user, created);
     Parts { user, ours }
+}
+
+/// What of an object people write: the rest is the API server's, and our record.
+fn written(object: &Value) -> Value {
+    let fields = ["name", "namespace", "labels", "annotations"];
+    let metadata = fields.into_iter().filter_map(|field| {
+        let value = object["metadata"].get(field)?;
+        Some((field.to_owned(), value.clone()))
+    });
+    let mut metadata: Map<String, Value> = metadata.collect();
+    if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
+        annotations.shift_remove(names::RECORD);
+        annotations.shift_remove(names::LAST_APPLIED);
+    }
+    let fields = [("metadata", Value::Object(metadata)), ("spec", object["spec"].clone())];
+    fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect()
 }

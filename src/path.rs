@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -31,9 +32,18 @@ pub enum Scalar {
     Text(Cow<'static, str>),
 }
 
-/// A place in an object.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Path(pub Vec<Step>);
+/// A place in an object. Cheap to clone.
+#[derive(Debug, Clone, Default, Eq, Hash, PartialOrd, Ord)]
+#[allow(clippy::derived_hash_with_manual_eq)] // equal paths have equal steps, and so equal hashes
+pub struct Path(pub Arc<[Step]>);
+
+/// From the end: most paths of one object begin alike.
+impl PartialEq for Path {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+            || self.0.len() == other.0.len() && self.0.iter().rev().eq(other.0.iter().rev())
+    }
+}
 
 /// How the items of a list are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +83,89 @@ pub fn list_key(name: &str) -> Option<ListKey> {
         "volumeMounts" => ListKey::Fields(&[("mountPath", None)]),
         _ => return None,
     })
+}
+
+/// Field names that most paths consist of, sorted: steps refer to these and copy others.
+const COMMON: &[&str] = &[
+    "accessModes",
+    "affinity",
+    "allowPrivilegeEscalation",
+    "annotations",
+    "apiVersion",
+    "automountServiceAccountToken",
+    "capabilities",
+    "command",
+    "containerPort",
+    "containers",
+    "cpu",
+    "drop",
+    "enableServiceLinks",
+    "env",
+    "envFrom",
+    "exec",
+    "failureThreshold",
+    "fieldRef",
+    "fsGroup",
+    "fsGroupChangePolicy",
+    "image",
+    "kind",
+    "labelSelector",
+    "labels",
+    "limits",
+    "livenessProbe",
+    "maxSkew",
+    "memory",
+    "metadata",
+    "mountPath",
+    "name",
+    "periodSeconds",
+    "podAntiAffinity",
+    "ports",
+    "preferredDuringSchedulingIgnoredDuringExecution",
+    "protocol",
+    "readinessProbe",
+    "replicas",
+    "requests",
+    "resources",
+    "runAsGroup",
+    "runAsNonRoot",
+    "runAsUser",
+    "seccompProfile",
+    "secretRef",
+    "securityContext",
+    "selector",
+    "serviceName",
+    "spec",
+    "startupProbe",
+    "storage",
+    "subPath",
+    "successThreshold",
+    "tcpSocket",
+    "template",
+    "terminationGracePeriodSeconds",
+    "timeoutSeconds",
+    "topologyKey",
+    "topologySpreadConstraints",
+    "type",
+    "value",
+    "valueFrom",
+    "volumeClaimTemplates",
+    "volumeMode",
+    "volumeMounts",
+    "volumes",
+    "whenUnsatisfiable",
+];
+
+impl Step {
+    /// The step into the field of this name.
+    #[must_use]
+    pub fn named(field: &str) -> Self {
+        Self::Field(common(field).map_or_else(|| Cow::Owned(field.to_owned()), Cow::Borrowed))
+    }
+}
+
+fn common(field: &str) -> Option<&'static str> {
+    COMMON.binary_search(&field).ok().map(|at| COMMON[at])
 }
 
 impl ListKey {
@@ -243,17 +336,20 @@ impl Path {
     /// This path and one more step.
     #[must_use]
     pub fn then(&self, step: Step) -> Self {
-        let mut steps = Vec::with_capacity(self.0.len() + 3);
-        steps.extend_from_slice(&self.0);
-        steps.push(step);
-        Self(steps)
+        Self(self.0.iter().cloned().chain([step]).collect())
+    }
+
+    /// The path of these steps.
+    #[must_use]
+    pub fn of(steps: &[Step]) -> Self {
+        Self(steps.into())
     }
 
     /// The path one step up.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         let (_, rest) = self.0.split_last()?;
-        Some(Self(rest.to_vec()))
+        Some(Self::of(rest))
     }
 
     /// Whether this path is `prefix` or lies below it.
@@ -276,7 +372,7 @@ impl Path {
     pub fn lookup<'v>(&self, object: &'v Value) -> Option<&'v Value> {
         let mut here = object;
         let mut list = "";
-        for step in &self.0 {
+        for step in self.0.iter() {
             match step {
                 Step::Field(name) => {
                     here = here.get(name.as_ref())?;
@@ -335,6 +431,11 @@ mod tests {
         let path = Path::fields(&["ports"]).item(key);
         assert_eq!(path.to_string(), r#"ports[containerPort=53,protocol="TCP"]"#);
         assert_eq!(path.lookup(&object), Some(&object["ports"][1]));
+    }
+
+    #[test]
+    fn common_names_are_sorted() {
+        assert!(COMMON.is_sorted());
     }
 
     #[test]

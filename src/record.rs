@@ -3,7 +3,9 @@
 //! It is our last-applied. Never in the pod template, where a change would restart pods. It
 //! permits nothing: whoever forges one changes only whose fields of their own set are.
 
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::hash;
 use crate::path::{ItemKey, Path, Scalar, Step};
@@ -98,24 +100,24 @@ impl Record {
         let templates = value["templates"].as_array();
         record.templates =
             templates.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        record.read_tree(&mut Path::default(), &value["fields"]);
+        record.read_tree(&mut Vec::new(), &value["fields"]);
         Some(record)
     }
 
-    fn read_tree(&mut self, path: &mut Path, node: &Value) {
+    fn read_tree(&mut self, path: &mut Vec<Step>, node: &Value) {
         match node {
             Value::String(mark) => self.read_leaf(path, mark),
             Value::Object(children) => {
                 for (name, child) in children {
                     if name == "." {
-                        self.created.push(path.clone());
+                        self.created.push(Path::of(path));
                         if let Some(mark) = child.as_str() {
                             self.read_leaf(path, mark);
                         }
                     } else if let Some(step) = read_step(name) {
-                        path.0.push(step);
+                        path.push(step);
                         self.read_tree(path, child);
-                        path.0.pop();
+                        path.pop();
                     }
                 }
             }
@@ -123,43 +125,33 @@ impl Record {
         }
     }
 
-    fn read_leaf(&mut self, path: &Path, mark: &str) {
+    fn read_leaf(&mut self, path: &[Step], mark: &str) {
         let hash = mark.trim_end_matches('!').to_owned();
-        self.leaves.push(Leaf { path: path.clone(), hash, over_default: mark.ends_with('!') });
+        self.leaves.push(Leaf { path: Path::of(path), hash, over_default: mark.ends_with('!') });
     }
 
     /// The annotation's text: compact JSON, its paths folded into a tree as managedFields has it.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut tree = Value::Object(Map::new());
+        let mut fields = Node::default();
         for path in &self.created {
-            node(&mut tree, path).entry(".").or_insert(Value::Bool(true));
+            fields.at(&path.0).created = true;
         }
         for leaf in &self.leaves {
-            let mark = Value::from(format!("{}{}", leaf.hash, if leaf.over_default { "!" } else { "" }));
-            if self.created.contains(&leaf.path) {
-                node(&mut tree, &leaf.path).insert(".".to_owned(), mark);
-            } else if let (Some(parent), Some(last)) = (leaf.path.parent(), leaf.path.0.last()) {
-                node(&mut tree, &parent).insert(write_step(last), mark);
-            }
+            fields.at(&leaf.path.0).leaf = Some(leaf);
         }
-        let mut value = json!({
-            "format": FORMAT,
-            "set": self.set,
-            "pin": self.pin.to_string(),
-            "main": self.pin.main,
-            "fields": tree,
-        });
-        if let Some(wish) = &self.wish {
-            value["wish"] = Value::from(wish.as_str());
-        }
-        if self.adopted {
-            value["adopted"] = Value::Bool(true);
-        }
-        if !self.templates.is_empty() {
-            value["templates"] = Value::from(self.templates.clone());
-        }
-        value.to_string()
+        let text = Text {
+            format: FORMAT,
+            set: &self.set,
+            pin: self.pin.to_string(),
+            main: &self.pin.main,
+            fields,
+            wish: self.wish.as_deref(),
+            adopted: self.adopted,
+            templates: &self.templates,
+        };
+        // Texts, numbers and maps with texts for keys: nothing that could fail.
+        serde_json::to_string(&text).unwrap_or_default()
     }
 
     /// Notes that `template` was replaced. At least as many are remembered as the API server keeps
@@ -175,17 +167,60 @@ impl Record {
     }
 }
 
-fn node<'t>(tree: &'t mut Value, path: &Path) -> &'t mut Map<String, Value> {
-    let mut here = tree;
-    for step in &path.0 {
-        here = &mut here[write_step(step)];
+/// A record as it is written.
+#[derive(Serialize)]
+struct Text<'r> {
+    format: u64,
+    set: &'r str,
+    pin: String,
+    main: &'r str,
+    fields: Node<'r>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wish: Option<&'r str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    adopted: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    templates: &'r [String],
+}
+
+/// One step of the paths of a record, folded into a tree.
+#[derive(Default)]
+struct Node<'r> {
+    created: bool,
+    leaf: Option<&'r Leaf>,
+    below: Vec<(&'r Step, Node<'r>)>,
+}
+
+impl<'r> Node<'r> {
+    /// The node at `path` below this one, made if absent.
+    fn at(&mut self, path: &'r [Step]) -> &mut Self {
+        path.iter().fold(self, |node, step| {
+            let found = node.below.iter().position(|(other, _)| *other == step);
+            let at = found.unwrap_or_else(|| {
+                node.below.push((step, Node::default()));
+                node.below.len() - 1
+            });
+            &mut node.below[at].1
+        })
     }
-    if !here.is_object() {
-        *here = Value::Object(Map::new());
-    }
-    match here {
-        Value::Object(map) => map,
-        _ => unreachable!("made an object above"),
+}
+
+impl Serialize for Node<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mark = self.leaf.map(|leaf| format!("{}{}", leaf.hash, if leaf.over_default { "!" } else { "" }));
+        if let (Some(mark), false) = (&mark, self.created) {
+            return serializer.serialize_str(mark);
+        }
+        let mut map = serializer.serialize_map(None)?;
+        match mark {
+            Some(mark) => map.serialize_entry(".", &mark)?,
+            None if self.created => map.serialize_entry(".", &true)?,
+            None => {}
+        }
+        for (step, node) in &self.below {
+            map.serialize_entry(&write_step(step), node)?;
+        }
+        map.end()
     }
 }
 
@@ -201,27 +236,41 @@ fn write_step(step: &Step) -> String {
 pub fn key_json(key: &ItemKey) -> String {
     let mut keys: Vec<_> = key.0.iter().collect();
     keys.sort();
-    let map: Map<String, Value> =
-        keys.into_iter().map(|(field, value)| (field.to_string(), value.to_value())).collect();
-    Value::Object(map).to_string()
+    let mut text = String::from("{");
+    for (index, (field, value)) in keys.into_iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        hash::string(field, &mut text);
+        text.push(':');
+        match value {
+            Scalar::Number(number) => text.push_str(&number.to_string()),
+            Scalar::Text(value) => hash::string(value, &mut text),
+        }
+    }
+    text.push('}');
+    text
 }
 
 fn read_step(name: &str) -> Option<Step> {
     let Some(key) = name.strip_prefix("k:") else {
-        return Some(Step::Field(name.to_owned().into()));
+        return Some(Step::named(name));
     };
     let Value::Object(map) = serde_json::from_str(key).ok()? else {
         return None;
     };
     let mut keys = Vec::with_capacity(map.len());
     for (field, value) in map {
-        keys.push((field.into(), Scalar::read(&value)?));
+        let Step::Field(field) = Step::named(&field) else { return None };
+        keys.push((field, Scalar::read(&value)?));
     }
     Some(Step::Item(ItemKey(keys)))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn record() -> Record {

@@ -51,7 +51,7 @@ fn is_complete(handler: &Value, required: &str) -> bool {
 #[must_use]
 pub fn env_item(path: &Path) -> Option<Path> {
     let at = path.0.iter().position(|step| matches!(step, Step::Field(f) if f == "env"))?;
-    matches!(path.0.get(at + 1), Some(Step::Item(_))).then(|| Path(path.0[..at + 2].to_vec()))
+    matches!(path.0.get(at + 1), Some(Step::Item(_))).then(|| Path::of(&path.0[..at + 2]))
 }
 
 #[cfg(test)]

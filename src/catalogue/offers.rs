@@ -38,54 +38,58 @@ const ATOMIC: &[&str] = &[
 #[must_use]
 pub fn leaves(path: &Path, value: &Value) -> Vec<(Path, Value)> {
     let mut found = Vec::new();
-    collect(path, value, &mut found);
+    collect(&mut path.0.to_vec(), value, &mut found);
     found
 }
 
-fn collect(path: &Path, value: &Value, found: &mut Vec<(Path, Value)>) {
-    let name = match path.0.last() {
+fn collect(path: &mut Vec<Step>, value: &Value, found: &mut Vec<(Path, Value)>) {
+    let name = match path.last() {
         Some(Step::Field(name)) => name.as_ref(),
         _ => "",
     };
     match value {
-        Value::Object(_) if matches!(path.0.last(), Some(Step::Item(_))) => collect_item(path, value, found),
+        Value::Object(_) if matches!(path.last(), Some(Step::Item(_))) => collect_item(path, value, found),
         Value::Object(map) if !map.is_empty() && !ATOMIC.contains(&name) => collect_map(path, map, found),
         Value::Array(items) if let Some(list) = list_key(name) => {
             for item in items {
                 if let Some(key) = list.of(item) {
-                    collect_item(&path.item(key), item, found);
+                    path.push(Step::Item(key));
+                    collect_item(path, item, found);
+                    path.pop();
                 }
             }
         }
-        _ => found.push((path.clone(), value.clone())),
+        _ => found.push((Path::of(path), value.clone())),
     }
 }
 
-fn collect_map(path: &Path, map: &Map<String, Value>, found: &mut Vec<(Path, Value)>) {
+fn collect_map(path: &mut Vec<Step>, map: &Map<String, Value>, found: &mut Vec<(Path, Value)>) {
     for (field, value) in map {
-        collect(&path.field(field.clone()), value, found);
+        path.push(Step::named(field));
+        collect(path, value, found);
+        path.pop();
     }
 }
 
-fn collect_item(path: &Path, item: &Value, found: &mut Vec<(Path, Value)>) {
+fn collect_item(path: &mut Vec<Step>, item: &Value, found: &mut Vec<(Path, Value)>) {
     let before = found.len();
     if let Value::Object(map) = item {
         collect_map(path, map, found);
     }
-    let Some(Step::Item(key)) = path.0.last() else {
+    let Some(Step::Item(key)) = path.last() else {
         return;
     };
     let keys = found.split_off(before);
     let rest: Vec<_> = keys.into_iter().filter(|(leaf, _)| !is_key(path, key, leaf)).collect();
     if rest.is_empty() {
         // An item of keys alone is a leaf itself, or nothing would say that it is there.
-        found.push((path.clone(), item.clone()));
+        found.push((Path::of(path), item.clone()));
     }
     found.extend(rest);
 }
 
-fn is_key(item: &Path, key: &crate::path::ItemKey, leaf: &Path) -> bool {
-    match &leaf.0[item.0.len()..] {
+fn is_key(item: &[Step], key: &crate::path::ItemKey, leaf: &Path) -> bool {
+    match &leaf.0[item.len()..] {
         [Step::Field(field)] => key.0.iter().any(|(name, _)| name == field),
         [Step::Field(metadata), Step::Field(name)] => metadata == "metadata" && name == "name",
         _ => false,
@@ -132,7 +136,7 @@ pub fn complete(offers: &mut Vec<Offer>) {
         .filter_map(|probe| {
             let offer = offers.iter().find(|o| probe_of(&o.path).is_some_and(|(name, _)| name == *probe))?;
             let depth = offer.path.0.iter().position(|s| matches!(s, Step::Field(f) if f == probe))?;
-            Some((Path(offer.path.0[..=depth].to_vec()), offer.source.clone()))
+            Some((Path::of(&offer.path.0[..=depth]), offer.source.clone()))
         })
         .collect();
     for (probe, source) in probes {

@@ -276,7 +276,7 @@ fn subject(path: &Path) -> Path {
     let is_container = |at: usize| matches!(&path.0[at - 1], Step::Field(list) if list.to_lowercase().ends_with("containers"));
     let is_item = |at: usize| at > 0 && matches!(path.0[at], Step::Item(_)) && !is_container(at);
     let at = (0..path.0.len()).find(|at| ends(&path.0[*at]) || is_item(*at));
-    at.map_or_else(|| path.clone(), |at| Path(path.0[..=at].to_vec()))
+    at.map_or_else(|| path.clone(), |at| Path::of(&path.0[..=at]))
 }
 
 /// What was withheld for one reason is said once of the whole, unless part of that is ours.

@@ -1,5 +1,7 @@
 //! Data stays where it is: what settings would do to it is refused, or not done.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::create::differences;
@@ -44,7 +46,7 @@ struct Clash<'a> {
 
 /// Refuses what this request's settings would do to data, or says that it is not done.
 pub(super) fn keep(request: &mut Request, expansions: &Expansions) {
-    if request.record.adopted {
+    if request.record.adopted || Arc::ptr_eq(&expansions.middle, &expansions.new) {
         return;
     }
     let value = |expansion: &'_ Expansion, path: &Path| -> Option<usize> {

@@ -67,7 +67,7 @@ fn restored_claims(old: &[Value], new: &[Value], record: &Record) -> Vec<Value> 
 fn completed(old: &Value, sent: &Value, item: &Path, record: &Record) -> Value {
     let mut claim = sent.clone();
     for leaf in record.leaves.iter().filter(|leaf| leaf.path.starts_with(item)) {
-        let within = Path(leaf.path.0[item.0.len()..].to_vec());
+        let within = Path::of(&leaf.path.0[item.0.len()..]);
         if let (None, Some(value)) = (within.lookup(&claim), within.lookup(old)) {
             edit::set(&mut claim, &within, value.clone());
         }
@@ -90,7 +90,7 @@ fn same_claim(a: &Value, b: &Value) -> bool {
         }
         canonical(&claim)
     };
-    plain(a) == plain(b)
+    a == b || plain(a) == plain(b)
 }
 
 /// The edits of immutable fields that are left once [`restore`] has run.

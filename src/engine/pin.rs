@@ -20,9 +20,9 @@ use crate::settings::{self, Pin, Settings, image_of};
 
 /// The expansions of one update, and the record's pin and wish that follow from it.
 pub(super) struct Expansions {
-    pub(super) old: Expansion,
-    pub(super) middle: Expansion,
-    pub(super) new: Expansion,
+    pub(super) old: Arc<Expansion>,
+    pub(super) middle: Arc<Expansion>,
+    pub(super) new: Arc<Expansion>,
     pub(super) record: Record,
     /// Whether the pin moved.
     pub(super) moved: bool,
@@ -54,20 +54,26 @@ impl Engine {
 
     /// Expands the old and the new object. Faults are noted in the request.
     pub(super) fn expansions(&self, request: &mut Request, parts: &Both) -> Expansions {
-        // The label put on, also again: what is there stays, whatever annotations come with it.
-        let old_intent = if request.was_managed { &request.old_intent } else { &request.intent };
+        let old_intent = request.intent_before();
         let pin = &request.record.pin;
         let old = Settings::pinned(request.before, old_intent, pin, &self.catalogue);
         let middle = Settings::pinned(&request.after, old_intent, pin, &self.catalogue);
         let known = old.is_some() && middle.is_some();
         let (old, middle) = if let (Some(old), Some(middle)) = (old, middle) {
-            ((self.expand)(&parts.before.user, &old), (self.expand)(&parts.after.user, &middle))
+            // Intent and pin are the same; so is what comes of it, if the users' fields are.
+            let same = old.name == middle.name && old.main == middle.main;
+            let first = Arc::new((self.expand)(&parts.before.user, &old));
+            if same && parts.before.user == parts.after.user {
+                (Arc::clone(&first), first)
+            } else {
+                (first, Arc::new((self.expand)(&parts.after.user, &middle)))
+            }
         } else {
-            let held = held(request, parts);
-            (held.clone(), held)
+            let held = Arc::new(held(request, parts));
+            (Arc::clone(&held), held)
         };
         let record = request.record.clone();
-        let mut expansions = Expansions { old, middle, new: Expansion::default(), record, moved: false };
+        let mut expansions = Expansions { new: Arc::clone(&middle), old, middle, record, moved: false };
         let target = self.target(request).unwrap_or_else(|fault| {
             request.faults.push(fault);
             None
@@ -77,23 +83,25 @@ impl Engine {
             None if known => self.stay(request, parts, &mut expansions),
             None => {
                 refuse_computing(request);
-                expansions.new = expansions.old.clone();
+                expansions.new = Arc::clone(&expansions.old);
             }
         }
         data::keep(request, &expansions);
         expansions.record.wish = wish_text(request.sent).or(expansions.record.wish);
-        let faults = std::mem::take(&mut expansions.new.faults);
+        let faults = expansions.new.faults.clone();
         request.faults.extend(new_faults(faults, || expansions.old.faults.clone()));
         expansions
     }
 
-    /// The new expansion under the pin that the set has.
+    /// The new expansion under the pin that the set has: the middle one, if the intent is the same.
     fn stay(&self, request: &mut Request, parts: &Both, expansions: &mut Expansions) {
         let pin = &request.record.pin;
         let Some(settings) = Settings::pinned(&request.after, &request.intent, pin, &self.catalogue) else {
             return;
         };
-        expansions.new = (self.expand)(&parts.after.user, &settings);
+        if request.intent != *request.intent_before() {
+            expansions.new = Arc::new((self.expand)(&parts.after.user, &settings));
+        }
         let settings = self.check_variant(request, parts, settings, &expansions.new);
         request.warnings.extend(warnings::unfulfilled(Some(request.before), &request.after, &settings));
         expansions.record.pin = repinned(request, &settings);
@@ -106,7 +114,7 @@ impl Engine {
         if request.record.adopted {
             (expansions.old, expansions.middle) = Default::default();
         }
-        expansions.new = (self.expand)(&parts.after.user, &settings);
+        expansions.new = Arc::new((self.expand)(&parts.after.user, &settings));
         expansions.record.pin = repinned(request, &settings);
         expansions.record.adopted = false;
         expansions.moved = true;

@@ -28,6 +28,8 @@ pub(super) struct Request<'a> {
     pub(super) after: Value,
     /// The record of `before`; an empty one where it has none.
     pub(super) record: Record,
+    /// The record's text; `None` where `before` has none.
+    pub(super) record_text: Option<&'a str>,
     /// Whether stateward looked after the set before this request.
     pub(super) was_managed: bool,
     pub(super) old_intent: Intent,
@@ -45,11 +47,12 @@ impl Engine {
         was_managed: bool,
     ) -> Result<Decision, EngineError> {
         let sent = change.after;
-        let record = match Record::of(before) {
+        let text = before["metadata"]["annotations"][names::RECORD].as_str();
+        let (record, record_text) = match Record::of(before) {
             Read::Newer => return carry_over(sent, before),
-            Read::Known(record) => *record,
+            Read::Known(record) => (*record, text),
             Read::Absent => match self.adopt(before, sent, was_managed) {
-                Ok(record) => record,
+                Ok(record) => (record, None),
                 Err(faults) => return Ok(Decision::Refused { faults, warnings: Vec::new() }),
             },
         };
@@ -57,7 +60,7 @@ impl Engine {
             return self.undone(sent, &record);
         }
         let structure = new_faults(validate::structure(sent), || validate::structure(before));
-        let mut request = Request::read(before, sent, record, was_managed);
+        let mut request = Request::read(before, sent, record, record_text, was_managed);
         if !structure.is_empty() {
             request.faults.splice(0..0, structure);
             return Ok(request.refused());
@@ -89,7 +92,13 @@ pub(super) struct Both {
 }
 
 impl<'a> Request<'a> {
-    fn read(before: &'a Value, sent: &'a Value, record: Record, was_managed: bool) -> Self {
+    fn read(
+        before: &'a Value,
+        sent: &'a Value,
+        record: Record,
+        record_text: Option<&'a str>,
+        was_managed: bool,
+    ) -> Self {
         let (old_intent, mut old_faults) = intent_of(before);
         let (intent, mut faults) = intent_of(sent);
         old_faults.extend(settings::unknown_main(before, &old_intent));
@@ -100,7 +109,13 @@ impl<'a> Request<'a> {
             faults.into_iter().partition(|fault| old_faults.iter().any(|old| old.same_as(fault)));
         faults.extend(immutable::edits(before, &after));
         let warnings = stale.iter().map(|fault| warnings::line(&fault.to_string())).collect();
-        Self { before, sent, after, record, was_managed, old_intent, intent, faults, warnings }
+        Self { before, sent, after, record, record_text, was_managed, old_intent, intent, faults, warnings }
+    }
+
+    /// The intent to compare with. The label put on, also again: what is there stays, whatever
+    /// annotations come with it.
+    pub(super) fn intent_before(&self) -> &Intent {
+        if self.was_managed { &self.old_intent } else { &self.intent }
     }
 
     fn refused(self) -> Decision {
@@ -119,8 +134,9 @@ fn conclude(mut request: Request, expansions: Expansions, merged: Merged) -> Res
         return Ok(request.refused());
     }
     let mut record = Record { leaves, created, ..record };
-    if hash::canonical(&before["spec"]["template"]) != hash::canonical(&result["spec"]["template"]) {
-        record.remember(&before["spec"]["template"], &result["spec"]["revisionHistoryLimit"]);
+    let (template, new_template) = (&before["spec"]["template"], &result["spec"]["template"]);
+    if template != new_template && hash::canonical(template) != hash::canonical(new_template) {
+        record.remember(template, &result["spec"]["revisionHistoryLimit"]);
         request.warnings.extend(warnings::restart(before, &result));
     }
     request.warnings.extend(warnings::kept(&restored));
@@ -133,31 +149,24 @@ fn conclude(mut request: Request, expansions: Expansions, merged: Merged) -> Res
         ));
     }
     edit::remove(&mut result, &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]));
-    super::write_record(&mut result, &text_of(&record, before));
+    // As it stands unless something changed: a repeat must not write.
+    let standing = request.record_text.filter(|_| record == request.record);
+    super::write_record(&mut result, &standing.map_or_else(|| record.to_text(), str::to_owned));
     let injections: Vec<Injection> = new
         .injections
-        .into_iter()
+        .iter()
         .filter(|injection| record.leaves.iter().any(|leaf| leaf.path == injection.path))
+        .cloned()
         .collect();
     let admitted = Admitted {
         pin: record.pin.to_string(),
         injections,
-        withheld: new.withheld,
+        withheld: new.withheld.clone(),
         patch: json_patch::Patch::default(),
         result,
         warnings: request.warnings,
     };
     finish(request.sent, admitted)
-}
-
-/// The record's text: as it stands unless something changed, since a repeat must not write.
-fn text_of(record: &Record, before: &Value) -> String {
-    match Record::of(before) {
-        Read::Known(old) if *old == *record => {
-            settings::text(&before["metadata"]["annotations"][names::RECORD]).to_owned()
-        }
-        _ => record.to_text(),
-    }
 }
 
 /// A record of a later format: all of ours is carried over, whatever it is.

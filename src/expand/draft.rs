@@ -52,12 +52,13 @@ impl<'a> Draft<'a> {
     /// The profile's offers below `spec` that `wanted` takes, the main container named.
     pub fn offers(&self, wanted: impl Fn(&Path) -> bool) -> Vec<Offer> {
         let placeholder = ItemKey::text("name", "$(main)");
+        let main = Step::Item(ItemKey::text("name", self.settings.main.clone()));
+        let is_placeholder = |step: &Step| matches!(step, Step::Item(key) if *key == placeholder);
         let named = |offer: &Offer| {
             let mut offer = offer.clone();
-            for step in &mut offer.path.0 {
-                if matches!(step, Step::Item(key) if *key == placeholder) {
-                    *step = Step::Item(ItemKey::text("name", self.settings.main.clone()));
-                }
+            if offer.path.0.iter().any(is_placeholder) {
+                let step = |step| if is_placeholder(step) { &main } else { step };
+                offer.path = Path(offer.path.0.iter().map(step).cloned().collect());
             }
             offer
         };
@@ -189,7 +190,7 @@ fn obstacle(object: &Value, path: &Path) -> Option<Path> {
         here = next.filter(|value| !value.is_null())?;
         let last = index + 1 == path.0.len();
         if !last && !here.is_object() && !here.is_array() {
-            return Some(Path(path.0[..=index].to_vec()));
+            return Some(Path::of(&path.0[..=index]));
         }
     }
     None

@@ -161,7 +161,7 @@ pub fn reason(path: &Path) -> &'static str {
 fn subject(path: &Path) -> String {
     let mut subject = String::new();
     let mut list = "";
-    for step in &path.0 {
+    for step in path.0.iter() {
         match step {
             Step::Field(name) if name.contains(['.', '/']) => {
                 subject.push('[');

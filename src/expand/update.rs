@@ -71,7 +71,7 @@ enum Fate {
 /// Whether the API server lets this path change after creation only in parts or not at all.
 #[must_use]
 pub fn is_immutable(path: &Path) -> bool {
-    match path.0.as_slice() {
+    match &*path.0 {
         [Step::Field(spec), Step::Field(field), ..] if spec == "spec" => matches!(
             field.as_ref(),
             "podManagementPolicy" | "selector" | "serviceName" | "volumeClaimTemplates"
@@ -83,10 +83,7 @@ pub fn is_immutable(path: &Path) -> bool {
 /// Computes an update; see the module's head.
 #[must_use]
 pub fn merge(update: &Update) -> Merged {
-    let index = |expansion: &'_ Expansion| -> HashMap<Path, usize> {
-        expansion.injections.iter().enumerate().map(|(at, i)| (i.path.clone(), at)).collect()
-    };
-    let (old, middle, new) = (index(update.old), index(update.middle), index(update.new));
+    let [old, middle, new] = [update.old, update.middle, update.new].map(by_path);
     let named = Named::of(update.after);
     let recorded: HashMap<&Path, &Leaf> =
         update.record.leaves.iter().map(|leaf| (&leaf.path, leaf)).collect();
@@ -100,11 +97,8 @@ pub fn merge(update: &Update) -> Merged {
     let rest = rest.chain(update.old.injections.iter().map(|i| &i.path).filter(|p| !new.contains_key(*p)));
     let paths = update.record.leaves.iter().map(|leaf| &leaf.path);
     for path in paths.chain(rest.filter(|path| !recorded.contains_key(*path))) {
-        let find = |index: &HashMap<Path, usize>, expansion: &'_ Expansion| -> Option<Injection> {
-            index.get(path).map(|at| expansion.injections[*at].clone())
-        };
-        let wanted = [find(&old, update.old), find(&middle, update.middle), find(&new, update.new)];
-        let fate = update.fate(path, &wanted);
+        let wanted = [&old, &middle, &new].map(|expansion| expansion.get(path).copied());
+        let fate = update.fate(path, wanted);
         merged.carry_out(update, path, fate, recorded.get(path).copied(), &named);
     }
     update.untangle(&mut merged.result);
@@ -120,8 +114,12 @@ pub fn merge(update: &Update) -> Merged {
     merged
 }
 
+fn by_path(expansion: &Expansion) -> HashMap<&Path, &Injection> {
+    expansion.injections.iter().map(|injection| (&injection.path, injection)).collect()
+}
+
 impl Update<'_> {
-    fn fate(&self, path: &Path, [old, middle, new]: &[Option<Injection>; 3]) -> Fate {
+    fn fate(&self, path: &Path, [old, middle, new]: [Option<&Injection>; 3]) -> Fate {
         let ours = self.parts_before.ours.contains(path);
         if is_immutable(path) {
             return if ours { Fate::Keep } else { Fate::Leave };
@@ -130,15 +128,15 @@ impl Update<'_> {
         if displaced(path, &self.parts_after.user) && !displaced(path, &self.parts_before.user) {
             return if self.parts_after.ours.contains(path) { Fate::Withdraw } else { Fate::Leave };
         }
-        let value = |injection: &Option<Injection>| injection.as_ref().map(|i| i.value.clone());
-        let data = [old, middle, new].iter().any(|i| i.as_ref().is_some_and(|i| i.data));
+        let [old_value, middle_value, new_value] = [old, middle, new].map(|i| i.map(|i| &i.value));
+        let data = [old, middle, new].into_iter().flatten().any(|injection| injection.data);
         // What settings would do to where data is was refused or warned of before.
-        let stays = value(middle) != value(new) && (self.leave)(path, data);
-        if stays || value(old) == value(new) {
+        let stays = middle_value != new_value && (self.leave)(path, data);
+        if stays || old_value == new_value {
             return if ours { self.standing(path) } else { Fate::Leave };
         }
-        match value(new) {
-            Some(value) => Fate::Set(value),
+        match new_value {
+            Some(value) => Fate::Set(value.clone()),
             // Whatever stands beside it now, the data under a mount is not taken away.
             None if self.parts_after.ours.contains(path) && data && is_mount(path) => Fate::Keep,
             None if self.parts_after.ours.contains(path) => Fate::Withdraw,
@@ -162,7 +160,7 @@ impl Update<'_> {
     /// container that is gone is gone with it.
     fn has_room(&self, path: &Path) -> bool {
         (1..path.0.len()).filter(|end| matches!(path.0[end - 1], Step::Item(_))).all(|end| {
-            let item = Path(path.0[..end].to_vec());
+            let item = Path::of(&path.0[..end]);
             self.record.created.contains(&item) || item.lookup(self.after).is_some()
         })
     }
@@ -283,7 +281,7 @@ fn is_mount(path: &Path) -> bool {
 fn displaced(path: &Path, user: &Value) -> bool {
     if let Some((probe, _)) = probe_of(path) {
         let at = path.0.iter().position(|step| matches!(step, Step::Field(f) if f == probe));
-        let probe = at.and_then(|at| Path(path.0[..=at].to_vec()).lookup(user).cloned());
+        let probe = at.and_then(|at| Path::of(&path.0[..=at]).lookup(user).cloned());
         return probe.is_some_and(|probe| handler(&probe).is_some());
     }
     if let Some(item) = env_item(path) {

@@ -156,7 +156,7 @@ impl Places {
 
     fn remember(&mut self, path: &Path, at: Option<Range<usize>>) {
         let Some(at) = at else { return };
-        if let [Step::Field(metadata), Step::Field(kind), Step::Field(key)] = path.0.as_slice()
+        if let [Step::Field(metadata), Step::Field(kind), Step::Field(key)] = &*path.0
             && metadata == "metadata"
             && matches!(kind.as_ref(), "labels" | "annotations")
         {
