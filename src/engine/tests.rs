@@ -191,9 +191,6 @@ fn claim_templates_that_nobody_touches_are_nobodys_fault() {
     assert!(matches!(admit(Some(&object), &object), Decision::Admitted(_)));
 }
 
-}
-
-#[test]
 /// The types of k8s-openapi are those of 1.33, the oldest version that is supported: what they
 /// drop, that API server would drop too.
 #[test]
@@ -239,12 +236,4 @@ fn the_main_container_named_and_unnamed_is_the_first_one_again() {
     let mut unnamed = named.clone();
     unnamed["metadata"]["annotations"].as_object_mut().unwrap().shift_remove("stateward.dev/main-container");
     assert_eq!(stored(Some(&named), &unnamed)["spec"]["template"], object["spec"]["template"]);
-}
-
-#[test]
-fn what_was_emptied_while_we_were_away_is_left_so() {
-    let mut object = stored(None, &set(&json!({}), "postgres:18"));
-    object["spec"]["template"]["spec"]["containers"][0]["livenessProbe"]["exec"] = json!({});
-    let noted = stored(Some(&object), &annotate(&object, "example.com/note", &json!("x")));
-    assert_eq!(noted["spec"], object["spec"]);
 }
