@@ -124,7 +124,8 @@ impl Engine {
     fn target(&self, request: &Request) -> Result<Option<Arc<Profile>>, Fault> {
         let record = &request.record;
         let standing = wish_text(request.sent);
-        let acts = standing.is_some() && standing != record.wish && request.was_managed;
+        let brought = standing != wish_text(request.before);
+        let acts = brought && standing.is_some() && standing != record.wish && request.was_managed;
         let wish = match (&request.intent.upgrade_to, &request.intent.profile_revision) {
             // One that was stored while we were away is no wish of this request.
             (Some(once), _) if request.old_intent.upgrade_to.as_ref() != Some(once) => {

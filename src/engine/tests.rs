@@ -179,9 +179,11 @@ fn what_fills_our_place_while_we_are_away_restarts_nothing_later() {
 #[test]
 fn a_move_that_was_stored_while_we_were_away_is_no_wish_of_later_requests() {
     let object = stored(None, &set(&json!({}), "postgres:18"));
-    let away = annotate(&object, names::UPGRADE_TO, &json!("nobody@1"));
-    let noted = stored(Some(&away), &annotate(&away, "example.com/note", &json!("x")));
-    assert_eq!(noted["spec"], object["spec"]);
+    for key in [names::UPGRADE_TO, names::PROFILE_REVISION] {
+        let away = annotate(&object, key, &json!("nobody@1"));
+        let noted = stored(Some(&away), &annotate(&away, "example.com/note", &json!("x")));
+        assert_eq!(noted["spec"], object["spec"]);
+    }
 }
 
 #[test]

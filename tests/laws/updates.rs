@@ -75,6 +75,11 @@ fn wish() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What is done while the webhook is away.
+fn away() -> impl Strategy<Value = Value> {
+    prop_oneof![field(), removal(), wish().prop_map(|metadata| json!({"metadata": metadata}))]
+}
+
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (client(), fragment()).prop_map(|(client, fragment)| Event::Edit(client, fragment)),
@@ -85,7 +90,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => field().prop_map(Event::Patch),
         1 => image().prop_map(|image| Event::Patch(main(json!({"image": image})))),
         2 => (0..9_usize).prop_map(Event::Undo),
-        1 => prop_oneof![field(), removal()].prop_map(Event::Away),
+        1 => away().prop_map(Event::Away),
         1 => removal().prop_map(Event::Patch),
         1 => any::<bool>().prop_map(Event::Managed),
         2 => (0..ENGINES).prop_map(Event::Version),
