@@ -29,7 +29,7 @@ fn made(number: usize) -> Engine {
         5 => engine.expand = stricter,
         6 => {
             engine.catalogue =
-                catalogue(&[("terminationGracePeriodSeconds: 120", "terminationGracePeriodSeconds: 90")])
+                catalogue(&[("terminationGracePeriodSeconds: 120", "terminationGracePeriodSeconds: 90")]);
         }
         7 => {
             engine.catalogue = catalogue(&[

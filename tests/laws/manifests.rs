@@ -72,6 +72,7 @@ pub(crate) fn main(mut fields: Value) -> Value {
     pod(json!({"containers": [fields]}))
 }
 
+#[allow(clippy::needless_pass_by_value)] // it is handed what json! makes
 fn pod(fields: Value) -> Value {
     json!({"spec": {"template": {"spec": fields}}})
 }
@@ -337,6 +338,17 @@ pub(crate) fn invalid() -> impl Strategy<Value = Value> {
     select(all)
 }
 
+/// Names of fields that mean something, to somebody who reads objects.
+const FIELDS: &str = "\
+    metadata name labels annotations managedFields fieldsV1 operation f:spec spec template \
+    containers initContainers env value valueFrom envFrom secretRef ports containerPort \
+    protocol volumeMounts mountPath volumeClaimTemplates selector matchLabels serviceName \
+    podManagementPolicy updateStrategy rollingUpdate readinessProbe tcpSocket exec command port \
+    resources limits requests memory securityContext affinity podAntiAffinity \
+    topologySpreadConstraints topologyKey whenUnsatisfiable replicas image status \
+    stateward.dev/managed stateward.dev/expansion stateward.dev/storage stateward.dev/profile \
+    kubectl.kubernetes.io/last-applied-configuration deletionTimestamp future";
+
 /// Arbitrary JSON with the names of fields that mean something.
 pub(crate) fn anything() -> impl Strategy<Value = Value> {
     let words = [
@@ -359,64 +371,9 @@ pub(crate) fn anything() -> impl Strategy<Value = Value> {
         select(words.to_vec()).prop_map(Value::from),
         ".{0,6}".prop_map(Value::from),
     ];
-    let fields = [
-        "metadata",
-        "name",
-        "labels",
-        "annotations",
-        "managedFields",
-        "fieldsV1",
-        "operation",
-        "f:spec",
-        "spec",
-        "template",
-        "containers",
-        "initContainers",
-        "env",
-        "value",
-        "valueFrom",
-        "envFrom",
-        "secretRef",
-        "ports",
-        "containerPort",
-        "protocol",
-        "volumeMounts",
-        "mountPath",
-        "volumeClaimTemplates",
-        "selector",
-        "matchLabels",
-        "serviceName",
-        "podManagementPolicy",
-        "updateStrategy",
-        "rollingUpdate",
-        "readinessProbe",
-        "tcpSocket",
-        "exec",
-        "command",
-        "port",
-        "resources",
-        "limits",
-        "requests",
-        "memory",
-        "securityContext",
-        "affinity",
-        "podAntiAffinity",
-        "topologySpreadConstraints",
-        "topologyKey",
-        "whenUnsatisfiable",
-        "replicas",
-        "image",
-        "status",
-        "stateward.dev/managed",
-        "stateward.dev/expansion",
-        "stateward.dev/storage",
-        "stateward.dev/profile",
-        "kubectl.kubernetes.io/last-applied-configuration",
-        "deletionTimestamp",
-        "future",
-    ];
+    let fields: Vec<&str> = FIELDS.split_whitespace().collect();
     leaf.prop_recursive(7, 48, 4, move |inner| {
-        let field = prop_oneof![9 => select(fields.to_vec()).prop_map(str::to_owned), 1 => ".{0,4}"];
+        let field = prop_oneof![9 => select(fields.clone()).prop_map(str::to_owned), 1 => ".{0,4}"];
         prop_oneof![
             1 => prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             3 => prop::collection::vec((field, inner), 0..5).prop_map(|fields| fields.into_iter().collect()),

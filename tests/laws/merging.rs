@@ -130,7 +130,7 @@ pub(crate) fn structured(live: &mut Value, config: &Value) {
     for (field, value) in config {
         match (value, live.get_mut(field), list_map_keys(field)) {
             (Value::Object(_), Some(live @ Value::Object(_)), _) if !is_atomic(field) => {
-                structured(live, value)
+                structured(live, value);
             }
             (Value::Array(new), Some(Value::Array(live)), Some(keys)) => structured_items(live, new, keys),
             _ => _ = live.insert(field.clone(), value.clone()),
@@ -223,15 +223,12 @@ pub(crate) fn lookup<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value>
     let mut here = value;
     let mut list = "";
     for step in path {
-        here = match step.strip_prefix("f:") {
-            Some(field) => {
-                list = field;
-                here.get(field)?
-            }
-            None => {
-                let keys = list_map_keys(list)?;
-                here.as_array()?.iter().find(|item| item_step(item, keys) == *step)?
-            }
+        here = if let Some(field) = step.strip_prefix("f:") {
+            list = field;
+            here.get(field)?
+        } else {
+            let keys = list_map_keys(list)?;
+            here.as_array()?.iter().find(|item| item_step(item, keys) == *step)?
         };
     }
     Some(here)

@@ -15,10 +15,10 @@ fn damaged() -> impl Strategy<Value = Value> {
     let wounds = prop::collection::vec((any::<prop::sample::Index>(), anything()), 0..4);
     (manifest(), prop::option::of(invalid()), wounds, any::<bool>()).prop_map(
         |(mut object, part, wounds, stored)| {
-            if stored {
-                if let Ok(Decision::Admitted(admitted)) = admit(&engine(0), None, &received(object.clone())) {
-                    object = received(admitted.result);
-                }
+            if stored
+                && let Ok(Decision::Admitted(admitted)) = admit(&engine(0), None, &received(object.clone()))
+            {
+                object = received(admitted.result);
             }
             if let Some(part) = part {
                 strategic(&mut object, &part);
