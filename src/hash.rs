@@ -90,4 +90,11 @@ mod tests {
         assert_ne!(canonical(&json!({"a": "x\",\"b\":\"y"})), canonical(&json!({"a": "x", "b": "y"})));
         assert_ne!(leaf(&json!(1)), leaf(&json!("1")));
     }
+
+    #[test]
+    fn fractions_are_read_as_they_were_written() {
+        let text = "[3.333333333333333e+39,0.1]";
+        let number: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(canonical(&number), text);
+    }
 }
