@@ -39,10 +39,7 @@ bench: rust ## measure one review, and the server under load (about 5 minutes)
 	cargo bench --locked
 
 fuzz: rust ## fuzz each target for FUZZ_SECONDS (60 each)
-	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is needed: cargo install cargo-fuzz'; exit 1; }
-	@cd fuzz && for target in $$(cargo fuzz list); do \
-		cargo fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
-	done
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) fuzz/run
 
 rust:
 	@command -v cargo >/dev/null || { echo 'Rust is needed and was not found: see https://rustup.rs'; exit 1; }
