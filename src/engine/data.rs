@@ -152,7 +152,9 @@ impl Engine {
         expansion: &Expansion,
     ) -> Settings {
         let needed = cases_of_image(&request.after, &settings);
-        let old = image_of(request.before, &request.record.pin.main);
+        // Renamed while we were away: no change of this request.
+        let pinned = image_of(request.before, &request.record.pin.main);
+        let old = if pinned.is_empty() { image_of(request.before, &settings.main) } else { pinned };
         let image = image_of(&request.after, &settings.main);
         if request.record.adopted || needed == settings.cases || old == image {
             return settings;

@@ -239,3 +239,13 @@ fn the_main_container_named_and_unnamed_is_the_first_one_again() {
     unnamed["metadata"]["annotations"].as_object_mut().unwrap().shift_remove("stateward.dev/main-container");
     assert_eq!(stored(Some(&named), &unnamed)["spec"]["template"], object["spec"]["template"]);
 }
+
+#[test]
+fn a_main_container_renamed_while_we_were_away_hinders_nothing_later() {
+    let object = stored(None, &set(&json!({}), "postgres:17"));
+    let mut away = object.clone();
+    let container = &mut away["spec"]["template"]["spec"]["containers"][0];
+    (container["name"], container["image"]) = (json!("other"), json!("postgres:18"));
+    let noted = stored(Some(&away), &annotate(&away, "example.com/note", &json!("x")));
+    assert_eq!(noted["spec"], away["spec"]);
+}

@@ -12,6 +12,7 @@ mod creation;
 mod engines;
 mod manifests;
 mod merging;
+mod rendering;
 mod robustness;
 mod server;
 mod updates;
