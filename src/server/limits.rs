@@ -55,9 +55,9 @@ impl Default for Limits {
             evaluations: cores * 2,
             queue: cores * 16,
             queue_wait: Duration::from_secs(1),
-            // An ordinary review is 10 to 50 KB and takes about 150 µs: less than it costs to hand
-            // it to another thread and back. One of megabytes takes hundreds of milliseconds, in
-            // which this thread could serve nobody else.
+            // An ordinary review is 2 to 50 KB and takes about a millisecond at most
+            // (docs/performance.md). One of megabytes takes hundreds, in which this thread could
+            // serve nobody else.
             inline_bytes: 256 << 10,
         }
     }
