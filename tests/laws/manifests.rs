@@ -17,7 +17,7 @@ const IMAGES: [&str; 14] = [
     "postgres:17",
     "postgres:17-alpine3.21",
     "postgres:16.4-bookworm",
-    "docker.io/library/postgres:18@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "mirror.example.com/library/postgres:18@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     "postgres",
     "postgres:latest",
     "team/postgres:18",
