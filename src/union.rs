@@ -7,6 +7,10 @@ use crate::path::{Path, Step};
 /// The probes of a container.
 pub const PROBES: [&str; 3] = ["startupProbe", "readinessProbe", "livenessProbe"];
 
+/// The timings that the API server fills into a probe (`pkg/apis/core/v1/defaults.go`).
+pub const TIMINGS: [(&str, i64); 4] =
+    [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)];
+
 /// The handlers of a probe, each with the field without which it is none.
 const HANDLERS: [(&str, &str); 4] =
     [("exec", "command"), ("grpc", "port"), ("httpGet", "port"), ("tcpSocket", "port")];

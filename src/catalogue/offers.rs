@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::expand::Source;
 use crate::path::{Path, Step, list_key};
-use crate::union::{PROBES, probe_of};
+use crate::union::{PROBES, TIMINGS, probe_of};
 
 /// A leaf that a profile would set.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,8 +129,6 @@ pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool
 /// Completes probes with the timings that the API server would fill in, so that what is stored is
 /// what was recorded.
 pub fn complete(offers: &mut Vec<Offer>) {
-    const TIMINGS: [(&str, i64); 4] =
-        [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)];
     let probes: Vec<(Path, Source)> = PROBES
         .iter()
         .filter_map(|probe| {

@@ -51,9 +51,7 @@ fn apply_to_probe(probe: &mut Map<String, Value>) {
     if let Some(grpc) = existing(probe, "grpc") {
         fill(grpc, "service", json!(""));
     }
-    for (field, value) in
-        [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
-    {
+    for (field, value) in crate::union::TIMINGS {
         fill_plain(probe, field, json!(value));
     }
 }

@@ -7,6 +7,7 @@ use crate::catalogue::offers::{self, Offer};
 use crate::fault::Fault;
 use crate::path::{ItemKey, Path, Step};
 use crate::settings::{Settings, containers_path};
+use crate::union::TIMINGS;
 
 /// The user's object and what has been added to it so far.
 pub struct Draft<'a> {
@@ -135,9 +136,6 @@ impl<'a> Draft<'a> {
             && (crate::union::probe_of(path).is_none() || is_timing(path))
     }
 }
-
-const TIMINGS: [(&str, i64); 4] =
-    [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)];
 
 fn is_timing(path: &Path) -> bool {
     path.last_field().is_some_and(|field| TIMINGS.iter().any(|(name, _)| *name == field))

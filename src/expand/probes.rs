@@ -10,7 +10,7 @@ use super::{Draft, Source};
 use crate::catalogue::offers::Offer;
 use crate::intent::{Handler, Intent, PortRef, Probe};
 use crate::names;
-use crate::union::{PROBES, handler, probe_of};
+use crate::union::{PROBES, TIMINGS, handler, probe_of};
 
 pub(super) fn expand(draft: &mut Draft) {
     for name in PROBES {
@@ -77,9 +77,7 @@ fn check(draft: &mut Draft, name: &'static str, offers: Vec<Offer>, probe: Optio
             draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
         }
     }
-    for (field, value) in
-        [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
-    {
+    for (field, value) in TIMINGS {
         let path = path.field(field);
         if !draft.injections().iter().any(|injection| injection.path == path) {
             draft.offer_leaf(path, Value::from(value), source, false);
