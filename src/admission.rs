@@ -3,6 +3,8 @@
 //! A user's mistake is `allowed: false` with every fault; a mistake of our own is an error, which
 //! the server turns into HTTP 500, so that the failure policy decides.
 
+mod wire;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -89,8 +91,7 @@ impl Admission {
     /// [`ReviewError::NotJson`] and [`ReviewError::NotReview`] are the caller's (HTTP 400), the
     /// rest ours (HTTP 500).
     pub fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Result<Answer, ReviewError> {
-        let review: Value =
-            serde_json::from_slice(body).map_err(|error| ReviewError::NotJson(position(&error)))?;
+        let review = wire::read(body).map_err(|error| ReviewError::NotJson(position(&error)))?;
         let request = request(&review)?;
         let namespace = text(&request["namespace"]);
         let mut summary = Summary {
@@ -117,6 +118,11 @@ impl Admission {
         Ok(match self.engine.admit(change, self.facts.as_ref())? {
             Decision::Ignored => {
                 summary.outcome = "ignored";
+                Response::passed()
+            }
+            Decision::Unchanged { pin } => {
+                summary.outcome = "unchanged";
+                summary.pin = pin;
                 Response::passed()
             }
             Decision::Refused { faults, warnings } => Response::refused(change, &faults, warnings, summary),

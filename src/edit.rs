@@ -53,7 +53,7 @@ pub fn remove(object: &mut Value, path: &Path) -> Option<Value> {
     let (last, parents) = path.0.split_last()?;
     let here = lookup_mut(object, parents)?;
     match last {
-        Step::Field(name) => here.as_object_mut()?.shift_remove(name.as_ref()),
+        Step::Field(name) => here.as_object_mut()?.remove(name.as_ref()),
         Step::Item(key) => {
             let items = here.as_array_mut()?;
             Some(items.remove(position(path.last_field()?, items, key)?))

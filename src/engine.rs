@@ -19,7 +19,7 @@ use crate::expand::{self, Expansion, Injection, Source, Withheld};
 use crate::fault::Fault;
 use crate::intent::{self, Intent};
 use crate::names;
-use crate::ownership;
+use crate::ownership::{self, Named};
 use crate::patch;
 use crate::path::{ItemKey, Path, Step};
 use crate::record::{Read, Record};
@@ -72,6 +72,11 @@ impl Facts for Offline {
 pub enum Decision {
     /// Not ours: unmanaged, or being deleted. Passes untouched.
     Ignored,
+    /// Changes nothing of what people write: passes as it is, whatever is to be said of the set.
+    Unchanged {
+        /// The profile in use and its revision, as in [`Admitted::pin`].
+        pin: String,
+    },
     /// Admitted, with what we make of it.
     Admitted(Box<Admitted>),
     /// Refused, with every fault.
@@ -200,7 +205,7 @@ impl Engine {
 
     /// What `object` holds of ours, with the sources that today's code gives, and what it withholds.
     fn held(&self, object: &Value, record: &Record) -> (Vec<Injection>, Vec<Withheld>) {
-        let parts = ownership::before(object, record);
+        let parts = ownership::before(object, record, &Named::of(object));
         let intent = intent_of(object).0;
         let expansion = Settings::pinned(object, &intent, &record.pin, &self.catalogue)
             .map(|settings| (self.expand)(&parts.user, &settings))

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// `value` as JSON with sorted keys and without nulls: the API server writes fields in another
@@ -14,12 +14,39 @@ pub fn canonical(value: &Value) -> String {
     text
 }
 
-/// Eight hex digits: enough to see that a leaf was edited. Nobody is kept out by it: a forged
-/// record gains nothing.
+/// Whether two values are the same but for nulls in their maps: whether [`canonical`] writes them
+/// alike.
 #[must_use]
-pub fn leaf(value: &Value) -> String {
-    let hash = xxh3_64(canonical(value).as_bytes());
-    format!("{:08x}", hash >> 32)
+pub fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => same_fields(one, other, &[]),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        _ => one == other,
+    }
+}
+
+/// Whether two maps are the same but for nulls, the fields `but` left aside.
+#[must_use]
+pub fn same_fields(one: &Map<String, Value>, other: &Map<String, Value>, but: &[&str]) -> bool {
+    let counts = |(field, value): &(&String, &Value)| !value.is_null() && !but.contains(&field.as_str());
+    let (mut one, mut other) = (one.iter().filter(counts), other.iter().filter(counts));
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some((field, value)), Some((beside, against))) if field == beside && same(value, against) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Thirty-two bits: enough to see that a leaf was edited. Nobody is kept out by it: a forged record
+/// gains nothing.
+#[must_use]
+pub fn leaf(value: &Value) -> u32 {
+    let hash = xxh3_64(canonical(value).as_bytes()) >> 32;
+    u32::try_from(hash).unwrap_or_default()
 }
 
 /// Sixteen hex digits: tells one pod template from another.
@@ -31,10 +58,9 @@ pub fn template(value: &Value) -> String {
 fn write(value: &Value, text: &mut String) {
     match value {
         Value::Object(map) => {
-            let mut fields: Vec<_> = map.iter().filter(|(_, value)| !value.is_null()).collect();
-            fields.sort_unstable_by_key(|(key, _)| *key);
             text.push('{');
-            for (index, (key, value)) in fields.into_iter().enumerate() {
+            // Sorted: the map is.
+            for (index, (key, value)) in map.iter().filter(|(_, value)| !value.is_null()).enumerate() {
                 if index > 0 {
                     text.push(',');
                 }
@@ -83,6 +109,7 @@ mod tests {
         let stored = json!({"b": [1, {"c": "x"}]});
         assert_eq!(leaf(&written), leaf(&stored));
         assert_eq!(canonical(&written), r#"{"b":[1,{"c":"x"}]}"#);
+        assert!(same(&written, &stored) && !same(&json!({"a": 1}), &json!({"a": 1, "b": 2})));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! The user's, if the request changes it, if it was edited while we were away, or if an Apply
 //! manager or last-applied names it; else ours, if the record has it; else the user's.
 
-use std::collections::HashSet;
+use foldhash::{HashSet, HashSetExt};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -17,11 +18,19 @@ use crate::record::{Leaf, Record, key_json};
 /// The record's annotation as managedFields writes it.
 const RECORD_FIELD: &str = "f:stateward.dev/expansion";
 
+/// What the entries of server-side apply in the managedFields of `object` name, each as a tree.
+pub fn managers(object: &Value) -> impl Iterator<Item = &Value> {
+    let applies = |entry: &&Value| entry["operation"] == "Apply" && entry.get("subresource").is_none();
+    let entries = object["metadata"]["managedFields"].as_array().into_iter().flatten();
+    entries.filter(applies).map(|entry| &entry["fieldsV1"])
+}
+
 /// The fields that a user names in so many words, by server-side or client-side apply.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Named<'a> {
     managers: Vec<&'a Value>,
-    last_applied: Value,
+    /// The manifest that client-side apply sent last; null if there is none.
+    pub last_applied: Arc<Value>,
 }
 
 impl<'a> Named<'a> {
@@ -32,14 +41,20 @@ impl<'a> Named<'a> {
     /// back, and nobody wrote the fields in it.
     #[must_use]
     pub fn of(object: &'a Value) -> Self {
-        let metadata = &object["metadata"];
-        let applies = |entry: &&Value| entry["operation"] == "Apply" && entry.get("subresource").is_none();
-        let exported = |fields: &&Value| !fields["f:metadata"]["f:annotations"][RECORD_FIELD].is_null();
-        let entries = metadata["managedFields"].as_array().into_iter().flatten().filter(applies);
-        Self {
-            managers: entries.map(|entry| &entry["fieldsV1"]).filter(|fields| !exported(fields)).collect(),
-            last_applied: last_applied(object).unwrap_or_default(),
+        let last_applied = Arc::new(last_applied(object).unwrap_or_default());
+        Self { managers: not_exported(object), last_applied }
+    }
+
+    /// [`Self::of`] both versions of an object.
+    #[must_use]
+    pub fn of_both(old: &'a Value, new: &'a Value) -> (Self, Self) {
+        let before = Self::of(old);
+        let text = |object: &'a Value| &object["metadata"]["annotations"][names::LAST_APPLIED];
+        if text(old) == text(new) {
+            let after = Self { managers: not_exported(new), last_applied: Arc::clone(&before.last_applied) };
+            return (before, after);
         }
+        (before, Self::of(new))
     }
 
     /// Whether the user names this field. In the last applied manifest the value shows, so one that
@@ -76,10 +91,15 @@ impl<'a> Named<'a> {
     }
 }
 
+/// What managers name who do not name the record itself.
+fn not_exported(object: &Value) -> Vec<&Value> {
+    let exported = |fields: &&Value| !fields["f:metadata"]["f:annotations"][RECORD_FIELD].is_null();
+    managers(object).filter(|fields| !exported(fields)).collect()
+}
+
 /// The manifest that client-side apply sent last, unless it is an export: an object with our record
 /// in it, or with what only the API server writes.
-#[must_use]
-pub fn last_applied(object: &Value) -> Option<Value> {
+fn last_applied(object: &Value) -> Option<Value> {
     let text = object["metadata"]["annotations"][names::LAST_APPLIED].as_str()?;
     let manifest: Value = serde_json::from_str(text).ok()?;
     let metadata = &manifest["metadata"];
@@ -99,18 +119,16 @@ pub struct Parts {
 
 /// Takes `oldObject` apart.
 #[must_use]
-pub fn before(object: &Value, record: &Record) -> Parts {
-    let named = Named::of(object);
+pub fn before(object: &Value, record: &Record, named: &Named) -> Parts {
     let mine = |leaf: &Leaf| {
         leaf.path.lookup(object).is_some_and(|value| hash::leaf(value) == leaf.hash) && !named.names(leaf)
     };
-    split(object, record, &named, mine)
+    split(object, record, named, mine)
 }
 
-/// Takes the new object apart; `ours` says which leaves of `oldObject` are ours.
+/// Takes the new object apart.
 #[must_use]
-pub fn after(object: &Value, old: &Value, record: &Record) -> Parts {
-    let named = Named::of(object);
+pub fn after(object: &Value, old: &Value, record: &Record, named: &Named) -> Parts {
     let mine = |leaf: &Leaf| {
         let value = leaf.path.lookup(object);
         value.is_some()
@@ -118,7 +136,7 @@ pub fn after(object: &Value, old: &Value, record: &Record) -> Parts {
             && value.is_some_and(|value| hash::leaf(value) == leaf.hash)
             && !named.names(leaf)
     };
-    split(object, record, &named, mine)
+    split(object, record, named, mine)
 }
 
 fn split(object: &Value, record: &Record, named: &Named, mine: impl Fn(&Leaf) -> bool) -> Parts {
@@ -144,8 +162,8 @@ fn written(object: &Value) -> Value {
     });
     let mut metadata: Map<String, Value> = metadata.collect();
     if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
-        annotations.shift_remove(names::RECORD);
-        annotations.shift_remove(names::LAST_APPLIED);
+        annotations.remove(names::RECORD);
+        annotations.remove(names::LAST_APPLIED);
     }
     let fields = [("metadata", Value::Object(metadata)), ("spec", object["spec"].clone())];
     fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect()

@@ -238,11 +238,19 @@ impl Scalar {
     #[must_use]
     pub fn read(value: &Value) -> Option<Self> {
         match value {
-            Value::String(text) if text.is_empty() => None,
-            Value::String(text) => Some(Self::Text(Cow::Owned(text.clone()))),
+            Value::String(text) => (!text.is_empty()).then(|| Self::Text(Cow::Owned(text.clone()))),
             Value::Number(number) => number.as_i64().map(Self::Number),
             Value::Bool(flag) => Some(Self::Text(Cow::Borrowed(if *flag { "true" } else { "false" }))),
             _ => None,
+        }
+    }
+
+    /// As [`Self::read`], of a value that is not needed any more.
+    #[must_use]
+    pub fn take(value: Value) -> Option<Self> {
+        match value {
+            Value::String(text) => (!text.is_empty()).then_some(Self::Text(Cow::Owned(text))),
+            other => Self::read(&other),
         }
     }
 

@@ -3,8 +3,12 @@
 //! It is our last-applied. Never in the pod template, where a change would restart pods. It
 //! permits nothing: whoever forges one changes only whose fields of their own set are.
 
+mod read;
+
+use std::borrow::Cow;
+
 use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::hash;
@@ -39,10 +43,24 @@ pub struct Leaf {
     /// Where.
     pub path: Path,
     /// The hash of the value that we wrote: another value there is the user's.
-    pub hash: String,
+    pub hash: u32,
     /// Whether an Apply manager claims the field with the API's default, which counts as unset:
     /// such a claim does not make our value the user's.
     pub over_default: bool,
+}
+
+impl Leaf {
+    /// How the record notes it.
+    fn mark(&self) -> String {
+        format!("{:08x}{}", self.hash, if self.over_default { "!" } else { "" })
+    }
+
+    /// Reads a mark; `None` for one that we never write.
+    fn read(path: Path, mark: &str) -> Option<Self> {
+        let (hash, over_default) = mark.strip_suffix('!').map_or((mark, false), |hash| (hash, true));
+        let hash = u32::from_str_radix(hash, 16).ok()?;
+        Some(Self { path, hash, over_default })
+    }
 }
 
 /// What an annotation holds.
@@ -76,58 +94,26 @@ impl Record {
         }
     }
 
+    /// What the record of `object` says it is pinned to, without reading its fields.
+    #[must_use]
+    pub fn pin_of(object: &Value) -> Option<Pin> {
+        let metadata = &object["metadata"];
+        let text = metadata["annotations"][crate::names::RECORD].as_str()?;
+        let head: Head = serde_json::from_str(text).ok()?;
+        let known = head.format == FORMAT && metadata["name"] == *head.set;
+        known.then(|| head.pin()).flatten()
+    }
+
     /// Reads a record. Anything malformed is no record: the annotation is open to every editor.
     #[must_use]
     pub fn parse(text: &str) -> Read {
-        let Ok(value) = serde_json::from_str::<Value>(text) else {
-            return Read::Absent;
-        };
-        match value["format"].as_u64() {
-            Some(FORMAT) => {
-                Self::from_value(&value).map_or(Read::Absent, |record| Read::Known(Box::new(record)))
+        match serde_json::from_str::<Format>(text) {
+            Ok(Format { format: FORMAT }) => {
+                read::record(text).map_or(Read::Absent, |record| Read::Known(Box::new(record)))
             }
-            Some(format) if format > FORMAT => Read::Newer,
+            Ok(Format { format }) if format > FORMAT => Read::Newer,
             _ => Read::Absent,
         }
-    }
-
-    fn from_value(value: &Value) -> Option<Self> {
-        let mut pin = Pin::parse(value["pin"].as_str()?)?;
-        value["main"].as_str()?.clone_into(&mut pin.main);
-        let mut record = Self::new(value["set"].as_str()?, pin);
-        record.wish = value["wish"].as_str().map(str::to_owned);
-        record.adopted = value["adopted"] == true;
-        let templates = value["templates"].as_array();
-        record.templates =
-            templates.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        record.read_tree(&mut Vec::new(), &value["fields"]);
-        Some(record)
-    }
-
-    fn read_tree(&mut self, path: &mut Vec<Step>, node: &Value) {
-        match node {
-            Value::String(mark) => self.read_leaf(path, mark),
-            Value::Object(children) => {
-                for (name, child) in children {
-                    if name == "." {
-                        self.created.push(Path::of(path));
-                        if let Some(mark) = child.as_str() {
-                            self.read_leaf(path, mark);
-                        }
-                    } else if let Some(step) = read_step(name) {
-                        path.push(step);
-                        self.read_tree(path, child);
-                        path.pop();
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn read_leaf(&mut self, path: &[Step], mark: &str) {
-        let hash = mark.trim_end_matches('!').to_owned();
-        self.leaves.push(Leaf { path: Path::of(path), hash, over_default: mark.ends_with('!') });
     }
 
     /// The annotation's text: compact JSON, its paths folded into a tree as managedFields has it.
@@ -164,6 +150,30 @@ impl Record {
         let keep = usize::try_from(limit).unwrap_or(10) + 1;
         let surplus = self.templates.len().saturating_sub(keep);
         self.templates.drain(..surplus);
+    }
+}
+
+/// The one field that every format has.
+#[derive(Deserialize)]
+struct Format {
+    format: u64,
+}
+
+/// A record's first fields.
+#[derive(Deserialize)]
+struct Head<'t> {
+    format: u64,
+    #[serde(borrow)]
+    set: Cow<'t, str>,
+    #[serde(borrow)]
+    pin: Cow<'t, str>,
+    #[serde(borrow)]
+    main: Cow<'t, str>,
+}
+
+impl Head<'_> {
+    fn pin(&self) -> Option<Pin> {
+        Some(Pin { main: self.main.clone().into_owned(), ..Pin::parse(&self.pin)? })
     }
 }
 
@@ -207,7 +217,7 @@ impl<'r> Node<'r> {
 
 impl Serialize for Node<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mark = self.leaf.map(|leaf| format!("{}{}", leaf.hash, if leaf.over_default { "!" } else { "" }));
+        let mark = self.leaf.map(Leaf::mark);
         if let (Some(mark), false) = (&mark, self.created) {
             return serializer.serialize_str(mark);
         }
@@ -224,10 +234,10 @@ impl Serialize for Node<'_> {
     }
 }
 
-fn write_step(step: &Step) -> String {
+fn write_step(step: &Step) -> Cow<'_, str> {
     match step {
-        Step::Field(name) => name.to_string(),
-        Step::Item(key) => format!("k:{}", key_json(key)),
+        Step::Field(name) => Cow::Borrowed(name),
+        Step::Item(key) => Cow::Owned(format!("k:{}", key_json(key))),
     }
 }
 
@@ -252,21 +262,6 @@ pub fn key_json(key: &ItemKey) -> String {
     text
 }
 
-fn read_step(name: &str) -> Option<Step> {
-    let Some(key) = name.strip_prefix("k:") else {
-        return Some(Step::named(name));
-    };
-    let Value::Object(map) = serde_json::from_str(key).ok()? else {
-        return None;
-    };
-    let mut keys = Vec::with_capacity(map.len());
-    for (field, value) in map {
-        let Step::Field(field) = Step::named(&field) else { return None };
-        keys.push((field, Scalar::read(&value)?));
-    }
-    Some(Step::Item(ItemKey(keys)))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -284,7 +279,7 @@ mod tests {
             ("protocol".into(), Scalar::Text("TCP".into())),
         ]);
         record.created = vec![item.clone(), container.field("ports").item(port.clone())];
-        let leaf = |path: Path, over_default| Leaf { path, hash: "0123abcd".into(), over_default };
+        let leaf = |path: Path, over_default| Leaf { path, hash: 0x0123_abcd, over_default };
         record.leaves = vec![
             leaf(item.field("valueFrom").field("fieldRef"), false),
             leaf(container.field("ports").item(port), false),

@@ -106,7 +106,7 @@ pub fn run(
     for source in sources {
         for item in source.documents.iter().flat_map(input::Document::statefulsets) {
             let state = match judge::create(engine, item.object, namespace)?.decision {
-                Decision::Ignored => State::Unmanaged,
+                Decision::Ignored | Decision::Unchanged { .. } => State::Unmanaged,
                 Decision::Admitted(admitted) => State::Managed(Box::new(Managed::of(*admitted))),
                 Decision::Refused { faults, .. } => {
                     report.end(Exit::Findings);

@@ -71,6 +71,7 @@ fn of_decision<'s>(
 ) -> Vec<Finding<'s>> {
     let (faults, warnings) = match decision {
         Decision::Ignored => return vec![unmanaged(source, item, namespace)],
+        Decision::Unchanged { .. } => (Vec::new(), Vec::new()),
         Decision::Refused { faults, warnings } => (faults, warnings),
         Decision::Admitted(admitted) => (Vec::new(), admitted.warnings),
     };

@@ -18,7 +18,7 @@ pub enum Format {
 #[error("failed to write YAML")]
 pub struct OutputError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// `value` as a YAML document, fields in their order, that a reader of YAML 1.1 and one of 1.2
+/// `value` as a YAML document, fields sorted as kubectl prints them, that a reader of YAML 1.1 and one of 1.2
 /// read the same: `"0644"`, `"yes"`, `"1:30"` and `"~"` are quoted, whole numbers have no point.
 pub fn yaml(value: &Value) -> Result<String, OutputError> {
     let options = serde_saphyr::ser_options! { min_fold_chars: usize::MAX, folded_wrap_chars: usize::MAX };
@@ -164,12 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_keep_their_order_and_numbers_their_kind() {
+    fn keys_are_sorted_and_numbers_keep_their_kind() {
         let value = json!({"z": 1.0, "a": 0.5, "m": {"empty": {}, "none": [], "yes": null}, "big": 9_007_199_254_740_993_i64});
         let written = yaml(&value).unwrap();
         assert_eq!(
             written,
-            "z: 1\na: 0.5\nm:\n  empty: {}\n  none: []\n  \"yes\": null\nbig: 9007199254740993\n"
+            "a: 0.5\nbig: 9007199254740993\nm:\n  empty: {}\n  none: []\n  \"yes\": null\nz: 1\n"
         );
     }
 

@@ -91,7 +91,7 @@ fn render(
     for item in document.statefulsets() {
         let Judged { filled, decision } = judge::create(engine, item.object, namespace)?;
         match decision {
-            Decision::Ignored => {}
+            Decision::Ignored | Decision::Unchanged { .. } => {}
             Decision::Refused { faults, warnings: said } => {
                 refused.push((item.index, faults));
                 said_of(item.object, namespace, said, warnings);

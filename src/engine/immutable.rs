@@ -81,7 +81,7 @@ fn same_claim(a: &Value, b: &Value) -> bool {
         let mut claim = claim.clone();
         if let Some(map) = claim.as_object_mut() {
             for field in ["apiVersion", "kind", "status"] {
-                map.shift_remove(field);
+                map.remove(field);
             }
         }
         edit::remove(&mut claim, &Path::fields(&["metadata", "creationTimestamp"]));

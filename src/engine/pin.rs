@@ -13,7 +13,7 @@ use crate::fault::{Fault, Reason};
 use crate::image::Image;
 use crate::intent::{Intent, RevisionWish};
 use crate::names;
-use crate::ownership;
+use crate::ownership::{self, Named};
 use crate::path::Path;
 use crate::record::Record;
 use crate::settings::{self, Pin, Settings, image_of};
@@ -158,7 +158,7 @@ impl Engine {
     pub(super) fn upgrade_of(&self, object: &Value, record: &Record) -> (Vec<Injection>, String) {
         let Some(latest) = self.catalogue.latest(&record.pin.profile) else { return Default::default() };
         let (intent, _) = intent_of(object);
-        let user = ownership::before(object, record).user;
+        let user = ownership::before(object, record, &Named::of(object)).user;
         let old = match Settings::pinned(object, &intent, &record.pin, &self.catalogue) {
             Some(pinned) if !record.adopted => (self.expand)(&user, &pinned),
             _ => Expansion::default(),

@@ -3,9 +3,7 @@
 use serde_json::Value;
 
 use super::{Admitted, Decision, Engine, EngineError, finish};
-use crate::edit;
 use crate::hash;
-use crate::path::Path;
 use crate::record::{Leaf, Record};
 
 impl Engine {
@@ -38,7 +36,7 @@ pub(super) fn record_of(before: &Value, sent: &Value, record: &Record) -> Option
     if *template == before["spec"]["template"] || !record.templates.contains(&hash::template(template)) {
         return None;
     }
-    if rest(before) != rest(sent) {
+    if !same_rest(before, sent) {
         return None;
     }
     let mut record = record.clone();
@@ -54,17 +52,16 @@ pub(super) fn record_of(before: &Value, sent: &Value, record: &Record) -> Option
     Some(record)
 }
 
-/// An object without its template and what the API server writes by itself.
-fn rest(object: &Value) -> String {
-    let mut object = object.clone();
-    for path in [
-        Path::fields(&["spec", "template"]),
-        Path::fields(&["status"]),
-        Path::fields(&["metadata", "managedFields"]),
-        Path::fields(&["metadata", "generation"]),
-        Path::fields(&["metadata", "resourceVersion"]),
-    ] {
-        edit::remove(&mut object, &path);
-    }
-    hash::canonical(&object)
+/// Whether two objects are the same, but for the template and what the API server writes by itself.
+fn same_rest(before: &Value, sent: &Value) -> bool {
+    let same = |at: Option<&str>, but: &[&str]| {
+        let (old, new) = at.map_or((Some(before), Some(sent)), |at| (before.get(at), sent.get(at)));
+        match (old, new) {
+            (Some(Value::Object(old)), Some(Value::Object(new))) => hash::same_fields(old, new, but),
+            (old, new) => old == new,
+        }
+    };
+    same(None, &["metadata", "spec", "status"])
+        && same(Some("metadata"), &["generation", "managedFields", "resourceVersion"])
+        && same(Some("spec"), &["template"])
 }

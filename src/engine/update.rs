@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::hash;
 use crate::intent::Intent;
 use crate::names;
-use crate::ownership::{self, Parts};
+use crate::ownership::{self, Named, Parts};
 use crate::path::Path;
 use crate::record::{Read, Record};
 use crate::settings;
@@ -46,6 +46,35 @@ impl Engine {
         before: &Value,
         was_managed: bool,
     ) -> Result<Decision, EngineError> {
+        match self.unchanged(before, change.after) {
+            Some(pin) if was_managed => Ok(Decision::Unchanged { pin }),
+            _ => self.changed(change, before, was_managed),
+        }
+    }
+
+    /// The pin of a set of which a request changes nothing that people write, where nothing is to be
+    /// said of it: most requests are such ones, from tools that apply the same again and again and
+    /// from controllers that write finalizers and owners.
+    fn unchanged(&self, before: &Value, sent: &Value) -> Option<String> {
+        let (old, new) = (&before["metadata"], &sent["metadata"]);
+        let same = before["spec"] == sent["spec"]
+            && ["name", "labels", "annotations"].iter().all(|field| old[field] == new[field])
+            && ownership::managers(before).eq(ownership::managers(sent));
+        if !same || !new["annotations"][names::UPGRADE_TO].is_null() {
+            return None;
+        }
+        let pin = Record::pin_of(before)?;
+        let known = self.catalogue.revision(&pin.profile, &pin.revision).is_some();
+        (known && intent_of(sent).1.is_empty()).then(|| pin.to_string())
+    }
+
+    /// What becomes of a request that changes something.
+    pub(super) fn changed(
+        &self,
+        change: Change,
+        before: &Value,
+        was_managed: bool,
+    ) -> Result<Decision, EngineError> {
         let sent = change.after;
         let text = before["metadata"]["annotations"][names::RECORD].as_str();
         let (record, record_text) = match Record::of(before) {
@@ -65,9 +94,10 @@ impl Engine {
             request.faults.splice(0..0, structure);
             return Ok(request.refused());
         }
+        let (old, new) = Named::of_both(before, sent);
         let parts = Both {
-            before: ownership::before(before, &request.record),
-            after: ownership::after(&request.after, before, &request.record),
+            before: ownership::before(before, &request.record, &old),
+            after: ownership::after(&request.after, before, &request.record, &new),
         };
         let expansions = self.expansions(&mut request, &parts);
         let merged = merge(&Update {
@@ -76,6 +106,7 @@ impl Engine {
             record: &request.record,
             parts_before: &parts.before,
             parts_after: &parts.after,
+            named: &new,
             old: &expansions.old,
             middle: &expansions.middle,
             new: &expansions.new,
@@ -135,7 +166,7 @@ fn conclude(mut request: Request, expansions: Expansions, merged: Merged) -> Res
     }
     let mut record = Record { leaves, created, ..record };
     let (template, new_template) = (&before["spec"]["template"], &result["spec"]["template"]);
-    if template != new_template && hash::canonical(template) != hash::canonical(new_template) {
+    if !hash::same(template, new_template) {
         record.remember(template, &result["spec"]["revisionHistoryLimit"]);
         request.warnings.extend(warnings::restart(before, &result));
     }

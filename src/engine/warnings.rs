@@ -1,13 +1,13 @@
 //! What a change does that the person who applies it may not expect: one line each.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
-use super::short;
-use crate::catalogue::offers::leaves;
 use crate::expand::Family;
-use crate::hash::canonical;
+use crate::hash::same;
 use crate::names;
-use crate::path::{Path, Step};
+use crate::path::Path;
 use crate::settings::{Settings, text};
 
 /// The annotation whose Secret the companion controller will make.
@@ -49,8 +49,7 @@ pub(super) fn changed_keys(before: &Value, after: &Value) -> Vec<String> {
 #[must_use]
 pub(super) fn restart(before: &Value, result: &Value) -> Option<String> {
     let replicas = result["spec"]["replicas"].as_u64().unwrap_or(1);
-    let template = Path::fields(&["spec", "template"]);
-    let changed = changed(&template, &before["spec"]["template"], &result["spec"]["template"]);
+    let changed = changed(&before["spec"]["template"], &result["spec"]["template"]);
     let pods = if replicas == 1 { "1 pod".to_owned() } else { format!("{replicas} pods") };
     match text(&result["spec"]["updateStrategy"]["type"]) {
         _ if replicas == 0 => None,
@@ -59,49 +58,50 @@ pub(super) fn restart(before: &Value, result: &Value) -> Option<String> {
     }
 }
 
-/// The fields of the template that differ, in few words.
-fn changed(at: &Path, before: &Value, after: &Value) -> String {
-    let (old, new) = (leaves(at, before), leaves(at, after));
-    let find = |leaves: &[(Path, Value)], path: &Path| {
-        leaves.iter().find(|(other, _)| other == path).map(|(_, value)| canonical(value))
-    };
-    let mut words: Vec<String> = Vec::new();
-    for (path, _) in new.iter().chain(&old) {
-        if find(&old, path) != find(&new, path) {
-            let word = part(path, before, after);
-            if !words.contains(&word) {
-                words.push(word);
+/// The fields of the template that differ, in few words: `image`, `proxy.image` where there are
+/// several containers, `container proxy` where one comes or goes.
+fn changed(before: &Value, after: &Value) -> String {
+    let mut words = Vec::new();
+    for part in ["metadata", "spec"] {
+        for field in differing(&before[part], &after[part]) {
+            if part == "spec" && field.ends_with("ontainers") {
+                changed_containers(&before[part][field], &after[part][field], &mut words);
+            } else {
+                words.push(field.to_owned());
             }
         }
     }
-    if words.is_empty() { "the order of list items".to_owned() } else { words.join(", ") }
+    let mut seen = HashSet::new();
+    words.retain(|word| seen.insert(word.clone()));
+    if words.is_empty() { "the order of containers".to_owned() } else { words.join(", ") }
 }
 
-/// The field of the pod or of a container that `path` lies in: `image`, `proxy.image` where there
-/// are several containers, `container proxy` where it comes or goes.
-fn part(path: &Path, before: &Value, after: &Value) -> String {
-    let field = |depth: usize| match path.0.get(depth).or(path.0.last()) {
-        Some(Step::Field(field)) => field.to_string(),
-        _ => short(path),
-    };
-    let (Some(Step::Field(list)), Some(Step::Item(key))) = (path.0.get(3), path.0.get(4)) else {
-        return field(3);
-    };
-    if !list.ends_with("ontainers") {
-        return field(3);
+fn changed_containers(before: &Value, after: &Value, words: &mut Vec<String>) {
+    let find = |list: &'_ [Value], name: &Value| list.iter().position(|container| container["name"] == *name);
+    let (old, new) = (items(before), items(after));
+    for container in new {
+        let name = text(&container["name"]);
+        match find(old, &container["name"]) {
+            None => words.push(format!("container {name}")),
+            Some(at) => words.extend(differing(&old[at], container).into_iter().map(|field| {
+                if new.len() > 1 { format!("{name}.{field}") } else { field.to_owned() }
+            })),
+        }
     }
-    let names = |template: &Value| {
-        let items = template["spec"][list.as_ref()].as_array();
-        items.into_iter().flatten().map(|c| text(&c["name"]).to_owned()).collect::<Vec<_>>()
-    };
-    let (old, new) = (names(before), names(after));
-    let name = key.first().unwrap_or_default();
-    let has = |names: &[String]| names.iter().any(|other| other == name);
-    match () {
-        () if !has(&old) || !has(&new) => format!("container {name}"),
-        () if new.len() > 1 => format!("{name}.{}", field(5)),
-        () => field(5),
-    }
+    let gone = old.iter().filter(|container| find(new, &container["name"]).is_none());
+    words.extend(gone.map(|container| format!("container {}", text(&container["name"]))));
+}
+
+fn items(list: &Value) -> &[Value] {
+    list.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The fields of two maps whose values differ, those of the new one first.
+fn differing<'v>(before: &'v Value, after: &'v Value) -> Vec<&'v str> {
+    let fields = |map: &'v Value| map.as_object().into_iter().flat_map(|map| map.keys());
+    let gone = fields(before).filter(|field| after.get(field).is_none());
+    let all = fields(after).chain(gone);
+    all.filter(|field| !same(&before[field], &after[field])).map(String::as_str).collect()
 }
 
 /// What a set asks for that it will not get by this alone: a cluster of several replicas, a Secret.

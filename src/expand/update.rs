@@ -6,7 +6,7 @@
 //! doing (our code, a hand edit while we were away, an undo, the label off and on) changes
 //! nothing. `docs/updates.md` tells the scenario behind each rule.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet, HashSetExt};
 
 use serde_json::Value;
 
@@ -31,6 +31,8 @@ pub struct Update<'a> {
     pub parts_before: &'a Parts,
     /// The new object taken apart.
     pub parts_after: &'a Parts,
+    /// What the user names in the new object.
+    pub named: &'a Named<'a>,
     /// The old user's fields under the old settings.
     pub old: &'a Expansion,
     /// The new user's fields under the old settings: what differs from `new` is the settings' doing.
@@ -84,7 +86,7 @@ pub fn is_immutable(path: &Path) -> bool {
 #[must_use]
 pub fn merge(update: &Update) -> Merged {
     let [old, middle, new] = [update.old, update.middle, update.new].map(by_path);
-    let named = Named::of(update.after);
+    let named = update.named;
     let recorded: HashMap<&Path, &Leaf> =
         update.record.leaves.iter().map(|leaf| (&leaf.path, leaf)).collect();
     let mut merged = Merged {
@@ -99,7 +101,7 @@ pub fn merge(update: &Update) -> Merged {
     for path in paths.chain(rest.filter(|path| !recorded.contains_key(*path))) {
         let wanted = [&old, &middle, &new].map(|expansion| expansion.get(path).copied());
         let fate = update.fate(path, wanted);
-        merged.carry_out(update, path, fate, recorded.get(path).copied(), &named);
+        merged.carry_out(update, path, fate, recorded.get(path).copied(), named);
     }
     update.untangle(&mut merged.result);
     update.sweep(&mut merged.result);
@@ -191,8 +193,8 @@ impl Update<'_> {
     /// user's: it merges by `topologyKey` alone, labels of both selectors together.
     fn untangle(&self, result: &mut Value) {
         let list = Path::fields(&["spec", "template", "spec", "topologySpreadConstraints"]);
-        let Some(applied) = crate::ownership::last_applied(self.after) else { return };
-        let theirs = edit::keys_of(&applied, &list).into_iter().map(|key| list.item(key));
+        let applied = &*self.named.last_applied;
+        let theirs = edit::keys_of(applied, &list).into_iter().map(|key| list.item(key));
         for item in theirs {
             let key = |path: &Path| match path.0.last() {
                 Some(Step::Item(key)) => key.first().map(str::to_owned),
@@ -204,7 +206,7 @@ impl Update<'_> {
                 .iter()
                 .any(|p| p.parent().as_ref() == Some(&list) && key(p) == key(&item));
             if let (true, Some(value)) =
-                (into_ours && item.lookup(self.after).is_some(), item.lookup(&applied))
+                (into_ours && item.lookup(self.after).is_some(), item.lookup(applied))
             {
                 edit::set(result, &item, value.clone());
             }

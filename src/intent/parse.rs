@@ -207,15 +207,15 @@ mod tests {
                 "stateward.dev/managed: \"yes\" is neither \"true\" nor \"false\"; write \"true\" to opt in or \
                  \"false\" to opt out, in quotation marks",
                 "stateward.dev/storage: it is an annotation, not a label; move it to metadata.annotations",
-                "stateward.dev/profile: it is a label, not an annotation; move it to metadata.labels",
-                "stateward.dev/storage: it is a number (20), not text; put it in quotation marks: \"20\"",
-                "stateward.dev/size: it is null, not text; write a text, or take the key away",
-                "stateward.dev/service: it is empty; write the name of a service class, or `none`, for example `internal`",
                 "stateward.dev/ports: it is a map, not text; write a text, or take the key away",
-                "stateward.dev/storge: there is no annotation \"storge\" of stateward; did you mean \
-                 `stateward.dev/storage`?",
+                "stateward.dev/profile: it is a label, not an annotation; move it to metadata.labels",
+                "stateward.dev/service: it is empty; write the name of a service class, or `none`, for example `internal`",
+                "stateward.dev/size: it is null, not text; write a text, or take the key away",
                 "stateward.dev/statefulset: there is no annotation \"statefulset\" of stateward; take it away; \
                  docs/annotations.md lists all keys",
+                "stateward.dev/storage: it is a number (20), not text; put it in quotation marks: \"20\"",
+                "stateward.dev/storge: there is no annotation \"storge\" of stateward; did you mean \
+                 `stateward.dev/storage`?",
             ]
         );
         assert_eq!(

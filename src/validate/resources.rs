@@ -178,9 +178,9 @@ mod tests {
                 "limits.cpu: -1 is negative; write 0 or more, or remove it",
                 "limits.memory: \"{}\" is not a quantity; write a number with a unit, for example 500m, 2, \
                  512Mi or 20Gi",
-                "requests.memory: \"2GB\" is not a quantity; write 2Gi",
                 "requests.cpu: \"half\" is not a quantity; write a number with a unit, for example 500m, 2, \
                  512Mi or 20Gi",
+                "requests.memory: \"2GB\" is not a quantity; write 2Gi",
             ]
         );
     }
@@ -190,11 +190,11 @@ mod tests {
         assert_eq!(
             faults(&json!({"requests": {"memmory": "1Gi", "storage": "1Gi", "disk": "1Gi"}})),
             [
+                "requests.disk: \"disk\" is not a resource of containers; write one of cpu, memory, \
+                 ephemeral-storage",
                 "requests.memmory: \"memmory\" is not a resource of containers; write memory",
                 "requests.storage: \"storage\" is not a resource of containers; write ephemeral-storage, or \
                  ask for storage in a claim template",
-                "requests.disk: \"disk\" is not a resource of containers; write one of cpu, memory, \
-                 ephemeral-storage",
             ]
         );
     }

@@ -145,13 +145,18 @@ proptest! {
         let Some(admitted) = created(&object)? else { return Ok(()) };
         let mut engine = engine(0);
         let stored = received(admitted.result);
-        let Decision::Admitted(again) = admit(&engine, Some(&stored), &stored).map_err(TestCaseError::fail)? else {
+        let again = admit(&engine, Some(&stored), &stored).map_err(TestCaseError::fail)?;
+        prop_assert!(matches!(again, Decision::Unchanged { .. } | Decision::Admitted(_)), "{:?}", again);
+        // Something of the user's, so that there is something to look at.
+        let mut noted = stored.clone();
+        noted["metadata"]["annotations"]["example.com/note"] = json!("x");
+        let Decision::Admitted(again) = admit(&engine, Some(&stored), &noted).map_err(TestCaseError::fail)? else {
             return Err(TestCaseError::fail("an admitted set is not admitted again"));
         };
         prop_assert!(again.patch.0.is_empty(), "{:?}", again.patch);
         // As somebody else's: all of it is the user's, so there is nothing left to add.
         let mut foreign = stored;
-        foreign["metadata"]["annotations"].as_object_mut().unwrap().shift_remove(names::RECORD);
+        foreign["metadata"]["annotations"].as_object_mut().unwrap().remove(names::RECORD);
         engine.expand = stateward::expand::expand;
         let Decision::Admitted(again) = admit(&engine, None, &foreign).map_err(TestCaseError::fail)? else {
             return Err(TestCaseError::fail("an expanded set is refused"));

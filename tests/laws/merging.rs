@@ -31,12 +31,12 @@ pub(crate) fn three_way(last: &Value, new: &Value, live: &mut Value) {
         return;
     };
     for field in last.keys().filter(|field| !new.contains_key(*field)) {
-        live.shift_remove(field);
+        live.remove(field);
     }
     for (field, value) in new {
         let before = last.get(field).unwrap_or(&Value::Null);
         match (value, live.get_mut(field), merge_key(field)) {
-            (Value::Null, ..) => _ = live.shift_remove(field),
+            (Value::Null, ..) => _ = live.remove(field),
             (Value::Object(_), Some(live @ Value::Object(_)), _) => three_way(before, value, live),
             (Value::Array(new), Some(Value::Array(live)), Some(key)) => {
                 merge_items(before, new, live, key, field == "volumes");
@@ -248,7 +248,7 @@ fn take_from(value: &mut Value, path: &[String], list: &str) {
                 take_from(child, rest, field);
             }
             if rest.is_empty() || is_hollow(child) {
-                map.shift_remove(field);
+                map.remove(field);
             }
         }
         (Value::Array(items), None) => {

@@ -47,7 +47,7 @@ fn webhook(manifest: &Value) -> Result<Value, Vec<String>> {
         json_patch::patch(&mut object, &patch).expect("it applies");
     }
     let mut stored = received(object);
-    stored.as_object_mut().expect("an object").shift_remove("status");
+    stored.as_object_mut().expect("an object").remove("status");
     Ok(stored)
 }
 

@@ -73,9 +73,12 @@ proptest! {
         admit(&engine, Some(&object), &object).map_err(TestCaseError::fail)?;
         let mut noted = object.clone();
         let Some(metadata) = noted.get_mut("metadata").and_then(Value::as_object_mut) else { return Ok(()) };
-        metadata.insert("finalizers".to_owned(), json!(["example.com/other"]));
+        match metadata.get_mut("annotations") {
+            Some(Value::Object(annotations)) => _ = annotations.insert("example.com/note".to_owned(), json!("x")),
+            _ => _ = metadata.insert("finalizers".to_owned(), json!(["example.com/other"])),
+        }
         if let Decision::Refused { faults, .. } = admit(&engine, Some(&object), &noted).map_err(TestCaseError::fail)? {
-            prop_assert!(false, "a finalizer is refused: {:?}", faults);
+            prop_assert!(false, "a note is refused: {:?}", faults);
         }
     }
 }

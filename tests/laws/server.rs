@@ -47,7 +47,7 @@ impl Server {
         let mut object = after.clone();
         if self.webhook {
             match admit(&self.engine, before, &after)? {
-                Decision::Ignored => {}
+                Decision::Ignored | Decision::Unchanged { .. } => {}
                 Decision::Admitted(made) => {
                     object = made.result.clone();
                     admitted = Some(made);

@@ -86,7 +86,7 @@ impl Manifest {
         let last = last.replace("~1", "/").replace("~0", "~");
         match self.0.pointer_mut(parent) {
             Some(Value::Object(map)) => {
-                map.shift_remove(&last);
+                map.remove(&last);
             }
             Some(Value::Array(list)) => {
                 list.remove(last.parse().expect("an index"));
