@@ -181,7 +181,7 @@ impl Profile {
             offers::merge(
                 &mut profile.offers,
                 &spec.stateful_set,
-                &Source::Profile { name: name.to_owned() },
+                &Source::Profile { name: name.into() },
                 false,
             );
             profile.data = profile.data.merged(&spec.data);
@@ -213,7 +213,7 @@ impl Profile {
         let mut variant = Variant { offers: self.offers.clone(), data: self.data.clone() };
         for case in self.axes.iter().flat_map(|axis| &axis.cases) {
             if cases.contains(&case.name.as_str()) {
-                let source = Source::Variant { profile: self.name.clone(), variant: case.name.clone() };
+                let source = Source::Variant { profile: self.name.as_str().into(), variant: case.name.as_str().into() };
                 offers::merge(&mut variant.offers, &case.stateful_set, &source, true);
                 variant.data = variant.data.merged(&case.data);
             }

@@ -61,18 +61,49 @@ pub fn remove(object: &mut Value, path: &Path) -> Option<Value> {
     }
 }
 
+/// Takes the values at `paths` out, those that are there. Neighbours that begin alike are followed
+/// together as far as that goes.
+pub fn remove_all(object: &mut Value, paths: &[&Path]) {
+    take_below(object, "", paths, 0);
+}
+
+fn take_below(here: &mut Value, list: &str, paths: &[&Path], depth: usize) {
+    for alike in paths.chunk_by(|one, other| one.0.get(depth) == other.0.get(depth)) {
+        let ends = alike.iter().any(|path| path.0.len() == depth + 1);
+        match (alike[0].0.get(depth), &mut *here) {
+            (Some(Step::Field(name)), Value::Object(map)) => {
+                if ends {
+                    map.remove(name.as_ref());
+                } else if let Some(next) = map.get_mut(name.as_ref()) {
+                    take_below(next, name, alike, depth + 1);
+                }
+            }
+            (Some(Step::Item(key)), Value::Array(items)) => match position(list, items, key) {
+                Some(at) if ends => _ = items.remove(at),
+                Some(at) => take_below(&mut items[at], list, alike, depth + 1),
+                None => {}
+            },
+            _ => {}
+        }
+    }
+}
+
 /// Takes out those of `created` in which nothing is left: empty maps, empty lists, items of keys
 /// alone. Gives those that stay, in their order.
 pub fn prune(object: &mut Value, mut created: Vec<Path>) -> Vec<Path> {
     // Inner ones first, so that an outer one may be empty by then.
-    let mut inner_first: Vec<&Path> = created.iter().collect();
-    inner_first.sort_by_key(|path| std::cmp::Reverse(path.0.len()));
-    for path in inner_first {
-        if is_left_empty(object, path) {
-            remove(object, path);
+    let mut inner_first: Vec<usize> = (0..created.len()).collect();
+    inner_first.sort_by_key(|at| std::cmp::Reverse(created[*at].0.len()));
+    let mut stays = vec![false; created.len()];
+    for at in inner_first {
+        let path = &created[at];
+        match path.lookup(object) {
+            Some(value) if is_empty(path, value) => _ = remove(object, path),
+            found => stays[at] = found.is_some(),
         }
     }
-    created.retain(|path| path.lookup(object).is_some());
+    let mut stays = stays.into_iter();
+    created.retain(|_| stays.next().unwrap_or(true));
     created
 }
 
@@ -224,6 +255,24 @@ mod tests {
         remove(&mut object, &mode);
         assert_eq!(prune(&mut object, created), Vec::<Path>::new());
         assert_eq!(object, json!({}));
+    }
+
+    #[test]
+    fn many_are_taken_out_as_one_by_one() {
+        let mut object = json!({"a": {"b": 1, "c": {"d": 2}}, "env": [{"name": "X", "value": "1"}, {"name": "Y"}]});
+        let mut other = object.clone();
+        let env = Path::fields(&["env"]);
+        let (field, x) = (Path::fields(&["a"]).field("c"), env.named("X"));
+        let paths =
+            [field.field("d"), field, x.field("value"), Path::fields(&["a", "x", "y"]), env.named("Y"), x, env];
+        remove_all(&mut object, &paths[..5].iter().collect::<Vec<_>>());
+        for path in &paths[..5] {
+            remove(&mut other, path);
+        }
+        assert_eq!(object, other);
+        assert_eq!(object, json!({"a": {"b": 1}, "env": [{"name": "X"}]}));
+        remove_all(&mut object, &paths.iter().collect::<Vec<_>>());
+        assert_eq!(object, json!({"a": {"b": 1}}));
     }
 
     #[test]

@@ -212,17 +212,17 @@ impl Engine {
             .unwrap_or_default();
         let mut withheld = expansion.withheld;
         let mut injections = Vec::new();
-        for leaf in record.leaves.iter().filter(|leaf| parts.ours.contains(&leaf.path)) {
+        for (leaf, _) in record.leaves.iter().zip(&parts.ours).filter(|(_, ours)| **ours) {
             let found = expansion.injections.iter().find(|injection| injection.path == leaf.path);
             let source =
-                found.map_or(Source::Profile { name: record.pin.profile.clone() }, |i| i.source.clone());
+                found.map_or(Source::Profile { name: record.pin.profile.as_str().into() }, |i| i.source.clone());
             if let Some(value) = leaf.path.lookup(object) {
                 let (path, value) = (leaf.path.clone(), value.clone());
                 injections.push(Injection { path, value, source, data: found.is_some_and(|i| i.data) });
             }
         }
         for injection in expansion.injections {
-            if !parts.ours.contains(&injection.path) {
+            if !injections.iter().any(|ours| ours.path == injection.path) {
                 let why = "this set was there without it: an update adds nothing that nobody asked for";
                 withheld.push(Withheld { path: injection.path, why: why.to_owned() });
             }

@@ -16,6 +16,7 @@ mod storage;
 pub mod update;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -48,19 +49,19 @@ pub enum Source {
     /// A profile's default.
     Profile {
         /// The profile that holds the value, which may be a parent of the one in use.
-        name: String,
+        name: Arc<str>,
     },
     /// A variant of a profile, chosen by the image's tag.
     Variant {
         /// The profile's name.
-        profile: String,
+        profile: Arc<str>,
         /// The variant's name.
-        variant: String,
+        variant: Arc<str>,
     },
     /// An annotation or label of the user's.
     Intent {
         /// Its key, with the prefix.
-        key: String,
+        key: Arc<str>,
     },
 }
 
@@ -189,7 +190,7 @@ pub fn expand(user: &Value, settings: &Settings) -> Expansion {
     security::expand(&mut draft);
     scheduling::expand(&mut draft);
     environment::expand(&mut draft);
-    for offer in draft.offers(|path| Family::of(path) == Family::Lifecycle) {
+    for offer in draft.offers(Family::Lifecycle) {
         draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
     }
     draft.finish()

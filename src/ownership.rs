@@ -12,8 +12,8 @@ use crate::edit;
 use crate::expand::is_api_default;
 use crate::hash;
 use crate::names;
-use crate::path::{Path, Step};
-use crate::record::{Leaf, Record, key_json};
+use crate::path::{Path, Step, lookup_all};
+use crate::record::{Leaf, Record, read_key};
 
 /// The record's annotation as managedFields writes it.
 const RECORD_FIELD: &str = "f:stateward.dev/expansion";
@@ -27,43 +27,49 @@ pub fn managers(object: &Value) -> impl Iterator<Item = &Value> {
 
 /// The fields that a user names in so many words, by server-side or client-side apply.
 #[derive(Debug, Clone)]
-pub struct Named<'a> {
-    managers: Vec<&'a Value>,
+pub struct Named {
+    /// What Apply managers have, each map and item on the way as well.
+    managed: Arc<HashSet<Path>>,
     /// The manifest that client-side apply sent last; null if there is none.
     pub last_applied: Arc<Value>,
 }
 
-impl<'a> Named<'a> {
+impl Named {
     /// Reads the managers and the last applied manifest of `object`.
     ///
     /// A manifest that holds the record itself is no such word: it is an export of an expanded
     /// object, which `kubectl create` and `kubectl replace` note as last applied when they send it
     /// back, and nobody wrote the fields in it.
     #[must_use]
-    pub fn of(object: &'a Value) -> Self {
+    pub fn of(object: &Value) -> Self {
         let last_applied = Arc::new(last_applied(object).unwrap_or_default());
-        Self { managers: not_exported(object), last_applied }
+        Self { managed: Arc::new(managed(object)), last_applied }
     }
 
     /// [`Self::of`] both versions of an object.
     #[must_use]
-    pub fn of_both(old: &'a Value, new: &'a Value) -> (Self, Self) {
+    pub fn of_both(old: &Value, new: &Value) -> (Self, Self) {
         let before = Self::of(old);
-        let text = |object: &'a Value| &object["metadata"]["annotations"][names::LAST_APPLIED];
-        if text(old) == text(new) {
-            let after = Self { managers: not_exported(new), last_applied: Arc::clone(&before.last_applied) };
-            return (before, after);
+        let mut after = before.clone();
+        let text = |object: &'_ Value| object["metadata"]["annotations"].get(names::LAST_APPLIED).cloned();
+        if text(old) != text(new) {
+            after.last_applied = Arc::new(last_applied(new).unwrap_or_default());
         }
-        (before, Self::of(new))
+        if !managers(old).eq(managers(new)) {
+            after.managed = Arc::new(managed(new));
+        }
+        (before, after)
     }
 
-    /// Whether the user names this field. In the last applied manifest the value shows, so one that
-    /// counts as unset (an API default) does not; managedFields hold no values.
-    #[must_use]
-    pub fn names(&self, leaf: &Leaf) -> bool {
-        let applied = leaf.path.lookup(&self.last_applied);
-        applied.is_some_and(|value| !is_api_default(&leaf.path, value))
-            || (!leaf.over_default && self.managed(&leaf.path))
+    /// Of the recorded leaves, which the user names. In the last applied manifest the value shows,
+    /// so one that counts as unset (an API default) does not; managedFields hold no values.
+    fn names(&self, leaves: &[Leaf], paths: &[&Path]) -> Vec<bool> {
+        let applied = lookup_all(&self.last_applied, paths);
+        let says = |(leaf, applied): (&Leaf, Option<&Value>)| {
+            applied.is_some_and(|value| !is_api_default(&leaf.path, value))
+                || (!leaf.over_default && self.managed(&leaf.path))
+        };
+        leaves.iter().zip(applied).map(says).collect()
     }
 
     /// Whether the user names this map or item.
@@ -76,25 +82,33 @@ impl<'a> Named<'a> {
     /// manager has all or nothing, which says nothing of one item.
     #[must_use]
     pub fn managed(&self, path: &Path) -> bool {
-        let mut key = String::new();
-        self.managers.iter().any(|fields| {
-            let mut here = *fields;
-            path.0.iter().all(|step| {
-                key.clear();
-                match step {
-                    Step::Field(name) => key.extend(["f:", name]),
-                    Step::Item(item) => key.extend(["k:", &key_json(item)]),
-                }
-                here.get(&key).map(|next| here = next).is_some()
-            })
-        })
+        self.managed.contains(path)
     }
 }
 
-/// What managers name who do not name the record itself.
-fn not_exported(object: &Value) -> Vec<&Value> {
+/// The fields of the managers who do not name the record itself.
+fn managed(object: &Value) -> HashSet<Path> {
     let exported = |fields: &&Value| !fields["f:metadata"]["f:annotations"][RECORD_FIELD].is_null();
-    managers(object).filter(|fields| !exported(fields)).collect()
+    let mut found = HashSet::new();
+    for fields in managers(object).filter(|fields| !exported(fields)) {
+        collect(fields, &mut Vec::new(), &mut found);
+    }
+    found
+}
+
+fn collect(fields: &Value, path: &mut Vec<Step>, found: &mut HashSet<Path>) {
+    for (name, below) in fields.as_object().into_iter().flatten() {
+        let step = match name.strip_prefix("f:") {
+            Some(field) => Some(Step::named(field)),
+            None => name.strip_prefix("k:").and_then(read_key).map(Step::Item),
+        };
+        if let Some(step) = step {
+            path.push(step);
+            found.insert(Path::of(path));
+            collect(below, path, found);
+            path.pop();
+        }
+    }
 }
 
 /// The manifest that client-side apply sent last, unless it is an export: an object with our record
@@ -113,41 +127,38 @@ fn last_applied(object: &Value) -> Option<Value> {
 pub struct Parts {
     /// What of the object people write (names, labels, annotations, spec), without what is ours.
     pub user: Value,
-    /// The recorded leaves that are ours and present, by path.
-    pub ours: HashSet<Path>,
+    /// Of each recorded leaf, whether it is there and ours.
+    pub ours: Vec<bool>,
 }
 
 /// Takes `oldObject` apart.
 #[must_use]
 pub fn before(object: &Value, record: &Record, named: &Named) -> Parts {
-    let mine = |leaf: &Leaf| {
-        leaf.path.lookup(object).is_some_and(|value| hash::leaf(value) == leaf.hash) && !named.names(leaf)
-    };
-    split(object, record, named, mine)
+    split(object, None, record, named)
 }
 
 /// Takes the new object apart.
 #[must_use]
 pub fn after(object: &Value, old: &Value, record: &Record, named: &Named) -> Parts {
-    let mine = |leaf: &Leaf| {
-        let value = leaf.path.lookup(object);
-        value.is_some()
-            && value == leaf.path.lookup(old)
-            && value.is_some_and(|value| hash::leaf(value) == leaf.hash)
-            && !named.names(leaf)
-    };
-    split(object, record, named, mine)
+    split(object, Some(old), record, named)
 }
 
-fn split(object: &Value, record: &Record, named: &Named, mine: impl Fn(&Leaf) -> bool) -> Parts {
+fn split(object: &Value, old: Option<&Value>, record: &Record, named: &Named) -> Parts {
+    let paths: Vec<&Path> = record.leaves.iter().map(|leaf| &leaf.path).collect();
+    let values = lookup_all(object, &paths);
+    let earlier = old.map(|old| lookup_all(old, &paths));
+    let names = named.names(&record.leaves, &paths);
+    let mine = |at: usize| {
+        values[at].is_some_and(|value| {
+            !names[at]
+                && earlier.as_ref().is_none_or(|earlier| earlier[at] == Some(value))
+                && hash::leaf(value) == record.leaves[at].hash
+        })
+    };
+    let ours: Vec<bool> = (0..paths.len()).map(mine).collect();
+    let taken: Vec<&Path> = paths.into_iter().zip(&ours).filter(|(_, ours)| **ours).map(|(p, _)| p).collect();
     let mut user = written(object);
-    let mut ours = HashSet::with_capacity(record.leaves.len());
-    for leaf in &record.leaves {
-        if mine(leaf) {
-            edit::remove(&mut user, &leaf.path);
-            ours.insert(leaf.path.clone());
-        }
-    }
+    edit::remove_all(&mut user, &taken);
     let created = record.created.iter().filter(|path| !named.names_struct(path)).cloned().collect();
     edit::prune(&mut user, created);
     Parts { user, ours }

@@ -396,6 +396,39 @@ impl Path {
     }
 }
 
+/// The values at `paths` in `object`, as [`Path::lookup`] gives them. Neighbours that begin alike are
+/// followed together as far as that goes.
+#[must_use]
+pub fn lookup_all<'v>(object: &'v Value, paths: &[&Path]) -> Vec<Option<&'v Value>> {
+    let mut found = Vec::with_capacity(paths.len());
+    follow("", Some(object), paths, 0, &mut found);
+    found
+}
+
+fn follow<'v>(
+    list: &str,
+    here: Option<&'v Value>,
+    paths: &[&Path],
+    depth: usize,
+    found: &mut Vec<Option<&'v Value>>,
+) {
+    for alike in paths.chunk_by(|one, other| one.0.get(depth) == other.0.get(depth)) {
+        let Some(here) = here else {
+            found.extend(alike.iter().map(|_| None));
+            continue;
+        };
+        match alike[0].0.get(depth) {
+            None => found.extend(alike.iter().map(|_| (!here.is_null()).then_some(here))),
+            Some(Step::Field(name)) => follow(name, here.get(name.as_ref()), alike, depth + 1, found),
+            Some(Step::Item(key)) => {
+                let items = here.as_array();
+                let item = items.and_then(|items| Some(&items[position(list, items, key)?]));
+                follow(list, item, alike, depth + 1, found);
+            }
+        }
+    }
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, step) in self.0.iter().enumerate() {
@@ -439,6 +472,29 @@ mod tests {
         let path = Path::fields(&["ports"]).item(key);
         assert_eq!(path.to_string(), r#"ports[containerPort=53,protocol="TCP"]"#);
         assert_eq!(path.lookup(&object), Some(&object["ports"][1]));
+    }
+
+    #[test]
+    fn paths_are_followed_together_as_one_by_one() {
+        let object = json!({"a": {"b": [1], "c": null}, "env": [{"name": "X", "value": "1"}]});
+        let env = Path::fields(&["env"]);
+        let x = env.named("X");
+        let paths = [
+            Path::fields(&["a"]),
+            Path::fields(&["a", "b"]),
+            Path::fields(&["a", "c"]),
+            Path::fields(&["a", "b", "c"]),
+            Path::fields(&["d", "e"]),
+            x.field("value"),
+            x.clone(),
+            env.named("Y").field("value"),
+            Path::fields(&["a", "b"]),
+            Path::default(),
+        ];
+        let paths: Vec<&Path> = paths.iter().collect();
+        let one_by_one: Vec<_> = paths.iter().map(|path| path.lookup(&object)).collect();
+        assert_eq!(lookup_all(&object, &paths), one_by_one);
+        assert_eq!(one_by_one.iter().flatten().count(), 6);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 mod read;
 
+pub use self::read::read_key;
+
 use std::borrow::Cow;
 
 use serde::ser::SerializeMap;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::expand::Source;
+use crate::expand::{Family, Source};
 use crate::path::{Path, Step, list_key};
 use crate::union::{PROBES, TIMINGS, probe_of};
 
@@ -17,6 +17,8 @@ pub struct Offer {
     pub source: Source,
     /// Whether stored data depends on it.
     pub data: bool,
+    /// What part of the expansion it belongs to, by its path.
+    pub family: Family,
 }
 
 /// Structs that the API server takes or leaves whole (`structType=atomic`, `mapType=atomic` in
@@ -121,7 +123,10 @@ pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool
                 offer.source = source.clone();
                 offer.data |= data;
             }
-            None => offers.push(Offer { path, value, source: source.clone(), data }),
+            None => {
+                let family = Family::of(&path);
+                offers.push(Offer { path, value, source: source.clone(), data, family });
+            }
         }
     }
 }
@@ -141,7 +146,8 @@ pub fn complete(offers: &mut Vec<Offer>) {
         for (field, default) in TIMINGS {
             let path = probe.field(field);
             if !offers.iter().any(|offer| offer.path == path) {
-                offers.push(Offer { path, value: Value::from(default), source: source.clone(), data: false });
+                let (value, source) = (Value::from(default), source.clone());
+                offers.push(Offer { path, value, source, data: false, family: Family::Probes });
             }
         }
     }
@@ -154,7 +160,7 @@ mod tests {
     use super::*;
 
     fn profile(name: &str) -> Source {
-        Source::Profile { name: name.to_owned() }
+        Source::Profile { name: name.into() }
     }
 
     fn shown(offers: &[Offer]) -> Vec<String> {

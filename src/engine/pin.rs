@@ -182,10 +182,10 @@ fn repinned(request: &Request, settings: &Settings) -> Pin {
 
 /// What stands in for the expansion of a revision that nobody knows: what of ours is there.
 fn held(request: &Request, parts: &Both) -> Expansion {
-    let source = Source::Profile { name: request.record.pin.profile.clone() };
-    let ours = request.record.leaves.iter().filter(|leaf| parts.before.ours.contains(&leaf.path));
+    let source = Source::Profile { name: request.record.pin.profile.as_str().into() };
+    let ours = request.record.leaves.iter().zip(&parts.before.ours).filter(|(_, ours)| **ours);
     let injections = ours
-        .filter_map(|leaf| {
+        .filter_map(|(leaf, _)| {
             let value = leaf.path.lookup(request.before)?.clone();
             Some(Injection { path: leaf.path.clone(), value, source: source.clone(), data: false })
         })

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Expansion, Injection, Source, Withheld};
+use super::{Expansion, Family, Injection, Source, Withheld};
 use crate::catalogue::offers::{self, Offer};
 use crate::fault::Fault;
 use crate::path::{ItemKey, Path, Step};
@@ -15,6 +15,7 @@ pub struct Draft<'a> {
     pub user: &'a Value,
     /// The settings.
     pub settings: &'a Settings,
+    main: Path,
     expansion: Expansion,
 }
 
@@ -22,7 +23,12 @@ impl<'a> Draft<'a> {
     /// Nothing added yet.
     #[must_use]
     pub fn new(user: &'a Value, settings: &'a Settings) -> Self {
-        Self { user, settings, expansion: Expansion::default() }
+        Self {
+            user,
+            settings,
+            main: containers_path().named(settings.main.clone()),
+            expansion: Expansion::default(),
+        }
     }
 
     /// What came of it.
@@ -34,14 +40,14 @@ impl<'a> Draft<'a> {
     /// The path of the main container.
     #[must_use]
     pub fn main(&self) -> Path {
-        containers_path().named(self.settings.main.clone())
+        self.main.clone()
     }
 
     /// The main container as the user wrote it.
     #[must_use]
     pub fn main_container(&self) -> &'a Value {
         const NONE: &Value = &Value::Null;
-        self.main().lookup(self.user).unwrap_or(NONE)
+        self.main.lookup(self.user).unwrap_or(NONE)
     }
 
     /// The items that the user has in `list` of the main container.
@@ -50,8 +56,8 @@ impl<'a> Draft<'a> {
         self.main_container()[list].as_array().map_or(&[], Vec::as_slice)
     }
 
-    /// The profile's offers below `spec` that `wanted` takes, the main container named.
-    pub fn offers(&self, wanted: impl Fn(&Path) -> bool) -> Vec<Offer> {
+    /// The profile's offers of one family, the main container named.
+    pub fn offers(&self, family: Family) -> Vec<Offer> {
         let placeholder = ItemKey::text("name", "$(main)");
         let main = Step::Item(ItemKey::text("name", self.settings.main.clone()));
         let is_placeholder = |step: &Step| matches!(step, Step::Item(key) if *key == placeholder);
@@ -63,7 +69,7 @@ impl<'a> Draft<'a> {
             }
             offer
         };
-        self.settings.variant.offers.iter().filter(|offer| wanted(&offer.path)).map(named).collect()
+        self.settings.variant.offers.iter().filter(|offer| offer.family == family).map(named).collect()
     }
 
     /// The user's value at `path`, unless it is as good as unsaid: an API default on the list of

@@ -10,7 +10,7 @@ use crate::path::ItemKey;
 use crate::union::env_item;
 
 pub(super) fn expand(draft: &mut Draft) {
-    for offer in draft.offers(|path| Family::of(path) == Family::Environment) {
+    for offer in draft.offers(Family::Environment) {
         match env_item(&offer.path) {
             // A variable is taken or left whole: value and valueFrom exclude each other.
             Some(item) if item.lookup(draft.user).is_some() => draft.withhold(offer.path, "you wrote it"),
@@ -38,5 +38,5 @@ pub(super) fn generated_secret(statefulset: &str) -> String {
 fn env_from(draft: &mut Draft, field: &'static str, name: &str, key: &str) {
     let path = draft.main().field("envFrom").item(ItemKey::text(field, name.to_owned()));
     let item: Value = json!({field: {"name": name}});
-    draft.offer_leaf(path, item, &Source::Intent { key: format!("{}{key}", names::PREFIX) }, false);
+    draft.offer_leaf(path, item, &Source::Intent { key: format!("{}{key}", names::PREFIX).into() }, false);
 }

@@ -8,7 +8,7 @@ use crate::path::{ItemKey, Scalar};
 use crate::settings::{containers, text};
 
 pub(super) fn expand(draft: &mut Draft) {
-    let offers = draft.offers(|path| Family::of(path) == Family::Ports);
+    let offers = draft.offers(Family::Ports);
     let list = draft.main().field("ports");
     if !draft.main_items("ports").is_empty() {
         if draft.settings.intent.ports.is_some() {
@@ -29,7 +29,7 @@ pub(super) fn expand(draft: &mut Draft) {
         }
         return;
     };
-    let source = Source::Intent { key: format!("{}ports", names::PREFIX) };
+    let source = Source::Intent { key: format!("{}ports", names::PREFIX).into() };
     for port in ports {
         let key = ItemKey(vec![
             ("containerPort".into(), Scalar::Number(port.number.into())),

@@ -6,17 +6,19 @@
 use serde_json::{Map, Value, json};
 
 use super::ports::first_tcp;
-use super::{Draft, Source};
+use super::{Draft, Family, Source};
 use crate::catalogue::offers::Offer;
 use crate::intent::{Handler, Intent, PortRef, Probe};
 use crate::names;
 use crate::union::{PROBES, TIMINGS, handler, probe_of};
 
 pub(super) fn expand(draft: &mut Draft) {
+    let all = draft.offers(Family::Probes);
     for name in PROBES {
-        let offers = draft.offers(|path| probe_of(path).is_some_and(|(probe, _)| probe == name));
+        let mut offers = all.clone();
+        offers.retain(|offer| probe_of(&offer.path).is_some_and(|(probe, _)| probe == name));
         let (key, intent) = wanted(&draft.settings.intent, name);
-        let source = Source::Intent { key: format!("{}{key}", names::PREFIX) };
+        let source = Source::Intent { key: format!("{}{key}", names::PREFIX).into() };
         match intent {
             Some(Probe::None) => draft.withhold(draft.main().field(name), format!("{source} is none")),
             _ if handler(&draft.main_container()[name]).is_some() => {

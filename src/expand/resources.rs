@@ -14,8 +14,8 @@ pub(super) fn expand(draft: &mut Draft) {
     let settings = draft.settings;
     let key = format!("{}size", names::PREFIX);
     let (class, source) = match (&settings.intent.size, &settings.profile.size) {
-        (Some(size), _) => (size, Source::Intent { key: key.clone() }),
-        (None, Some(size)) => (size, Source::Profile { name: settings.profile.name.clone() }),
+        (Some(size), _) => (size, Source::Intent { key: key.as_str().into() }),
+        (None, Some(size)) => (size, Source::Profile { name: settings.profile.name.as_str().into() }),
         (None, None) => return,
     };
     let Some(resources) = settings.profile.sizes.get(class) else {

@@ -13,7 +13,7 @@ const SOFT: &str = "ScheduleAnyway";
 
 pub(super) fn expand(draft: &mut Draft) {
     let profile = &draft.settings.profile;
-    let source = Source::Profile { name: profile.spread_by.clone() };
+    let source = Source::Profile { name: profile.spread_by.as_str().into() };
     let selector = identity::selector(&draft.settings.name);
     let pod = Path::fields(&["spec", "template", "spec"]);
     for key in &profile.spread {
@@ -22,7 +22,7 @@ pub(super) fn expand(draft: &mut Draft) {
     if let Some(host) = profile.spread.first() {
         anti_affinity(draft, &pod, host, &selector, &source);
     }
-    for offer in draft.offers(|path| Family::of(path) == Family::Scheduling) {
+    for offer in draft.offers(Family::Scheduling) {
         draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
     }
 }

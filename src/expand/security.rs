@@ -10,7 +10,7 @@ use crate::path::Path;
 use crate::settings::text;
 
 pub(super) fn expand(draft: &mut Draft) {
-    for offer in draft.offers(|path| Family::of(path) == Family::Security) {
+    for offer in draft.offers(Family::Security) {
         if let Some(why) = obstacle(draft, &offer.path, &offer.value) {
             draft.withhold(offer.path, why);
         } else {

@@ -34,7 +34,7 @@ pub(super) fn expand(draft: &mut Draft) {
     wanted.extend(data_volume(draft));
     for (name, volume) in &draft.settings.intent.volumes {
         let key = format!("{}volume.{name}", names::PREFIX);
-        let source = Source::Intent { key: key.clone() };
+        let source = Source::Intent { key: key.as_str().into() };
         wanted.push(Wanted {
             claim: name.clone(),
             size: volume.size.clone(),
@@ -50,7 +50,7 @@ pub(super) fn expand(draft: &mut Draft) {
     for volume in wanted {
         place(draft, &volume);
     }
-    for offer in draft.offers(|path| Family::of(path) == Family::Storage) {
+    for offer in draft.offers(Family::Storage) {
         draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
     }
 }
@@ -77,9 +77,9 @@ fn data_volume(draft: &mut Draft) -> Option<Wanted> {
         }
         return None;
     };
-    let profile = Source::Profile { name: draft.settings.profile.name.clone() };
+    let profile = Source::Profile { name: draft.settings.profile.name.as_str().into() };
     let intended =
-        |said: bool, name: &str| if said { Source::Intent { key: key(name) } } else { profile.clone() };
+        |said: bool, name: &str| if said { Source::Intent { key: key(name).into() } } else { profile.clone() };
     Some(Wanted {
         claim: data.claim.clone().unwrap_or_else(|| "data".to_owned()),
         size: size.clone(),

@@ -32,7 +32,7 @@ pub struct Update<'a> {
     /// The new object taken apart.
     pub parts_after: &'a Parts,
     /// What the user names in the new object.
-    pub named: &'a Named<'a>,
+    pub named: &'a Named,
     /// The old user's fields under the old settings.
     pub old: &'a Expansion,
     /// The new user's fields under the old settings: what differs from `new` is the settings' doing.
@@ -85,23 +85,28 @@ pub fn is_immutable(path: &Path) -> bool {
 /// Computes an update; see the module's head.
 #[must_use]
 pub fn merge(update: &Update) -> Merged {
-    let [old, middle, new] = [update.old, update.middle, update.new].map(by_path);
+    let expansions = Wanted::of(update);
     let named = update.named;
-    let recorded: HashMap<&Path, &Leaf> =
-        update.record.leaves.iter().map(|leaf| (&leaf.path, leaf)).collect();
+    let leaves = &update.record.leaves;
     let mut merged = Merged {
         result: update.after.clone(),
-        leaves: Vec::with_capacity(recorded.len() + 4),
+        leaves: Vec::with_capacity(leaves.len() + 4),
         created: update.record.created.clone(),
         restored: Vec::new(),
     };
-    let rest = update.new.injections.iter().map(|i| &i.path);
-    let rest = rest.chain(update.old.injections.iter().map(|i| &i.path).filter(|p| !new.contains_key(*p)));
-    let paths = update.record.leaves.iter().map(|leaf| &leaf.path);
-    for path in paths.chain(rest.filter(|path| !recorded.contains_key(*path))) {
-        let wanted = [&old, &middle, &new].map(|expansion| expansion.get(path).copied());
-        let fate = update.fate(path, wanted);
-        merged.carry_out(update, path, fate, recorded.get(path).copied(), named);
+    let mut recorded = HashSet::with_capacity(leaves.len());
+    for (at, leaf) in leaves.iter().enumerate() {
+        recorded.insert(&leaf.path);
+        let ours = Ours { before: update.parts_before.ours[at], after: update.parts_after.ours[at] };
+        let fate = update.fate(&leaf.path, ours, &expansions);
+        merged.carry_out(update, &leaf.path, fate, Some(leaf));
+    }
+    let further = [update.new, update.old].into_iter().flat_map(|expansion| &expansion.injections);
+    for Injection { path, .. } in further {
+        if recorded.insert(path) {
+            let fate = update.fate(path, Ours::default(), &expansions);
+            merged.carry_out(update, path, fate, None);
+        }
     }
     update.untangle(&mut merged.result);
     update.sweep(&mut merged.result);
@@ -116,41 +121,73 @@ pub fn merge(update: &Update) -> Merged {
     merged
 }
 
-fn by_path(expansion: &Expansion) -> HashMap<&Path, &Injection> {
-    expansion.injections.iter().map(|injection| (&injection.path, injection)).collect()
+/// Whether a leaf is ours.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ours {
+    before: bool,
+    after: bool,
+}
+
+/// What the three expansions want, by path.
+struct Wanted<'a> {
+    old: HashMap<&'a Path, &'a Injection>,
+    /// `None` where it is the old one.
+    middle: Option<HashMap<&'a Path, &'a Injection>>,
+    /// `None` where it is the middle one.
+    new: Option<HashMap<&'a Path, &'a Injection>>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(update: &Update<'a>) -> Self {
+        let by_path =
+            |expansion: &'a Expansion| expansion.injections.iter().map(|one| (&one.path, one)).collect();
+        let differs = |one: &'a Expansion, other| (!std::ptr::eq(one, other)).then(|| by_path(one));
+        Self {
+            old: by_path(update.old),
+            middle: differs(update.middle, update.old),
+            new: differs(update.new, update.middle),
+        }
+    }
+
+    fn at(&self, path: &Path) -> [Option<&'a Injection>; 3] {
+        let old = self.old.get(path).copied();
+        let middle = self.middle.as_ref().map_or(old, |middle| middle.get(path).copied());
+        [old, middle, self.new.as_ref().map_or(middle, |new| new.get(path).copied())]
+    }
 }
 
 impl Update<'_> {
-    fn fate(&self, path: &Path, [old, middle, new]: [Option<&Injection>; 3]) -> Fate {
-        let ours = self.parts_before.ours.contains(path);
+    fn fate(&self, path: &Path, ours: Ours, wanted: &Wanted) -> Fate {
         if is_immutable(path) {
-            return if ours { Fate::Keep } else { Fate::Leave };
+            return if ours.before { Fate::Keep } else { Fate::Leave };
         }
         // What was so before, done while we were away, is no cause.
         if displaced(path, &self.parts_after.user) && !displaced(path, &self.parts_before.user) {
-            return if self.parts_after.ours.contains(path) { Fate::Withdraw } else { Fate::Leave };
+            return if ours.after { Fate::Withdraw } else { Fate::Leave };
         }
+        let [old, middle, new] = wanted.at(path);
         let [old_value, middle_value, new_value] = [old, middle, new].map(|i| i.map(|i| &i.value));
         let data = [old, middle, new].into_iter().flatten().any(|injection| injection.data);
         // What settings would do to where data is was refused or warned of before.
         let stays = middle_value != new_value && (self.leave)(path, data);
         if stays || old_value == new_value {
-            return if ours { self.standing(path) } else { Fate::Leave };
+            return match ours {
+                Ours { before: false, .. } => Fate::Leave,
+                Ours { after: true, .. } => Fate::Keep,
+                Ours { after: false, .. } => self.standing(path),
+            };
         }
         match new_value {
             Some(value) => Fate::Set(value.clone()),
             // Whatever stands beside it now, the data under a mount is not taken away.
-            None if self.parts_after.ours.contains(path) && data && is_mount(path) => Fate::Keep,
-            None if self.parts_after.ours.contains(path) => Fate::Withdraw,
+            None if ours.after && data && is_mount(path) => Fate::Keep,
+            None if ours.after => Fate::Withdraw,
             None => Fate::Leave,
         }
     }
 
-    /// The fate of a leaf of ours that nobody asked to change.
+    /// The fate of a leaf of ours that nobody asked to change, and that is no longer as we set it.
     fn standing(&self, path: &Path) -> Fate {
-        if self.parts_after.ours.contains(path) {
-            return Fate::Keep;
-        }
         match path.lookup(self.after) {
             None if self.has_room(path) => Fate::Restore,
             Some(value) if is_api_default(path, value) => Fate::Restore,
@@ -233,16 +270,10 @@ impl Update<'_> {
 }
 
 impl Merged {
-    fn carry_out(
-        &mut self,
-        update: &Update,
-        path: &Path,
-        fate: Fate,
-        recorded: Option<&Leaf>,
-        named: &Named,
-    ) {
-        let over_default =
-            || named.managed(path) && path.lookup(update.after).is_some_and(|v| is_api_default(path, v));
+    fn carry_out(&mut self, update: &Update, path: &Path, fate: Fate, recorded: Option<&Leaf>) {
+        let over_default = || {
+            update.named.managed(path) && path.lookup(update.after).is_some_and(|v| is_api_default(path, v))
+        };
         match (fate, recorded) {
             (Fate::Keep, Some(leaf)) => self.leaves.push(leaf.clone()),
             (Fate::Restore, Some(leaf)) => {
@@ -283,8 +314,8 @@ fn is_mount(path: &Path) -> bool {
 fn displaced(path: &Path, user: &Value) -> bool {
     if let Some((probe, _)) = probe_of(path) {
         let at = path.0.iter().position(|step| matches!(step, Step::Field(f) if f == probe));
-        let probe = at.and_then(|at| Path::of(&path.0[..=at]).lookup(user).cloned());
-        return probe.is_some_and(|probe| handler(&probe).is_some());
+        let probe = at.and_then(|at| Path::of(&path.0[..=at]).lookup(user));
+        return probe.is_some_and(|probe| handler(probe).is_some());
     }
     if let Some(item) = env_item(path) {
         return item.lookup(user).is_some();

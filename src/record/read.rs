@@ -133,8 +133,14 @@ impl<'de> Visitor<'de> for Branch<'_> {
 fn step(name: &str) -> Option<Step> {
     match name.strip_prefix("k:") {
         None => Some(Step::named(name)),
-        Some(key) => serde_json::from_str::<Key>(key).ok().map(|Key(key)| Step::Item(key)),
+        Some(key) => read_key(key).map(Step::Item),
     }
+}
+
+/// Reads an item's keys as managedFields writes them.
+#[must_use]
+pub fn read_key(json: &str) -> Option<ItemKey> {
+    serde_json::from_str::<Key>(json).ok().map(|Key(key)| key)
 }
 
 /// The keys of an item; those that are no scalars make it none.

@@ -7,7 +7,7 @@ fn container() -> Path {
 }
 
 fn profile() -> From {
-    From::Profile { name: "postgresql".to_owned() }
+    From::Profile { name: "postgresql".into() }
 }
 
 fn injection(path: Path, value: Value, source: From) -> Injection {
@@ -17,11 +17,11 @@ fn injection(path: Path, value: Value, source: From) -> Injection {
 fn injections() -> Vec<Injection> {
     let probe = container().field("readinessProbe");
     let variable = container().field("env").named("POD_NAME");
-    let key = From::Intent { key: "stateward.dev/readiness-probe".to_owned() };
+    let key = From::Intent { key: "stateward.dev/readiness-probe".into() };
     let mut claim = injection(
         Path::fields(&["spec", "volumeClaimTemplates"]).named("data"),
         json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}),
-        From::Intent { key: "stateward.dev/storage".to_owned() },
+        From::Intent { key: "stateward.dev/storage".into() },
     );
     claim.data = true;
     vec![
