@@ -41,6 +41,15 @@ bench: rust ## measure one review, and the server under load (about 5 minutes)
 fuzz: rust ## fuzz each target for FUZZ_SECONDS (60 each)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) fuzz/run
 
+# Cargo tells by the age of files whether to build again, and cannot see that another checkout built last: what that
+# one left of this package goes, what it left of dependencies stays.
+checkout := $(CURDIR) $(firstword $(shell ls -di $(CURDIR)))
+
 rust:
 	@command -v cargo >/dev/null || { echo 'Rust is needed and was not found: see https://rustup.rs'; exit 1; }
 	@command -v go >/dev/null || { echo 'Go 1.26 or newer is needed and was not found: see https://go.dev/doc/install'; exit 1; }
+	@last=$(CARGO_TARGET_DIR)/checkout; \
+	if [ "$$(cat "$$last" 2>/dev/null)" != '$(checkout)' ]; then \
+		if [ -d $(CARGO_TARGET_DIR)/debug ]; then cargo clean --quiet --package stateward; fi; \
+		mkdir -p $(CARGO_TARGET_DIR) && echo '$(checkout)' >"$$last"; \
+	fi

@@ -213,7 +213,10 @@ impl Profile {
         let mut variant = Variant { offers: self.offers.clone(), data: self.data.clone() };
         for case in self.axes.iter().flat_map(|axis| &axis.cases) {
             if cases.contains(&case.name.as_str()) {
-                let source = Source::Variant { profile: self.name.as_str().into(), variant: case.name.as_str().into() };
+                let source = Source::Variant {
+                    profile: self.name.as_str().into(),
+                    variant: case.name.as_str().into(),
+                };
                 offers::merge(&mut variant.offers, &case.stateful_set, &source, true);
                 variant.data = variant.data.merged(&case.data);
             }

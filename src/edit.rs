@@ -259,12 +259,20 @@ mod tests {
 
     #[test]
     fn many_are_taken_out_as_one_by_one() {
-        let mut object = json!({"a": {"b": 1, "c": {"d": 2}}, "env": [{"name": "X", "value": "1"}, {"name": "Y"}]});
+        let mut object =
+            json!({"a": {"b": 1, "c": {"d": 2}}, "env": [{"name": "X", "value": "1"}, {"name": "Y"}]});
         let mut other = object.clone();
         let env = Path::fields(&["env"]);
         let (field, x) = (Path::fields(&["a"]).field("c"), env.named("X"));
-        let paths =
-            [field.field("d"), field, x.field("value"), Path::fields(&["a", "x", "y"]), env.named("Y"), x, env];
+        let paths = [
+            field.field("d"),
+            field,
+            x.field("value"),
+            Path::fields(&["a", "x", "y"]),
+            env.named("Y"),
+            x,
+            env,
+        ];
         remove_all(&mut object, &paths[..5].iter().collect::<Vec<_>>());
         for path in &paths[..5] {
             remove(&mut other, path);

@@ -214,8 +214,8 @@ impl Engine {
         let mut injections = Vec::new();
         for (leaf, _) in record.leaves.iter().zip(&parts.ours).filter(|(_, ours)| **ours) {
             let found = expansion.injections.iter().find(|injection| injection.path == leaf.path);
-            let source =
-                found.map_or(Source::Profile { name: record.pin.profile.as_str().into() }, |i| i.source.clone());
+            let source = found
+                .map_or(Source::Profile { name: record.pin.profile.as_str().into() }, |i| i.source.clone());
             if let Some(value) = leaf.path.lookup(object) {
                 let (path, value) = (leaf.path.clone(), value.clone());
                 injections.push(Injection { path, value, source, data: found.is_some_and(|i| i.data) });

@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn all_is_read_but_the_status_and_the_managers_that_do_not_apply() {
-        let entry = |operation: &str| json!({"manager": "m", "operation": operation, "fieldsV1": {"f:spec": {}}});
+        let entry =
+            |operation: &str| json!({"manager": "m", "operation": operation, "fieldsV1": {"f:spec": {}}});
         let object = json!({
             "metadata": {"name": "db", "managedFields": [entry("Update"), entry("Apply")]},
             "spec": {"status": 1, "template": {"metadata": {"managedFields": [entry("Update")]}}},

@@ -117,16 +117,13 @@ pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool
                 _ => true,
             });
         }
-        match offers.iter_mut().find(|offer| offer.path == path) {
-            Some(offer) => {
-                offer.value = value;
-                offer.source = source.clone();
-                offer.data |= data;
-            }
-            None => {
-                let family = Family::of(&path);
-                offers.push(Offer { path, value, source: source.clone(), data, family });
-            }
+        if let Some(offer) = offers.iter_mut().find(|offer| offer.path == path) {
+            offer.value = value;
+            offer.source = source.clone();
+            offer.data |= data;
+        } else {
+            let family = Family::of(&path);
+            offers.push(Offer { path, value, source: source.clone(), data, family });
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::input::{self, InputArgs, Source};
-use super::judge;
+use super::judge::Judge;
 use super::output;
 use super::report::{Exit, Finding, Painter, Report, object_name};
 use crate::engine::{Admitted, Decision, Engine};
@@ -103,9 +103,10 @@ pub fn run(
 ) -> Result<Report, Failure> {
     let mut report = Report::default();
     let mut explanations = Vec::new();
+    let judge = Judge::new(engine, sources, namespace);
     for source in sources {
         for item in source.documents.iter().flat_map(input::Document::statefulsets) {
-            let state = match judge::create(engine, item.object, namespace)?.decision {
+            let state = match judge.create(item.object)?.decision {
                 Decision::Ignored | Decision::Unchanged { .. } => State::Unmanaged,
                 Decision::Admitted(admitted) => State::Managed(Box::new(Managed::of(*admitted))),
                 Decision::Refused { faults, .. } => {

@@ -233,6 +233,12 @@ impl Document {
         .collect()
     }
 
+    /// The objects of this document: itself, or the items of its List.
+    pub fn objects(&self) -> impl Iterator<Item = &Value> {
+        let itself = self.items().is_none().then_some(&self.value);
+        itself.into_iter().chain(self.items().into_iter().flatten())
+    }
+
     /// The items of a List.
     #[must_use]
     pub fn items(&self) -> Option<&Vec<Value>> {

@@ -1,10 +1,20 @@
 //! Asks the engine what becomes of a manifest: as the API server would ask, defaults first.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use super::input;
+use super::input::{self, Document, Source};
 use crate::defaults;
-use crate::engine::{Change, Decision, Engine, EngineError, Offline};
+use crate::engine::{Change, Decision, Engine, EngineError, Facts};
+use crate::settings::text;
+
+/// Decides on manifests that are applied together.
+pub struct Judge<'a> {
+    engine: &'a Engine,
+    namespace: &'a str,
+    namespaces: Namespaces,
+}
 
 /// One StatefulSet, judged.
 #[derive(Debug)]
@@ -15,12 +25,63 @@ pub struct Judged {
     pub decision: Decision,
 }
 
-/// What becomes of `object` if it is created in the namespace that it names, else in `namespace`.
-pub fn create(engine: &Engine, object: &Value, namespace: &str) -> Result<Judged, EngineError> {
-    let mut filled = object.clone();
-    defaults::apply(&mut filled);
-    let namespace = input::namespace(object, namespace);
-    let change = Change { namespace, before: None, after: &filled };
-    let decision = engine.admit(change, &Offline)?;
-    Ok(Judged { filled, decision })
+impl<'a> Judge<'a> {
+    /// A judge of the sets in `sources`, to whom the Namespaces in them are known; `namespace` is
+    /// that of sets that name none.
+    pub fn new(engine: &'a Engine, sources: &[Source], namespace: &'a str) -> Self {
+        let documents = sources.iter().flat_map(|source| &source.documents);
+        let objects = documents.flat_map(Document::objects);
+        let namespaces =
+            objects.filter(|object| object["kind"] == "Namespace" && object["apiVersion"] == "v1");
+        let labels = |object: &Value| {
+            let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
+            labels.map(|(key, value)| (key.clone(), text(value).to_owned())).collect()
+        };
+        let namespaces =
+            namespaces.map(|object| (text(&object["metadata"]["name"]).to_owned(), labels(object))).collect();
+        Self { engine, namespace, namespaces: Namespaces(namespaces) }
+    }
+
+    /// What becomes of `object` if it is created in the namespace that it names, else in ours.
+    pub fn create(&self, object: &Value) -> Result<Judged, EngineError> {
+        let mut filled = object.clone();
+        defaults::apply(&mut filled);
+        let namespace = input::namespace(object, self.namespace);
+        let change = Change { namespace, before: None, after: &filled };
+        let decision = self.engine.admit(change, &self.namespaces)?;
+        Ok(Judged { filled, decision })
+    }
+}
+
+/// The labels of the namespaces that stand in the manifests, by name: all that files tell of a
+/// cluster.
+struct Namespaces(BTreeMap<String, BTreeMap<String, String>>);
+
+impl Facts for Namespaces {
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        self.0.get(namespace).cloned().unwrap_or_default()
+    }
+
+    fn claim_pin(&self, _: &str, _: &str) -> Option<String> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_label_of_a_namespace_beside_it_manages_a_set() {
+        let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {stateward.dev/managed: \"true\"}}\n\
+                    ---\nkind: StatefulSet\napiVersion: apps/v1\nmetadata: {name: db, namespace: shop}\n\
+                    spec: {template: {spec: {containers: [{name: db, image: \"postgres:18\"}]}}}\n";
+        let source = Source::parse("in.yaml".to_owned(), text.to_owned()).unwrap();
+        let engine = Engine::built_in().unwrap();
+        let set = &source.documents[1].value;
+        let decide =
+            |sources: &[Source]| Judge::new(&engine, sources, "default").create(set).unwrap().decision;
+        assert!(matches!(decide(std::slice::from_ref(&source)), Decision::Admitted(_)));
+        assert!(matches!(decide(&[]), Decision::Ignored));
+    }
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::input::{InputArgs, Item, Source};
-use super::judge;
+use super::judge::Judge;
 use super::report::{Exit, Finding, Gravity, Painter, Report};
 use crate::engine::{Decision, Engine};
 use crate::names;
@@ -40,11 +40,12 @@ pub fn run(
 ) -> Result<Report, Failure> {
     let mut findings = Vec::new();
     let mut sets = 0;
+    let judge = Judge::new(engine, sources, namespace);
     for source in sources {
         for document in &source.documents {
             for item in document.statefulsets() {
                 sets += 1;
-                let decision = judge::create(engine, item.object, namespace)?.decision;
+                let decision = judge.create(item.object)?.decision;
                 findings.extend(of_decision(source, &item, namespace, decision));
             }
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use self::own::States;
 use super::Failure;
 use super::input::{Document, InputArgs, Source};
-use super::judge::{self, Judged};
+use super::judge::{Judge, Judged};
 use super::output::{self, Format};
 use super::report::{Exit, Finding, Painter, Report, object_name};
 use crate::defaults;
@@ -49,10 +49,11 @@ pub fn run(
 ) -> Result<Report, Failure> {
     let mut report = Report::default();
     let mut objects = Vec::new();
+    let judge = Judge::new(engine, sources, namespace);
     for source in sources {
         for document in &source.documents {
             let mut warnings = Vec::new();
-            let rendered = render(document, namespace, args.full, engine, &mut warnings)?;
+            let rendered = render(document, namespace, args.full, &judge, &mut warnings)?;
             for warning in warnings {
                 report.stderr.push_str(&warning);
             }
@@ -82,14 +83,14 @@ fn render(
     document: &Document,
     namespace: &str,
     full: bool,
-    engine: &Engine,
+    judge: &Judge,
     warnings: &mut Vec<String>,
 ) -> Result<Rendered, Failure> {
     let mut object = document.value.clone();
     let mut refused = Vec::new();
     let mut changed = false;
     for item in document.statefulsets() {
-        let Judged { filled, decision } = judge::create(engine, item.object, namespace)?;
+        let Judged { filled, decision } = judge.create(item.object)?;
         match decision {
             Decision::Ignored | Decision::Unchanged { .. } => {}
             Decision::Refused { faults, warnings: said } => {

@@ -83,9 +83,11 @@ fn changed_containers(before: &Value, after: &Value, words: &mut Vec<String>) {
         let name = text(&container["name"]);
         match find(old, &container["name"]) {
             None => words.push(format!("container {name}")),
-            Some(at) => words.extend(differing(&old[at], container).into_iter().map(|field| {
-                if new.len() > 1 { format!("{name}.{field}") } else { field.to_owned() }
-            })),
+            Some(at) => words.extend(
+                differing(&old[at], container)
+                    .into_iter()
+                    .map(|field| if new.len() > 1 { format!("{name}.{field}") } else { field.to_owned() }),
+            ),
         }
     }
     let gone = old.iter().filter(|container| find(new, &container["name"]).is_none());

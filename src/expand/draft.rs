@@ -57,6 +57,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The profile's offers of one family, the main container named.
+    #[must_use]
     pub fn offers(&self, family: Family) -> Vec<Offer> {
         let placeholder = ItemKey::text("name", "$(main)");
         let main = Step::Item(ItemKey::text("name", self.settings.main.clone()));

@@ -78,8 +78,9 @@ fn data_volume(draft: &mut Draft) -> Option<Wanted> {
         return None;
     };
     let profile = Source::Profile { name: draft.settings.profile.name.as_str().into() };
-    let intended =
-        |said: bool, name: &str| if said { Source::Intent { key: key(name).into() } } else { profile.clone() };
+    let intended = |said: bool, name: &str| {
+        if said { Source::Intent { key: key(name).into() } } else { profile.clone() }
+    };
     Some(Wanted {
         claim: data.claim.clone().unwrap_or_else(|| "data".to_owned()),
         size: size.clone(),

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::cli::judge;
+use crate::cli::judge::Judge;
 
 fn rendered(args: &RenderArgs, text: &str) -> Report {
     let source = Source::parse("in.yaml".to_owned(), text.to_owned()).unwrap();
@@ -35,7 +35,14 @@ fn what_is_changed_keeps_its_head() {
     let lines: Vec<_> = report.stdout.lines().collect();
     assert_eq!(
         lines[..6],
-        ["---", "# Source: db.yaml", "apiVersion: apps/v1", "kind: StatefulSet", "metadata:", "  annotations:"]
+        [
+            "---",
+            "# Source: db.yaml",
+            "apiVersion: apps/v1",
+            "kind: StatefulSet",
+            "metadata:",
+            "  annotations:"
+        ]
     );
     assert!(report.stdout.contains("\n        image: x:1\n"), "{}", report.stdout);
     assert!(report.stdout.contains("\n  serviceName: x-headless\n"), "{}", report.stdout);
@@ -89,7 +96,7 @@ fn render_and_admission_agree() {
     let source = Source::parse("in.yaml".to_owned(), text.clone()).unwrap();
     let engine = Engine::built_in().unwrap();
     let Decision::Admitted(admitted) =
-        judge::create(&engine, &source.documents[0].value, "default").unwrap().decision
+        Judge::new(&engine, &[], "default").create(&source.documents[0].value).unwrap().decision
     else {
         panic!("refused");
     };
