@@ -59,7 +59,7 @@ fuzz_target!(|input: &str| {
         // Something of the user's, so that there is something to look at.
         let mut noted = after.clone();
         match noted.pointer_mut("/metadata/annotations") {
-            Some(Value::Object(annotations)) => _ = annotations.insert("example.com/note".to_owned(), json!("x")),
+            Some(Value::Object(annotations)) => _ = annotations.insert("example.com/seen-again".to_owned(), json!("x")),
             _ => return,
         }
         if let Decision::Admitted(again) = admit(Some(&after), &noted) {

@@ -149,7 +149,7 @@ proptest! {
         prop_assert!(matches!(again, Decision::Unchanged { .. } | Decision::Admitted(_)), "{:?}", again);
         // Something of the user's, so that there is something to look at.
         let mut noted = stored.clone();
-        noted["metadata"]["annotations"]["example.com/note"] = json!("x");
+        noted["metadata"]["annotations"]["example.com/seen-again"] = json!("x");
         let Decision::Admitted(again) = admit(&engine, Some(&stored), &noted).map_err(TestCaseError::fail)? else {
             return Err(TestCaseError::fail("an admitted set is not admitted again"));
         };

@@ -74,7 +74,7 @@ proptest! {
         let mut noted = object.clone();
         let Some(metadata) = noted.get_mut("metadata").and_then(Value::as_object_mut) else { return Ok(()) };
         match metadata.get_mut("annotations") {
-            Some(Value::Object(annotations)) => _ = annotations.insert("example.com/note".to_owned(), json!("x")),
+            Some(Value::Object(annotations)) => _ = annotations.insert("example.com/seen-again".to_owned(), json!("x")),
             _ => _ = metadata.insert("finalizers".to_owned(), json!(["example.com/other"])),
         }
         if let Decision::Refused { faults, .. } = admit(&engine, Some(&object), &noted).map_err(TestCaseError::fail)? {
