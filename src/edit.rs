@@ -142,6 +142,8 @@ pub fn arrange(object: &mut Value, list: &Path, before: &[ItemKey], wanted: &[It
         |key: &ItemKey, order: &[usize]| order.iter().position(|index| keys[*index].as_ref() == Some(key));
     let index_of = |key: &ItemKey| keys.iter().position(|other| other.as_ref() == Some(key));
 
+    // Variables of ours expand in those behind them, and sources of the user's win over those in front.
+    let in_front = matches!(name, "env" | "envFrom");
     for key in before.iter().filter(|key| ours.contains(key)) {
         let Some(index) = index_of(key) else { continue };
         let earlier = before.iter().take_while(|other| *other != key);
@@ -149,11 +151,15 @@ pub fn arrange(object: &mut Value, list: &Path, before: &[ItemKey], wanted: &[It
         let after = earlier.clone().filter_map(|other| place_of(other, &order)).max();
         let ahead_of = later.filter_map(|other| place_of(other, &order)).min();
         let first = earlier.count() == 0;
-        let at = after.map(|place| place + 1).or(first.then_some(0)).or(ahead_of);
+        let after = after.map(|place| place + 1).or(first.then_some(0));
+        let at = match (after, ahead_of) {
+            // The user's items changed places. What has to be in front of one stays there.
+            (Some(after), Some(ahead_of)) if in_front && ahead_of < after => Some(ahead_of),
+            (after, ahead_of) => after.or(ahead_of),
+        };
         let at = at.unwrap_or(index.min(order.len()));
         order.insert(at, index);
     }
-    let in_front = matches!(name, "env" | "envFrom");
     for key in wanted.iter().filter(|key| ours.contains(key) && !before.contains(key)) {
         let Some(index) = index_of(key) else { continue };
         let at = beside(key, wanted, &|other| place_of(other, &order));
@@ -236,8 +242,14 @@ mod tests {
     }
 
     #[test]
+    fn items_in_front_stay_in_front_of_a_neighbour_that_moved() {
+        // The user took `a` over and put it behind `u`; `b` stays in front of `u`.
+        assert_eq!(arranged("uab", "abu", "b", "b"), "bua");
+    }
+
+    #[test]
     fn an_item_taken_over_and_dropped_comes_back_to_its_place() {
-        // `a` was the user's before, so it stands in `before` but is newly ours.
+        // `a` was the user's before, so it does not stand in `before`.
         assert_eq!(arranged("bcua", "bcu", "abc", "abc"), "abcu");
     }
 

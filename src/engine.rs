@@ -255,6 +255,13 @@ fn new_faults(faults: Vec<Fault>, before: impl FnOnce() -> Vec<Fault>) -> Vec<Fa
     faults.into_iter().filter(|fault| !before.iter().any(|old| old.same_as(fault))).collect()
 }
 
+/// Adds what validation found, but for fields of which expansion has said already what is wrong.
+fn add_invalid(faults: &mut Vec<Fault>, invalid: Vec<Fault>) {
+    let new: Vec<Fault> =
+        invalid.into_iter().filter(|fault| !faults.iter().any(|said| said.field == fault.field)).collect();
+    faults.extend(new);
+}
+
 /// Completes an admitted change with its patch, checked.
 fn finish(sent: &Value, mut admitted: Admitted) -> Result<Decision, EngineError> {
     admitted.patch = patch::diff(sent, &admitted.result);

@@ -36,6 +36,12 @@ pub fn handler(probe: &Value) -> Option<&'static str> {
     HANDLERS.iter().find(|(name, required)| is_complete(&probe[name], required)).map(|(name, _)| *name)
 }
 
+/// Whether a field of a probe is a handler.
+#[must_use]
+pub fn is_handler(field: &str) -> bool {
+    HANDLERS.iter().any(|(name, _)| *name == field)
+}
+
 /// The handlers that `probe` has in part: what server-side apply leaves of one whose required field
 /// it took out, with what the API server had filled in.
 pub fn remnants(probe: &Value) -> impl Iterator<Item = &'static str> {

@@ -43,7 +43,7 @@ impl Engine {
         let mut result = sent.clone();
         let record = apply(&mut result, &expansion, &settings, &intent, sent);
         edit::remove(&mut result, &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]));
-        faults.extend(as_sent(validate::object(&result), sent));
+        super::add_invalid(&mut faults, as_sent(validate::object(&result), sent));
         if !faults.is_empty() {
             return Ok(refused(faults));
         }

@@ -61,7 +61,7 @@ pub(super) fn keep(request: &mut Request, expansions: &Expansions) {
             path,
         })
         // An annotation that was taken away and comes back asks for what is there.
-        .filter(|clash| clash.new.is_none() || clash.new != clash.path.lookup(request.before))
+        .filter(|clash| clash.new != clash.path.lookup(request.before))
         .collect();
     if clashes.is_empty() {
         return;

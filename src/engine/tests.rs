@@ -158,13 +158,14 @@ fn positions_in_faults_are_those_of_the_manifest() {
 
 #[test]
 fn an_annotation_about_data_that_went_and_comes_back_is_no_change() {
-    let sized = json!({"stateward.dev/storage": "20Gi"});
-    let object = stored(None, &set(&sized, "postgres:18"));
-    let mut gone = object.clone();
-    gone["metadata"]["annotations"].as_object_mut().unwrap().remove("stateward.dev/storage");
-    let without = stored(Some(&object), &gone);
-    let again = stored(Some(&without), &annotate(&without, "stateward.dev/storage", &json!("20Gi")));
-    assert_eq!(again["spec"], object["spec"]);
+    for (key, value) in [("stateward.dev/storage", "20Gi"), ("stateward.dev/mount-path", "/data")] {
+        let object = stored(None, &set(&json!({key: value}), "postgres:18"));
+        let mut gone = object.clone();
+        gone["metadata"]["annotations"].as_object_mut().unwrap().remove(key);
+        let without = stored(Some(&object), &gone);
+        let again = stored(Some(&without), &annotate(&without, key, &json!(value)));
+        assert_eq!(again["spec"], object["spec"], "{key}");
+    }
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn conclude(mut request: Request, expansions: Expansions, merged: Merged) -> Res
     let Merged { mut result, leaves, created, restored } = merged;
     let before = request.before;
     let invalid = new_faults(validate::object(&result), || validate::object(before));
-    request.faults.extend(invalid);
+    super::add_invalid(&mut request.faults, invalid);
     if !request.faults.is_empty() {
         return Ok(request.refused());
     }

@@ -8,9 +8,10 @@ use serde_json::{Map, Value, json};
 use super::ports::first_tcp;
 use super::{Draft, Family, Source};
 use crate::catalogue::offers::Offer;
+use crate::fault::{Fault, Reason};
 use crate::intent::{Handler, Intent, PortRef, Probe};
 use crate::names;
-use crate::union::{PROBES, TIMINGS, handler, probe_of};
+use crate::union::{PROBES, TIMINGS, handler, is_handler, probe_of};
 
 pub(super) fn expand(draft: &mut Draft) {
     let all = draft.offers(Family::Probes);
@@ -20,7 +21,10 @@ pub(super) fn expand(draft: &mut Draft) {
         let (key, intent) = wanted(&draft.settings.intent, name);
         let source = Source::Intent { key: format!("{}{key}", names::PREFIX).into() };
         match intent {
-            Some(Probe::None) => draft.withhold(draft.main().field(name), format!("{source} is none")),
+            Some(Probe::None) => {
+                draft.withhold(draft.main().field(name), format!("{source} is none"));
+                contradict(draft, name, &source);
+            }
             _ if handler(&draft.main_container()[name]).is_some() => {
                 draft.withhold(draft.main().field(name), "you wrote it");
             }
@@ -35,6 +39,24 @@ fn wanted(intent: &Intent, name: &str) -> (&'static str, Option<Probe>) {
         "startupProbe" => ("startup-probe", intent.startup_probe.clone()),
         "readinessProbe" => ("readiness-probe", intent.readiness_probe.clone()),
         _ => ("liveness-probe", intent.liveness_probe.clone()),
+    }
+}
+
+/// Timings that the user wrote for a probe that there is not to be: taking them out would lose them,
+/// and without a handler they are illegal. What the API server fills in does not count.
+fn contradict(draft: &mut Draft, name: &'static str, source: &Source) {
+    let probe = &draft.main_container()[name];
+    let filled_in = |field: &str, value: &Value| {
+        value.is_null()
+            || is_handler(field)
+            || TIMINGS.iter().any(|(timing, default)| *timing == field && value == default)
+    };
+    let written = probe.as_object().into_iter().flatten().find(|(field, value)| !filled_in(field, value));
+    if let (None, Some((field, value))) = (handler(probe), written) {
+        let path = draft.main().field(name);
+        let problem = format!("{source} is none, and {field}: {value} is written for that probe");
+        let remedy = format!("remove {name} from the container, or take the annotation away");
+        draft.fault(Fault::new(Reason::Contradiction, path.to_string(), problem, remedy));
     }
 }
 

@@ -264,7 +264,10 @@ impl Update<'_> {
         for list in lists {
             let wanted = item_keys(self.new.injections.iter().map(|injection| &injection.path), &list);
             let ours = item_keys(merged.created.iter().filter(|path| !users.contains(path)), &list);
-            edit::arrange(&mut merged.result, &list, &edit::keys_of(self.before, &list), &wanted, &ours);
+            // One that was the user's comes to where it would be if it had been ours all the time.
+            let mut before = edit::keys_of(self.before, &list);
+            before.retain(|key| !ours.contains(key) || self.record.created.contains(&list.item(key.clone())));
+            edit::arrange(&mut merged.result, &list, &before, &wanted, &ours);
         }
     }
 }

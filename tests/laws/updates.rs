@@ -222,8 +222,13 @@ proptest! {
         // What was done while we were away may change the record, once.
         life.world.edit(|_| ()).map_err(TestCaseError::fail)?;
         same_template(&before, life.world.server.template(), "sent as it is")?;
+        let noted = json!({"annotations": {"example.com/seen": "x"}});
+        life.live(&Event::Metadata(noted))?;
+        same_template(&before, life.world.server.template(), "noted")?;
         let server = &life.world.server;
-        let decision = admit(&server.engine, Some(&server.stored), &server.stored).map_err(TestCaseError::fail)?;
+        let mut noted = server.stored.clone();
+        noted["metadata"]["annotations"]["example.com/seen-again"] = json!("x");
+        let decision = admit(&server.engine, Some(&server.stored), &noted).map_err(TestCaseError::fail)?;
         if let Decision::Admitted(admitted) = decision {
             prop_assert!(admitted.patch.0.is_empty(), "{}", serde_json::to_string(&admitted.patch).unwrap());
         }
