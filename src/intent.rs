@@ -5,6 +5,7 @@
 //! values once, so that nothing behind it can be malformed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 mod budget;
 mod complaint;
@@ -246,4 +247,13 @@ pub enum IntOrPercent {
     Int(u32),
     /// That part, 0 to 100.
     Percent(u32),
+}
+
+impl fmt::Display for IntOrPercent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(count) => write!(f, "{count}"),
+            Self::Percent(part) => write!(f, "{part}%"),
+        }
+    }
 }

@@ -5,6 +5,8 @@ pub mod admission;
 pub mod catalogue;
 pub mod certificates;
 pub mod cli;
+pub mod companions;
+pub mod configuration;
 pub mod defaults;
 pub mod edit;
 pub mod engine;

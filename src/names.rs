@@ -19,6 +19,9 @@ pub const PROFILE_REVISION: &str = "stateward.dev/profile-revision";
 /// Annotation: a wish to move once, consumed by the request that carries it.
 pub const UPGRADE_TO: &str = "stateward.dev/upgrade-to";
 
+/// Label of a companion: what it is for (`headless`, `client`, `budget`, …).
+pub const COMPANION: &str = "stateward.dev/companion";
+
 /// Where `kubectl apply` keeps the manifest that it sent last.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Annotation on a pod template that names the container which `kubectl` means by default.

@@ -31,7 +31,7 @@ pub(super) fn expand(draft: &mut Draft) {
 
 /// The name of the Secret that `generate-secret` asks for.
 #[must_use]
-pub(super) fn generated_secret(statefulset: &str) -> String {
+pub fn generated_secret(statefulset: &str) -> String {
     format!("{statefulset}-generated")
 }
 

@@ -1,0 +1,105 @@
+//! The PodDisruptionBudget: a drain takes one pod after the other.
+
+use serde_json::{Map, Value, json};
+
+use super::{Companions, Role, manifest};
+use crate::intent::{DisruptionBudget, IntOrPercent, Intent};
+use crate::settings::text;
+
+pub(super) fn desired(set: &Value, intent: &Intent, companions: &mut Companions) {
+    let replicas = set["spec"]["replicas"].as_u64().unwrap_or(1);
+    if replicas <= 1 {
+        let why = "a budget for one pod either forbids every drain or protects nothing";
+        return companions.withhold(Role::Budget, why);
+    }
+    let (field, count) = match intent.disruption_budget {
+        Some(DisruptionBudget::None) => {
+            return companions.withhold(Role::Budget, "stateward.dev/disruption-budget is none");
+        }
+        None => ("maxUnavailable", IntOrPercent::Int(1)),
+        Some(DisruptionBudget::MaxUnavailable(count)) => ("maxUnavailable", count),
+        Some(DisruptionBudget::MinAvailable(count)) => {
+            // As the API server rounds: up.
+            let least = match count {
+                IntOrPercent::Int(count) => u64::from(count),
+                IntOrPercent::Percent(part) => (replicas * u64::from(part)).div_ceil(100),
+            };
+            if least >= replicas {
+                let what =
+                    format!("min-available={count} of {replicas} replicas would block every drain of a node");
+                let remedy = format!("write max-unavailable=1, or at most min-available={}", replicas - 1);
+                return companions.problem(Role::Budget, what, remedy);
+            }
+            ("minAvailable", count)
+        }
+    };
+    let spec = json!({
+        field: match count {
+            IntOrPercent::Int(count) => Value::from(count),
+            IntOrPercent::Percent(_) => Value::from(count.to_string()),
+        },
+        "selector": set["spec"]["selector"],
+        // A pod that is broken anyway is no reason to stop a drain (KEP-3017).
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    });
+    let name = text(&set["metadata"]["name"]);
+    companions
+        .want(Role::Budget, manifest(set, Role::Budget, name, Map::from_iter([("spec".to_owned(), spec)])));
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::companions::testing::{desired, set};
+    use serde_json::json;
+
+    use super::*;
+
+    fn budget(replicas: u64, annotation: Option<&str>) -> Result<Value, String> {
+        let mut set = set();
+        set["spec"]["replicas"] = json!(replicas);
+        let annotations =
+            annotation.map_or(json!({}), |text| json!({"stateward.dev/disruption-budget": text}));
+        let companions = desired(&set, &annotations);
+        let made =
+            companions.wanted.iter().find(|c| c.role == Role::Budget).map(|c| c.manifest["spec"].clone());
+        let why = || {
+            let withheld =
+                companions.withheld.iter().filter(|w| w.role == Role::Budget).map(|w| w.why.clone());
+            let problems = companions.problems.iter().map(|p| format!("{}; {}", p.what, p.remedy));
+            withheld.chain(problems).collect::<String>()
+        };
+        made.ok_or_else(why)
+    }
+
+    #[test]
+    fn one_pod_may_be_away() {
+        assert_eq!(
+            budget(3, None),
+            Ok(json!({
+                "maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow",
+                "selector": {"matchLabels": {"stateward.dev/statefulset": "db"}},
+            }))
+        );
+        assert_eq!(budget(3, Some("max-unavailable=30%")).unwrap()["maxUnavailable"], "30%");
+        assert_eq!(budget(3, Some("min-available=2")).unwrap()["minAvailable"], 2);
+        assert_eq!(budget(3, Some("min-available=50%")).unwrap()["minAvailable"], "50%");
+    }
+
+    #[test]
+    fn one_replica_has_none() {
+        for replicas in [0, 1] {
+            assert!(budget(replicas, None).unwrap_err().starts_with("a budget for one pod"));
+        }
+        assert!(budget(3, Some("none")).unwrap_err().contains("is none"));
+    }
+
+    #[test]
+    fn what_would_block_every_drain_is_told() {
+        assert_eq!(
+            budget(3, Some("min-available=3")).unwrap_err(),
+            "min-available=3 of 3 replicas would block every drain of a node; write max-unavailable=1, or at most \
+             min-available=2"
+        );
+        assert!(budget(2, Some("min-available=51%")).unwrap_err().contains("would block"));
+    }
+}
