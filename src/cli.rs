@@ -82,6 +82,9 @@ pub enum Failure {
     /// Profiles that cannot be used.
     #[error(transparent)]
     Profiles(#[from] LoadError),
+    /// A configuration that cannot be used.
+    #[error("{}: cannot be used:\n  {}", .0.display(), .1)]
+    Configuration(PathBuf, String),
     /// A fault of our own.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -211,7 +214,7 @@ impl Failure {
                 4 => Exit::Cluster,
                 _ => Exit::Findings,
             },
-            Self::Input(_) | Self::Profiles(_) => Exit::Unreadable,
+            Self::Input(_) | Self::Profiles(_) | Self::Configuration(..) => Exit::Unreadable,
             Self::Engine(_) | Self::Output(_) => Exit::Internal,
             Self::Usage(_) => Exit::Usage,
             Self::Cluster(_) => Exit::Cluster,

@@ -15,9 +15,12 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use crate::catalogue::Catalogue;
 use crate::configuration::Configuration;
+use crate::intent::Intent;
 use crate::names;
 use crate::path::Path;
+use crate::record::Record;
 use crate::settings::{Settings, text};
 
 /// What should be beside one set.
@@ -111,6 +114,22 @@ impl Companion {
     pub fn name(&self) -> &str {
         text(&self.manifest["metadata"]["name"])
     }
+}
+
+/// What should be beside `set` as it is stored, by the pin in its record. `None` for a set that was
+/// never expanded, or whose pin nobody knows any more.
+#[must_use]
+pub fn of_stored(
+    set: &Value,
+    catalogue: &Catalogue,
+    configuration: &Configuration,
+    namespace: &Labels,
+) -> Option<Companions> {
+    let pin = Record::pin_of(set)?;
+    let metadata = &set["metadata"];
+    let (intent, _) = Intent::parse(metadata.get("labels"), metadata.get("annotations"));
+    let settings = Settings::pinned(set, &intent, &pin, catalogue)?;
+    Some(desired(set, &settings, configuration, namespace))
 }
 
 /// What should be beside `set`, which is as it is stored: expanded. `namespace` are the labels of
@@ -248,8 +267,6 @@ fn application(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod testing {
     use super::*;
-    use crate::catalogue::Catalogue;
-    use crate::intent::Intent;
 
     /// A set as it is stored.
     pub(super) fn set() -> Value {

@@ -1,5 +1,6 @@
 //! One folder under `tests/golden` is one idea: `input.yaml`, and what comes of it: `expanded.yaml`
-//! and `explain.txt`, or `refusal.txt`. With `STATEWARD_BLESS=1` they are written anew.
+//! and `explain.txt`, or `refusal.txt`. Where the idea is what stands beside a set (`companions-…`),
+//! `companions.yaml` is what `render --companions` prints more than `render`. With `STATEWARD_BLESS=1` they are written anew.
 
 #![allow(clippy::unwrap_used, reason = "clippy knows functions marked as tests alone")]
 
@@ -15,7 +16,7 @@ use stateward::cli::report::{Exit, Painter};
 use stateward::engine::Engine;
 
 /// What a folder may hold beside its input, and what it should; `None` for what it should not.
-type Expected = [(&'static str, Option<String>); 3];
+type Expected = [(&'static str, Option<String>); 4];
 
 #[test]
 fn every_folder_gives_what_it_says() {
@@ -50,7 +51,7 @@ fn what_is_expanded_stays_as_it_is() {
     let expanded = folders().into_iter().map(|folder| folder.join("expanded.yaml"));
     for path in expanded.filter(|path| path.exists()) {
         let text = fs::read_to_string(&path).unwrap();
-        let again = rendered(&engine, &text);
+        let again = rendered(&engine, &text, false);
         assert_eq!(again.as_deref(), Ok(text.as_str()), "{}", path.display());
     }
 }
@@ -64,14 +65,24 @@ fn folders() -> Vec<PathBuf> {
 
 fn outcome(engine: &Engine, folder: &Path) -> Expected {
     let text = fs::read_to_string(folder.join("input.yaml")).unwrap_or_default();
-    match rendered(engine, &text) {
-        Ok(expanded) => [
-            ("expanded.yaml", Some(expanded)),
-            ("explain.txt", Some(explained(engine, &text))),
-            ("refusal.txt", None),
-        ],
-        Err(refusal) => [("expanded.yaml", None), ("explain.txt", None), ("refusal.txt", Some(refusal))],
-    }
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let (expanded, refusal) = match rendered(engine, &text, false) {
+        Ok(expanded) => (Some(expanded), None),
+        Err(refusal) => (None, Some(refusal)),
+    };
+    let beside = expanded.as_ref().filter(|_| name.starts_with("companions-")).map(|expanded| {
+        let all = rendered(engine, &text, true).unwrap_or_else(|refusal| refusal);
+        let known: Vec<&str> = expanded.split("---\n").map(str::trim_end).collect();
+        let new = all.split("---\n").filter(|document| !known.contains(&document.trim_end()));
+        new.map(|document| format!("---\n{document}")).collect()
+    });
+    let explanation = expanded.is_some().then(|| explained(engine, &text));
+    [
+        ("expanded.yaml", expanded),
+        ("explain.txt", explanation),
+        ("refusal.txt", refusal),
+        ("companions.yaml", beside),
+    ]
 }
 
 fn source(text: &str) -> Source {
@@ -79,10 +90,10 @@ fn source(text: &str) -> Source {
 }
 
 /// What `render` prints: the manifest, or all faults.
-fn rendered(engine: &Engine, text: &str) -> Result<String, String> {
+fn rendered(engine: &Engine, text: &str, companions: bool) -> Result<String, String> {
     let mut painter = Painter::new(false);
-    let report =
-        render::run(&RenderArgs::default(), &[source(text)], "default", engine, &mut painter).unwrap();
+    let args = RenderArgs { companions, ..RenderArgs::default() };
+    let report = render::run(&args, &[source(text)], "default", engine, &mut painter).unwrap();
     match report.exit {
         Exit::Fine => Ok(report.stdout),
         _ => Err(report.stderr),

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::input::{self, Document, Source};
+use crate::companions::neighbours::{self, Neighbours};
+use crate::companions::{self, Companion, Companions, Role};
+use crate::configuration::Configuration;
 use crate::defaults;
 use crate::engine::{Change, Decision, Engine, EngineError, Facts};
 use crate::settings::text;
@@ -50,6 +53,34 @@ impl<'a> Judge<'a> {
         let change = Change { namespace, before: None, after: &filled };
         let decision = self.engine.admit(change, &self.namespaces)?;
         Ok(Judged { filled, decision })
+    }
+
+    /// What the controller would keep beside `set`, which is as it would be stored, were there
+    /// nothing in the cluster but the objects of `sources`. Without the Secret: its values are made
+    /// where it is written.
+    #[must_use]
+    pub fn companions(&self, set: &Value, sources: &[Source], configuration: &Configuration) -> Companions {
+        let namespace = input::namespace(set, self.namespace);
+        let labels = self.namespaces.namespace_labels(namespace);
+        let Some(desired) = companions::of_stored(set, &self.engine.catalogue, configuration, &labels) else {
+            return Companions::default();
+        };
+        let beside = |kind: &str| -> Vec<Value> {
+            let documents = sources.iter().flat_map(|source| &source.documents);
+            let objects = documents.flat_map(Document::objects).filter(|object| object["kind"] == kind);
+            objects.filter(|object| input::namespace(object, self.namespace) == namespace).cloned().collect()
+        };
+        let (services, budgets) = (beside("Service"), beside("PodDisruptionBudget"));
+        let neighbours = Neighbours { services: &services, budgets: &budgets };
+        let mut settled = neighbours::settle(desired, set, neighbours);
+        // One of ours that is among them already is not printed twice.
+        let is_there = |companion: &Companion| {
+            let (_, kind) = companion.role.kind();
+            let others = if kind == "Service" { &services } else { &budgets };
+            others.iter().any(|other| other["metadata"]["name"] == companion.name())
+        };
+        settled.wanted.retain(|companion| companion.role != Role::Secret && !is_there(companion));
+        settled
     }
 }
 

@@ -1,5 +1,8 @@
 //! `render`: manifests in, what would be stored out.
 
+use std::fs;
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use self::own::States;
@@ -8,6 +11,7 @@ use super::input::{Document, InputArgs, Source};
 use super::judge::{Judge, Judged};
 use super::output::{self, Format};
 use super::report::{Exit, Finding, Painter, Report, object_name};
+use crate::configuration::Configuration;
 use crate::defaults;
 use crate::engine::{Admitted, Decision, Engine};
 use crate::fault::Fault;
@@ -27,14 +31,20 @@ pub struct RenderArgs {
     /// Print the object as it will be stored, with the API server's defaults
     #[arg(long)]
     pub full: bool,
+    /// Print the objects that the controller would keep beside each set, too
+    #[arg(long)]
+    pub companions: bool,
+    /// The platform's configuration, which grants service classes
+    #[arg(long, value_name = "FILE", requires = "companions")]
+    pub configuration: Option<PathBuf>,
 }
 
 /// What is printed of one document.
 enum Rendered {
     /// Its own text.
     Untouched,
-    /// Another object.
-    Changed(Value),
+    /// Another object, and those beside it.
+    Changed(Value, Vec<Value>),
     /// Nothing.
     Refused(Vec<(Option<usize>, Vec<Fault>)>),
 }
@@ -50,10 +60,12 @@ pub fn run(
     let mut report = Report::default();
     let mut objects = Vec::new();
     let judge = Judge::new(engine, sources, namespace);
+    let companions = if args.companions { Some((sources, configuration(args)?)) } else { None };
     for source in sources {
         for document in &source.documents {
             let mut warnings = Vec::new();
-            let rendered = render(document, namespace, args.full, &judge, &mut warnings)?;
+            let wanted = Wanted { full: args.full, companions: companions.as_ref() };
+            let rendered = render(document, namespace, wanted, &judge, &mut warnings)?;
             for warning in warnings {
                 report.stderr.push_str(&warning);
             }
@@ -64,12 +76,15 @@ pub fn run(
                 Rendered::Untouched if args.output == Format::Yaml => {
                     push(&mut report.stdout, &source.text[document.piece.whole.clone()]);
                 }
-                Rendered::Changed(object) if args.output == Format::Yaml => {
+                Rendered::Changed(object, beside) if args.output == Format::Yaml => {
                     push(&mut report.stdout, &(head(document, source) + &output::yaml(&object)?));
+                    for object in beside {
+                        push(&mut report.stdout, &output::yaml(&object)?);
+                    }
                 }
                 Rendered::Untouched if document.value.is_null() => {}
                 Rendered::Untouched => objects.push(document.value.clone()),
-                Rendered::Changed(object) => objects.push(object),
+                Rendered::Changed(object, beside) => objects.extend([object].into_iter().chain(beside)),
             }
         }
     }
@@ -79,15 +94,33 @@ pub fn run(
     Ok(report)
 }
 
+/// What is to be printed of a set.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    /// As it is stored, not as one would write it.
+    full: bool,
+    /// With its companions, beside these sources and by this configuration.
+    companions: Option<&'a (&'a [Source], Configuration)>,
+}
+
+fn configuration(args: &RenderArgs) -> Result<Configuration, Failure> {
+    let Some(path) = &args.configuration else {
+        return Ok(Configuration::default());
+    };
+    let refuse = |lines: Vec<String>| Failure::Configuration(path.clone(), lines.join("\n  "));
+    let text = fs::read_to_string(path).map_err(|error| refuse(vec![error.to_string()]))?;
+    Configuration::parse(&text).map_err(|faults| refuse(faults.iter().map(ToString::to_string).collect()))
+}
+
 fn render(
     document: &Document,
     namespace: &str,
-    full: bool,
+    wanted: Wanted,
     judge: &Judge,
     warnings: &mut Vec<String>,
 ) -> Result<Rendered, Failure> {
     let mut object = document.value.clone();
-    let mut refused = Vec::new();
+    let (mut refused, mut beside) = (Vec::new(), Vec::new());
     let mut changed = false;
     for item in document.statefulsets() {
         let Judged { filled, decision } = judge.create(item.object)?;
@@ -97,11 +130,20 @@ fn render(
                 refused.push((item.index, faults));
                 said_of(item.object, namespace, said, warnings);
             }
-            Decision::Admitted(admitted) => {
-                if full || !admitted.patch.0.is_empty() {
+            Decision::Admitted(mut admitted) => {
+                if let Some((sources, configuration)) = wanted.companions {
+                    let companions = judge.companions(&stored_form(&admitted), sources, configuration);
+                    beside.extend(companions.wanted.into_iter().map(|companion| companion.manifest));
+                    let problems = companions.problems.into_iter();
+                    admitted
+                        .warnings
+                        .extend(problems.map(|problem| format!("{}; {}", problem.what, problem.remedy)));
+                }
+                if wanted.full || !admitted.patch.0.is_empty() {
                     changed = true;
+                    let stored = || stored_form(&admitted);
                     let result =
-                        if full { stored_form(&admitted) } else { applied(item.object, &filled, &admitted) };
+                        if wanted.full { stored() } else { applied(item.object, &filled, &admitted) };
                     match item.index {
                         Some(index) => object["items"][index] = result,
                         None => object = result,
@@ -111,9 +153,9 @@ fn render(
             }
         }
     }
-    Ok(match (refused.is_empty(), changed) {
+    Ok(match (refused.is_empty(), changed || !beside.is_empty()) {
         (false, _) => Rendered::Refused(refused),
-        (true, true) => Rendered::Changed(object),
+        (true, true) => Rendered::Changed(object, beside),
         (true, false) => Rendered::Untouched,
     })
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use stateward::admission::{Admission, Endpoint};
-use stateward::cli::input::{InputArgs, Source};
+use stateward::cli::input::Source;
 use stateward::cli::output::Format;
 use stateward::cli::render::{self, RenderArgs};
 use stateward::cli::report::{Exit, Painter};
@@ -54,7 +54,7 @@ fn webhook(manifest: &Value) -> Result<Value, Vec<String>> {
 /// What `render` prints, and what it says beside.
 fn rendered(manifest: &Value, full: bool) -> (Option<Value>, String, Exit) {
     let parse = |text: String| Source::parse("in.yaml".to_owned(), text).expect("YAML");
-    let args = RenderArgs { input: InputArgs::default(), output: Format::Yaml, full };
+    let args = RenderArgs { output: Format::Yaml, full, ..RenderArgs::default() };
     let source = parse(manifest.to_string());
     let report =
         render::run(&args, &[source], "team", &engine(0), &mut Painter::new(false)).expect("a report");

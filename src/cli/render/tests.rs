@@ -10,7 +10,7 @@ fn rendered(args: &RenderArgs, text: &str) -> Report {
 }
 
 fn args(output: Format, full: bool) -> RenderArgs {
-    RenderArgs { input: InputArgs::default(), output, full }
+    RenderArgs { output, full, ..RenderArgs::default() }
 }
 
 fn set(managed: &str, image: &str) -> String {
@@ -105,4 +105,25 @@ fn render_and_admission_agree() {
     assert!(stored["spec"].get("revisionHistoryLimit").is_none());
     defaults::apply(&mut stored);
     assert_eq!(stored, stored_form(&admitted));
+}
+
+#[test]
+fn companions_are_printed_behind_their_set_and_once() {
+    let all = RenderArgs { companions: true, ..RenderArgs::default() };
+    let once = rendered(&all, &set("true", "x:1")).stdout;
+    let kinds: Vec<_> = once.lines().filter(|line| line.starts_with("kind:")).collect();
+    assert_eq!(kinds, ["kind: StatefulSet", "kind: Service", "kind: PodDisruptionBudget"]);
+    assert_eq!(rendered(&all, &once).stdout, once);
+}
+
+#[test]
+fn a_class_that_is_not_there_is_warned_of() {
+    let all = RenderArgs { companions: true, ..RenderArgs::default() };
+    let text = set("true", "postgres:18")
+        .replace("  labels:", "  annotations: {stateward.dev/service: internal}\n  labels:");
+    assert!(
+        rendered(&all, &text)
+            .stderr
+            .contains("there is no service class \"internal\"; write one of ClusterIP")
+    );
 }
