@@ -74,7 +74,7 @@ fn outcome(engine: &Engine, folder: &Path) -> Expected {
         let all = rendered(engine, &text, true).unwrap_or_else(|refusal| refusal);
         let known: Vec<&str> = expanded.split("---\n").map(str::trim_end).collect();
         let new = all.split("---\n").filter(|document| !known.contains(&document.trim_end()));
-        new.map(|document| format!("---\n{document}")).collect()
+        new.fold(String::new(), |text, document| text + "---\n" + document)
     });
     let explanation = expanded.is_some().then(|| explained(engine, &text));
     [
