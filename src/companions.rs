@@ -6,6 +6,7 @@
 
 mod budget;
 mod headless;
+mod ingress;
 pub mod neighbours;
 mod secret;
 mod service;
@@ -52,6 +53,10 @@ pub enum Role {
     Client,
     /// The PodDisruptionBudget.
     Budget,
+    /// The Ingress.
+    Ingress,
+    /// The route of a Gateway.
+    Route,
     /// The Secret with generated values.
     Secret,
 }
@@ -78,7 +83,8 @@ pub struct Problem {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Headless, Self::Client, Self::Budget, Self::Secret];
+    pub const ALL: [Self; 6] =
+        [Self::Headless, Self::Client, Self::Budget, Self::Ingress, Self::Route, Self::Secret];
 
     /// The value of the label [`names::COMPANION`].
     #[must_use]
@@ -87,16 +93,20 @@ impl Role {
             Self::Headless => "headless",
             Self::Client => "client",
             Self::Budget => "budget",
+            Self::Ingress => "ingress",
+            Self::Route => "route",
             Self::Secret => "secret",
         }
     }
 
-    /// `apiVersion` and `kind` of the object.
+    /// `apiVersion` and `kind` of the object; of a route, that for HTTP.
     #[must_use]
     pub fn kind(self) -> (&'static str, &'static str) {
         match self {
             Self::Headless | Self::Client => ("v1", "Service"),
             Self::Budget => ("policy/v1", "PodDisruptionBudget"),
+            Self::Ingress => ("networking.k8s.io/v1", "Ingress"),
+            Self::Route => ("gateway.networking.k8s.io/v1", "HTTPRoute"),
             Self::Secret => ("v1", "Secret"),
         }
     }
@@ -145,6 +155,7 @@ pub fn desired(
     headless::desired(set, &mut companions);
     service::desired(set, &settings.intent, configuration, namespace, &mut companions);
     budget::desired(set, &settings.intent, &mut companions);
+    ingress::desired(set, &settings.intent, configuration, namespace, &mut companions);
     secret::desired(set, &settings.intent, &mut companions);
     companions
 }
@@ -291,9 +302,14 @@ mod testing {
 
     /// What is desired beside `set` with these annotations.
     pub(super) fn desired(set: &Value, annotations: &Value) -> Companions {
+        desired_by(&Configuration::default(), set, annotations)
+    }
+
+    /// The same, by a configuration.
+    pub(super) fn desired_by(configuration: &Configuration, set: &Value, annotations: &Value) -> Companions {
         let (intent, faults) = Intent::parse(None, Some(annotations));
         assert_eq!(faults, []);
         let settings = Settings::choose(set, &intent, &Catalogue::built_in().unwrap()).unwrap();
-        super::desired(set, &settings, &Configuration::default(), &Labels::new())
+        super::desired(set, &settings, configuration, &Labels::new())
     }
 }

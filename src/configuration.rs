@@ -4,6 +4,7 @@
 //! a file with faults is not used at all, and the last good one stays.
 
 mod class;
+mod host;
 mod read;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use self::class::{ServiceClass, ServiceType};
+pub use self::host::{GatewayGrant, HostGrant};
 use self::read::Node;
 use crate::fault::{Fault, Reason};
 
@@ -23,6 +25,10 @@ pub const CLUSTER_IP: &str = "ClusterIP";
 pub struct Configuration {
     /// Classes of client Services, by name.
     service_classes: BTreeMap<String, ServiceClass>,
+    /// Hosts that namespaces may use.
+    hosts: Vec<HostGrant>,
+    /// Gateways that namespaces may use.
+    gateways: Vec<GatewayGrant>,
     /// For how long no other budget may have selected the pods of a set before ours comes back.
     pub quiet_time: Duration,
 }
@@ -31,6 +37,8 @@ impl Default for Configuration {
     fn default() -> Self {
         Self {
             service_classes: BTreeMap::from([(CLUSTER_IP.to_owned(), ServiceClass::default())]),
+            hosts: Vec::new(),
+            gateways: Vec::new(),
             quiet_time: Duration::from_mins(10),
         }
     }
@@ -55,7 +63,7 @@ impl Configuration {
 
     fn read(root: &Node, faults: &mut Vec<Fault>) -> Self {
         let mut configuration = Self::default();
-        root.know(&["disruptionBudgets", "serviceClasses"], faults);
+        root.know(&["disruptionBudgets", "gateways", "hosts", "serviceClasses"], faults);
         if let Some(classes) = root.field("serviceClasses") {
             for (name, class) in classes.entries(faults) {
                 if matches!(name, CLUSTER_IP | "none") {
@@ -65,6 +73,12 @@ impl Configuration {
                 }
                 configuration.service_classes.insert(name.to_owned(), ServiceClass::read(&class, faults));
             }
+        }
+        for host in root.field("hosts").map(|list| list.items(faults)).unwrap_or_default() {
+            configuration.hosts.extend(HostGrant::read(&host, faults));
+        }
+        for gateway in root.field("gateways").map(|list| list.items(faults)).unwrap_or_default() {
+            configuration.gateways.extend(GatewayGrant::read(&gateway, faults));
         }
         if let Some(budgets) = root.field("disruptionBudgets") {
             budgets.know(&["quietTime"], faults);
@@ -100,6 +114,21 @@ impl Configuration {
             }
             Some(class) => Ok(class),
         }
+    }
+}
+
+impl Configuration {
+    /// How a namespace with these labels may use `host`; `None` if it may not.
+    #[must_use]
+    pub fn host(&self, host: &str, namespace: &BTreeMap<String, String>) -> Option<&HostGrant> {
+        self.hosts.iter().find(|grant| grant.grants(host, namespace))
+    }
+
+    /// Whether a namespace with these labels may attach routes to the Gateway of this namespace and
+    /// name.
+    #[must_use]
+    pub fn is_gateway_granted(&self, gateway: (&str, &str), namespace: &BTreeMap<String, String>) -> bool {
+        self.gateways.iter().any(|grant| grant.grants(gateway, namespace))
     }
 }
 
@@ -161,6 +190,8 @@ disruptionBudgets:
         assert_eq!(
             faults(
                 "
+hosts: [{host: Shop.example.com}, {hosts: a}]
+gateways: [{gateway: public}]
 serviceClass: {}
 serviceClasses:
   ClusterIP: {}
@@ -187,6 +218,11 @@ disruptionBudgets: {quietTime: ten}
                 "serviceClasses.b.annotations.a: it is a number, not text; put it in quotation marks",
                 "serviceClasses.b.loadBalancerClass: it is for type LoadBalancer alone; remove it, or change the type",
                 "serviceClasses.c: it is a number, not a map; write fields and values",
+                "hosts[0].host: \"Shop.example.com\" is no host; write it in lower case, as search.example.com or \
+                 *.example.com",
+                "hosts[1].hosts: there is no such field; did you mean host?",
+                "hosts[1]: it names no host; write host: search.example.com, or *.example.com",
+                "gateways[0].gateway: \"public\" is no Gateway; write it as NAMESPACE/NAME",
                 "disruptionBudgets.quietTime: \"ten\" is no length of time; write one as 90s, 10m or 1h",
             ]
         );

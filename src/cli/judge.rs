@@ -70,14 +70,16 @@ impl<'a> Judge<'a> {
             let objects = documents.flat_map(Document::objects).filter(|object| object["kind"] == kind);
             objects.filter(|object| input::namespace(object, self.namespace) == namespace).cloned().collect()
         };
-        let (services, budgets) = (beside("Service"), beside("PodDisruptionBudget"));
-        let neighbours = Neighbours { services: &services, budgets: &budgets };
+        let [services, budgets, ingresses] = ["Service", "PodDisruptionBudget", "Ingress"].map(beside);
+        let neighbours = Neighbours { services: &services, budgets: &budgets, ingresses: &ingresses };
         let mut settled = neighbours::settle(desired, set, neighbours);
         // One of ours that is among them already is not printed twice.
         let is_there = |companion: &Companion| {
-            let (_, kind) = companion.role.kind();
-            let others = if kind == "Service" { &services } else { &budgets };
-            others.iter().any(|other| other["metadata"]["name"] == companion.name())
+            let objects = sources.iter().flat_map(|source| &source.documents).flat_map(Document::objects);
+            objects
+                .filter(|object| object["kind"] == companion.manifest["kind"])
+                .filter(|object| input::namespace(object, self.namespace) == namespace)
+                .any(|object| object["metadata"]["name"] == companion.name())
         };
         settled.wanted.retain(|companion| companion.role != Role::Secret && !is_there(companion));
         settled

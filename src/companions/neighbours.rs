@@ -14,6 +14,8 @@ pub struct Neighbours<'a> {
     pub services: &'a [Value],
     /// Disruption budgets.
     pub budgets: &'a [Value],
+    /// Ingresses, those of other namespaces among them: hosts are for the whole cluster.
+    pub ingresses: &'a [Value],
 }
 
 /// Whether `object` is a companion that we keep beside the set of this name: by its labels. One that
@@ -63,9 +65,16 @@ pub fn settle(desired: Companions, set: &Value, neighbours: Neighbours) -> Compa
                 (neighbours.services, other_service(set, &companion, neighbours.services))
             }
             Role::Budget => (neighbours.budgets, other_budget(set, neighbours.budgets)),
-            Role::Secret => (&[][..], None),
+            Role::Ingress => (neighbours.ingresses, None),
+            Role::Route | Role::Secret => (&[][..], None),
         };
-        let foreign = others.iter().find(|o| o["metadata"]["name"] == companion.name() && !is_ours(o, name));
+        let namespace = &set["metadata"]["namespace"];
+        let foreign = others.iter().find(|other| {
+            other["metadata"]["namespace"] == *namespace
+                && other["metadata"]["name"] == companion.name()
+                && !is_ours(other, name)
+        });
+        let claim = older_claim(set, &companion, neighbours.ingresses);
         match (found, foreign) {
             (_, Some(foreign)) if companion.role == Role::Headless => settled.check_headless(set, foreign),
             (Some(other), _) => {
@@ -73,6 +82,7 @@ pub fn settle(desired: Companions, set: &Value, neighbours: Neighbours) -> Compa
                 settled.withheld.push(Withheld { role: companion.role, why });
             }
             (None, Some(foreign)) => settled.problems.push(clash(companion.role, foreign)),
+            (None, None) if claim.is_some() => settled.problems.extend(claim),
             (None, None) => settled.wanted.push(companion),
         }
     }
@@ -107,7 +117,12 @@ fn clash(role: Role, foreign: &Value) -> Problem {
     Problem {
         role,
         what: format!("there is another {kind} {name}, which is not ours"),
-        remedy: format!("rename or delete it, and ours comes; or keep it, and set {} to none", key(role)),
+        remedy: match role {
+            Role::Headless | Role::Client | Role::Budget => {
+                format!("rename or delete it, and ours comes; or keep it, and set {} to none", key(role))
+            }
+            _ => format!("rename or delete it, and ours comes; or keep it, and take {} away", key(role)),
+        },
     }
 }
 
@@ -115,6 +130,7 @@ fn key(role: Role) -> &'static str {
     match role {
         Role::Headless | Role::Client => "stateward.dev/service",
         Role::Budget => "stateward.dev/disruption-budget",
+        Role::Ingress | Role::Route => "stateward.dev/ingress-host",
         Role::Secret => "stateward.dev/generate-secret",
     }
 }
@@ -132,6 +148,43 @@ fn other_service(set: &Value, companion: &Companion, services: &[Value]) -> Opti
             && selects(&service["spec"]["selector"], set)
     });
     found.map(|service| format!("Service {}", text(&service["metadata"]["name"])))
+}
+
+/// The Ingress of another namespace that has the host of ours for longer. A host belongs to one
+/// namespace; within one, several sets may share it.
+fn older_claim(set: &Value, companion: &Companion, ingresses: &[Value]) -> Option<Problem> {
+    if companion.role != Role::Ingress {
+        return None;
+    }
+    let own = &set["metadata"]["namespace"];
+    let host = &companion.manifest["spec"]["rules"][0]["host"];
+    let created = |ingress: &Value| text(&ingress["metadata"]["creationTimestamp"]).to_owned();
+    let ours = ingresses.iter().find(|ingress| {
+        ingress["metadata"]["namespace"] == *own
+            && ingress["metadata"]["name"] == companion.name()
+            && is_ours(ingress, text(&set["metadata"]["name"]))
+    });
+    let since = ours.map(created);
+    let has_host = |ingress: &Value| {
+        let rules = ingress["spec"]["rules"].as_array();
+        rules.into_iter().flatten().any(|rule| rule["host"] == *host)
+    };
+    let older = |ingress: &&Value| {
+        // Made in one second: the namespace that comes first has it, so that both say the same.
+        let earlier = |since: &String| {
+            let namespace = |value: &Value| text(value).to_owned();
+            (created(ingress), namespace(&ingress["metadata"]["namespace"])) < (since.clone(), namespace(own))
+        };
+        ingress["metadata"]["namespace"] != *own && has_host(ingress) && since.as_ref().is_none_or(earlier)
+    };
+    let holder = ingresses.iter().find(older)?;
+    let metadata = &holder["metadata"];
+    let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
+    Some(Problem {
+        role: Role::Ingress,
+        what: format!("host {} belongs to Ingress {name} in namespace {namespace}", text(host)),
+        remedy: "choose another host, or have that one taken away".to_owned(),
+    })
 }
 
 /// A budget of somebody else's that selects the pods: with two, every eviction fails.
@@ -168,13 +221,14 @@ fn budget_selects(selector: &Value, set: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::companions::testing::{desired, set};
+    use crate::companions::testing::{desired, desired_by, set};
+    use crate::configuration::Configuration;
     use serde_json::json;
 
     use super::*;
 
     fn settled(services: &[Value], budgets: &[Value]) -> Companions {
-        settle(desired(&set(), &json!({})), &set(), Neighbours { services, budgets })
+        settle(desired(&set(), &json!({})), &set(), Neighbours { services, budgets, ingresses: &[] })
     }
 
     fn roles(companions: &Companions) -> Vec<Role> {
@@ -182,7 +236,7 @@ mod tests {
     }
 
     fn service(name: &str, spec: &Value) -> Value {
-        json!({"metadata": {"name": name}, "spec": spec})
+        json!({"metadata": {"name": name, "namespace": "shop"}, "spec": spec})
     }
 
     #[test]
@@ -211,6 +265,7 @@ mod tests {
                         service("external", &json!({}))
                     ],
                     budgets: &[],
+                    ingresses: &[],
                 }
             ))
             .len(),
@@ -225,14 +280,18 @@ mod tests {
             json!({"matchLabels": {"app": "db"}}),
             json!({"matchExpressions": [{"key": "app", "operator": "Exists"}]}),
         ] {
-            let settled =
-                settled(&[], &[json!({"metadata": {"name": "mine"}, "spec": {"selector": selector}})]);
+            let settled = settled(
+                &[],
+                &[json!({"metadata": {"name": "mine", "namespace": "shop"}, "spec": {"selector": selector}})],
+            );
             assert_eq!(roles(&settled), [Role::Headless, Role::Client], "{selector}");
             assert_eq!(settled.withheld[0].why, "PodDisruptionBudget mine selects these pods already");
         }
         for selector in [json!(null), json!({"matchLabels": {"app": "web"}})] {
-            let settled =
-                settled(&[], &[json!({"metadata": {"name": "mine"}, "spec": {"selector": selector}})]);
+            let settled = settled(
+                &[],
+                &[json!({"metadata": {"name": "mine", "namespace": "shop"}, "spec": {"selector": selector}})],
+            );
             assert_eq!(roles(&settled).len(), 3, "{selector}");
         }
     }
@@ -261,6 +320,35 @@ mod tests {
         assert!(
             what(json!({"clusterIP": "None", "selector": {"a": "b"}})).unwrap().contains("does not select")
         );
+    }
+
+    #[test]
+    fn a_host_belongs_to_the_namespace_that_had_it_first() {
+        let configuration = Configuration::parse("hosts: [{host: a.example.com}]").unwrap();
+        let annotations = json!({"stateward.dev/ingress-host": "a.example.com", "stateward.dev/ingress-port": "postgresql"});
+        let desired = || desired_by(&configuration, &set(), &annotations);
+        let ours = desired().wanted.into_iter().find(|c| c.role == Role::Ingress).unwrap().manifest;
+        let made = |ingress: &Value, namespace: &str, at: &str| {
+            let mut ingress = ingress.clone();
+            ingress["metadata"]["namespace"] = json!(namespace);
+            ingress["metadata"]["creationTimestamp"] = json!(at);
+            ingress
+        };
+        let theirs = made(
+            &json!({"metadata": {"name": "web"}, "spec": ours["spec"]}),
+            "other",
+            "2026-01-02T00:00:00Z",
+        );
+        let settled = |ingresses: &[Value]| {
+            settle(desired(), &set(), Neighbours { ingresses, ..Neighbours::default() })
+        };
+        let told = settled(std::slice::from_ref(&theirs));
+        assert_eq!(told.problems[0].what, "host a.example.com belongs to Ingress web in namespace other");
+        let older = made(&ours, "shop", "2026-01-01T00:00:00Z");
+        assert_eq!(settled(&[older, theirs.clone()]).problems, []);
+        let younger = made(&ours, "shop", "2026-01-03T00:00:00Z");
+        assert_eq!(settled(&[younger, theirs.clone()]).problems.len(), 1);
+        assert_eq!(settled(&[made(&theirs, "shop", "2026-01-01T00:00:00Z")]).problems, []);
     }
 
     #[test]

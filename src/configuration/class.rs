@@ -157,7 +157,8 @@ fn source_range(node: &Node, faults: &mut Vec<Fault>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn selector(node: &Node, faults: &mut Vec<Fault>) -> Option<Selector> {
+/// Labels as Kubernetes selects by them.
+pub(super) fn selector(node: &Node, faults: &mut Vec<Fault>) -> Option<Selector> {
     node.know(&["matchExpressions", "matchLabels"], faults);
     let read =
         serde_json::from_value::<LabelSelector>(node.value().clone()).map_err(|error| error.to_string());

@@ -52,18 +52,14 @@ fn ingress(draft: &Draft) -> Vec<Fault> {
         ));
     }
     if !draft.has("ingress-host") {
-        let dependent = [
-            "ingress-class",
-            "ingress-path",
-            "ingress-port",
-            "ingress-tls-secret",
-            "ingress-cluster-issuer",
-            "gateway",
-        ];
+        let dependent =
+            ["ingress-class", "ingress-path", "ingress-port", "ingress-tls-secret", "ingress-cluster-issuer"];
         let without = dependent.into_iter().filter(|key| draft.has(key));
-        faults.extend(
-            without.map(|key| lacks(key, "ingress-host", "there is no Ingress or route without a host")),
-        );
+        let why = |key: &str| match key {
+            "ingress-path" => "there is no path without a host",
+            _ => "there is no Ingress without a host",
+        };
+        faults.extend(without.map(|key| lacks(key, "ingress-host", why(key))));
     }
     faults
 }
@@ -144,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn routes_are_no_ingresses_and_both_need_a_host() {
+    fn routes_are_no_ingresses_and_hosts_are_needed() {
         contradict(
             &[("gateway", "infra/public"), ("ingress-host", "a.b"), ("ingress-class", "nginx")],
             &[
@@ -153,12 +149,14 @@ mod tests {
             ],
         );
         contradict(
-            &[("gateway", "infra/public")],
+            &[("gateway", "infra/public"), ("ingress-path", "/api")],
             &[
-                "stateward.dev/gateway: it needs stateward.dev/ingress-host: there is no Ingress or route without a \
-               host; add stateward.dev/ingress-host, or take this one away",
+                "stateward.dev/ingress-path: it needs stateward.dev/ingress-host: there is no path without a host; add \
+               stateward.dev/ingress-host, or take this one away",
             ],
         );
+        // What speaks TCP has no host.
+        contradict(&[("gateway", "infra/public")], &[]);
         contradict(
             &[("ingress-host", "a.b"), ("ingress-cluster-issuer", "le")],
             &[

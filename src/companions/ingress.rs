@@ -1,0 +1,285 @@
+//! The Ingress, or the route of a Gateway: to the client Service, for a host that is granted.
+//!
+//! Nothing that a user wrote becomes an annotation: whoever may write StatefulSets alone would gain
+//! what annotations mean to ingress controllers (CVE-2021-25742 and its successors). The name of an
+//! issuer is taken from the configuration, where it has to be.
+
+use serde_json::{Map, Value, json};
+
+use super::{Companions, Labels, Role, manifest};
+use crate::configuration::{Configuration, HostGrant};
+use crate::intent::{Gateway, Ingress, Intent, PortRef};
+use crate::settings::text;
+
+pub(super) fn desired(
+    set: &Value,
+    intent: &Intent,
+    configuration: &Configuration,
+    namespace: &Labels,
+    companions: &mut Companions,
+) {
+    let role = if intent.gateway.is_some() { Role::Route } else { Role::Ingress };
+    let Some(wanted) = &intent.ingress else {
+        if let Some(gateway) = &intent.gateway {
+            tcp_route(set, gateway, configuration, namespace, companions);
+        }
+        return;
+    };
+    let Some(grant) = configuration.host(&wanted.host, namespace) else {
+        let what = format!("stateward.dev/ingress-host: {} is not granted to this namespace", wanted.host);
+        return companions.problem(
+            role,
+            what,
+            "ask whoever runs stateward to add it to hosts of its configuration",
+        );
+    };
+    let port = match port(companions, wanted.port.as_ref()) {
+        Ok(port) => port,
+        Err((what, remedy)) => return companions.problem(role, what, remedy),
+    };
+    if let Some(gateway) = &intent.gateway {
+        let route = json!({
+            "hostnames": [wanted.host],
+            "rules": [{
+                "matches": [{"path": {"type": "PathPrefix", "value": wanted.path.as_deref().unwrap_or("/")}}],
+                "backendRefs": [backend(set, &port)],
+            }],
+        });
+        return attach(set, gateway, "HTTPRoute", route, configuration, namespace, companions);
+    }
+    match ingress(set, wanted, grant, &port) {
+        Ok(manifest) => companions.want(Role::Ingress, manifest),
+        Err((what, remedy)) => companions.problem(Role::Ingress, what, remedy),
+    }
+}
+
+fn ingress(
+    set: &Value,
+    wanted: &Ingress,
+    grant: &HostGrant,
+    port: &Value,
+) -> Result<Value, (String, String)> {
+    let name = text(&set["metadata"]["name"]);
+    let granted = |key: &str, value: &str, known: &[String]| {
+        let what = format!("stateward.dev/{key}: {value} is not granted for {}", wanted.host);
+        let remedy = match known {
+            [] => "take the annotation away, or ask whoever runs stateward to grant it".to_owned(),
+            known => format!("write one of {}", known.join(", ")),
+        };
+        Err((what, remedy))
+    };
+    let mut spec = json!({
+        "rules": [{"host": wanted.host, "http": {"paths": [{
+            "path": wanted.path.as_deref().unwrap_or("/"), "pathType": "Prefix",
+            "backend": {"service": {"name": name, "port": {"number": port["port"]}}},
+        }]}}],
+    });
+    let class = wanted.class.as_ref().or(grant.ingress_classes.first());
+    if let Some(class) = class {
+        if !grant.ingress_classes.is_empty() && !grant.ingress_classes.contains(class) {
+            return granted("ingress-class", class, &grant.ingress_classes);
+        }
+        spec["ingressClassName"] = Value::from(class.as_str());
+    }
+    if let Some(secret) = &wanted.tls_secret {
+        spec["tls"] = json!([{"hosts": [wanted.host], "secretName": secret}]);
+    }
+    let mut manifest = manifest(set, Role::Ingress, name, Map::from_iter([("spec".to_owned(), spec)]));
+    if let Some(issuer) = &wanted.cluster_issuer {
+        let Some(granted_issuer) = grant.cluster_issuers.iter().find(|known| *known == issuer) else {
+            return granted("ingress-cluster-issuer", issuer, &grant.cluster_issuers);
+        };
+        manifest["metadata"]["annotations"] = json!({"cert-manager.io/cluster-issuer": granted_issuer});
+    }
+    Ok(manifest)
+}
+
+/// A route without a host: for whatever speaks TCP.
+fn tcp_route(
+    set: &Value,
+    gateway: &Gateway,
+    configuration: &Configuration,
+    namespace: &Labels,
+    companions: &mut Companions,
+) {
+    match port(companions, None) {
+        Ok(port) if port["appProtocol"] == "http" => {
+            let what = format!(
+                "stateward.dev/gateway: port {} speaks HTTP, and no host is named",
+                text(&port["name"])
+            );
+            companions.problem(Role::Route, what, "add the annotation stateward.dev/ingress-host");
+        }
+        Ok(port) => {
+            let route = json!({"rules": [{"backendRefs": [backend(set, &port)]}]});
+            attach(set, gateway, "TCPRoute", route, configuration, namespace, companions);
+        }
+        Err((what, remedy)) => companions.problem(Role::Route, what, remedy),
+    }
+}
+
+/// Attaches a route to its Gateway, if that is granted.
+fn attach(
+    set: &Value,
+    gateway: &Gateway,
+    kind: &str,
+    mut spec: Value,
+    configuration: &Configuration,
+    namespace: &Labels,
+    companions: &mut Companions,
+) {
+    let own = text(&set["metadata"]["namespace"]);
+    let at = (gateway.namespace.as_deref().unwrap_or(own), gateway.name.as_str());
+    // A Gateway of the namespace's own is nobody else's to grant.
+    if at.0 != own && !configuration.is_gateway_granted(at, namespace) {
+        let what = format!("stateward.dev/gateway: {}/{} is not granted to this namespace", at.0, at.1);
+        let remedy = "ask whoever runs stateward to add it to gateways of its configuration";
+        return companions.problem(Role::Route, what, remedy);
+    }
+    spec["parentRefs"] = json!([{"name": at.1, "namespace": at.0}]);
+    let name = text(&set["metadata"]["name"]);
+    let mut manifest = manifest(set, Role::Route, name, Map::from_iter([("spec".to_owned(), spec)]));
+    manifest["kind"] = Value::from(kind);
+    companions.want(Role::Route, manifest);
+}
+
+fn backend(set: &Value, port: &Value) -> Value {
+    json!({"name": set["metadata"]["name"], "port": port["port"]})
+}
+
+/// The port of the client Service that is meant: the one that is named, else the one that speaks
+/// HTTP, else the only one.
+fn port(companions: &Companions, wanted: Option<&PortRef>) -> Result<Value, (String, String)> {
+    let client = companions.wanted.iter().find(|companion| companion.role == Role::Client);
+    let Some(ports) = client.and_then(|client| client.manifest["spec"]["ports"].as_array()) else {
+        let what = "there is no client Service of ours to send requests to";
+        return Err((what.to_owned(), "let it be made, or make the Ingress or route yourself".to_owned()));
+    };
+    let names = || ports.iter().map(|port| text(&port["name"])).collect::<Vec<_>>().join(", ");
+    let found = match wanted {
+        Some(PortRef::Name(name)) => ports.iter().find(|port| port["name"] == name.as_str()),
+        Some(PortRef::Number(number)) => {
+            ports.iter().find(|port| port["port"] == *number || port["targetPort"] == *number)
+        }
+        None if ports.len() == 1 => ports.first(),
+        None => ports.iter().find(|port| port["appProtocol"] == "http"),
+    };
+    found.cloned().ok_or_else(|| match wanted {
+        Some(_) => (
+            "stateward.dev/ingress-port: the client Service has no such port".to_owned(),
+            format!("write one of {}", names()),
+        ),
+        None => (
+            "the client Service has several ports, and none of them is named http".to_owned(),
+            format!("add the annotation stateward.dev/ingress-port, one of {}", names()),
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::companions::testing::{desired_by, set};
+    use serde_json::json;
+
+    use super::*;
+
+    const GRANTS: &str = "
+serviceClasses: {}
+hosts:
+- {host: '*.shop.example.com', ingressClasses: [public, private], clusterIssuers: [letsencrypt]}
+gateways:
+- {gateway: infra/public}
+";
+
+    fn outside(annotations: &Value) -> Result<Value, String> {
+        let configuration = Configuration::parse(GRANTS).unwrap();
+        let companions = desired_by(&configuration, &set(), annotations);
+        let made = companions.wanted.iter().find(|c| matches!(c.role, Role::Ingress | Role::Route));
+        let problems = companions.problems.iter().map(|p| format!("{}; {}", p.what, p.remedy));
+        made.map(|c| c.manifest.clone()).ok_or_else(|| problems.collect())
+    }
+
+    #[test]
+    fn an_ingress_leads_to_the_client_service() {
+        let ingress = outside(&json!({
+            "stateward.dev/ingress-host": "db.shop.example.com", "stateward.dev/ingress-path": "/api",
+            "stateward.dev/ingress-tls-secret": "db-tls", "stateward.dev/ingress-cluster-issuer": "letsencrypt",
+        }))
+        .unwrap();
+        assert_eq!(
+            ingress["spec"],
+            json!({
+                "ingressClassName": "public",
+                "rules": [{"host": "db.shop.example.com", "http": {"paths": [{
+                    "path": "/api", "pathType": "Prefix",
+                    "backend": {"service": {"name": "db", "port": {"number": 9187}}},
+                }]}}],
+                "tls": [{"hosts": ["db.shop.example.com"], "secretName": "db-tls"}],
+            })
+        );
+        assert_eq!(
+            ingress["metadata"]["annotations"],
+            json!({"cert-manager.io/cluster-issuer": "letsencrypt"})
+        );
+    }
+
+    #[test]
+    fn what_is_not_granted_is_told() {
+        let host = |more: Value| {
+            let mut annotations = json!({"stateward.dev/ingress-host": "db.shop.example.com"});
+            annotations.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            outside(&annotations).unwrap_err()
+        };
+        assert_eq!(
+            host(json!({"stateward.dev/ingress-host": "db.example.com"})),
+            "stateward.dev/ingress-host: db.example.com is not granted to this namespace; ask whoever runs stateward \
+             to add it to hosts of its configuration"
+        );
+        assert_eq!(
+            host(json!({"stateward.dev/ingress-class": "other"})),
+            "stateward.dev/ingress-class: other is not granted for db.shop.example.com; write one of public, private"
+        );
+        assert!(
+            host(json!({"stateward.dev/ingress-tls-secret": "x", "stateward.dev/ingress-cluster-issuer": "other"}))
+                .contains("write one of letsencrypt")
+        );
+        assert!(
+            host(json!({"stateward.dev/ingress-port": "web"}))
+                .ends_with("write one of postgresql, http-metrics")
+        );
+        assert!(host(json!({"stateward.dev/service": "none"})).contains("no client Service"));
+    }
+
+    #[test]
+    fn a_gateway_gets_a_route_instead() {
+        let route = outside(&json!({
+            "stateward.dev/gateway": "infra/public", "stateward.dev/ingress-host": "db.shop.example.com",
+        }))
+        .unwrap();
+        assert_eq!(
+            (&route["apiVersion"], &route["kind"]),
+            (&json!("gateway.networking.k8s.io/v1"), &json!("HTTPRoute"))
+        );
+        assert_eq!(
+            route["spec"],
+            json!({
+                "parentRefs": [{"name": "public", "namespace": "infra"}],
+                "hostnames": ["db.shop.example.com"],
+                "rules": [{
+                    "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
+                    "backendRefs": [{"name": "db", "port": 9187}],
+                }],
+            })
+        );
+        let tcp = outside(
+            &json!({"stateward.dev/gateway": "infra/public", "stateward.dev/service-ports": "5432:postgresql"}),
+        );
+        let tcp = tcp.unwrap();
+        assert_eq!(tcp["kind"], "TCPRoute");
+        assert_eq!(tcp["spec"]["rules"], json!([{"backendRefs": [{"name": "db", "port": 5432}]}]));
+        let error = outside(&json!({
+            "stateward.dev/gateway": "infra/internal", "stateward.dev/service-ports": "5432:postgresql",
+        }));
+        assert!(error.unwrap_err().starts_with("stateward.dev/gateway: infra/internal is not granted"));
+    }
+}
