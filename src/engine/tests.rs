@@ -267,3 +267,18 @@ fn a_main_container_renamed_while_we_were_away_hinders_nothing_later() {
     let noted = stored(Some(&away), &annotate(&away, "example.com/note", &json!("x")));
     assert_eq!(noted["spec"], away["spec"]);
 }
+
+#[test]
+fn what_cannot_be_put_back_is_ours_no_longer() {
+    let object = stored(None, &set(&json!({}), "postgres:18"));
+    let mut broken = object.clone();
+    broken["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["exec"] = json!("small");
+    let Decision::Admitted(admitted) = admit(Some(&object), &broken) else { return };
+    let noted = annotate(&admitted.result, "example.com/note", &json!("x"));
+    let patch = admitted_patch(&admitted.result, &noted);
+    assert!(patch.is_empty(), "{patch:?}");
+}
+
+fn admitted_patch(before: &Value, after: &Value) -> Vec<json_patch::PatchOperation> {
+    admitted(Some(before), after).patch.0
+}

@@ -109,7 +109,10 @@ pub fn merge(update: &Update) -> Merged {
         }
     }
     update.untangle(&mut merged.result);
-    update.sweep(&mut merged.result);
+    if update.sweep(&mut merged.result) {
+        let result = &merged.result;
+        merged.leaves.retain(|leaf| leaf.path.lookup(result).is_some());
+    }
     let created = std::mem::take(&mut merged.created);
     let (users, created): (Vec<_>, Vec<_>) = created.into_iter().partition(|path| named.names_struct(path));
     // What was left empty before, while we were away, stays: taking it out would restart pods.
@@ -205,8 +208,10 @@ impl Update<'_> {
     }
 
     /// Takes out what server-side apply leaves of a probe whose handler it removed: timings that
-    /// the API server filled in, with which it would then refuse the object.
-    fn sweep(&self, result: &mut Value) {
+    /// the API server filled in, with which it would then refuse the object. Gives whether there was
+    /// any.
+    fn sweep(&self, result: &mut Value) -> bool {
+        let mut swept = false;
         for container in crate::settings::containers(self.before) {
             let Some(name) = container["name"].as_str() else {
                 continue;
@@ -218,12 +223,13 @@ impl Update<'_> {
                     continue;
                 };
                 if handler(now).is_none() {
-                    edit::remove(result, &path);
+                    swept |= edit::remove(result, &path).is_some();
                 } else if remnants(now).any(|remnant| remnant == had) {
-                    edit::remove(result, &path.field(had));
+                    swept |= edit::remove(result, &path.field(had)).is_some();
                 }
             }
         }
+        swept
     }
 
     /// Takes our half out of a spread constraint that client-side apply merged into one of the
@@ -283,28 +289,35 @@ impl Merged {
                 if path.lookup(update.after).is_none() {
                     self.restored.push(path.clone());
                 }
-                if let Some(value) = path.lookup(update.before) {
-                    self.put(path, value.clone());
+                if let Some(value) = path.lookup(update.before)
+                    && self.put(path, value.clone())
+                {
                     let over_default = leaf.over_default || over_default();
                     self.leaves.push(Leaf { over_default, ..leaf.clone() });
                 }
             }
             (Fate::Set(value), _) => {
                 let hash = hash::leaf(&value);
-                self.put(path, value);
-                self.leaves.push(Leaf { path: path.clone(), hash, over_default: over_default() });
+                if self.put(path, value) {
+                    self.leaves.push(Leaf { path: path.clone(), hash, over_default: over_default() });
+                }
             }
             (Fate::Withdraw, _) => _ = edit::remove(&mut self.result, path),
             (Fate::Keep | Fate::Restore, None) | (Fate::Leave, _) => {}
         }
     }
 
-    fn put(&mut self, path: &Path, value: Value) {
-        for created in edit::set(&mut self.result, path, value).unwrap_or_default() {
+    /// Sets a value; no if something on the way is neither map nor list.
+    fn put(&mut self, path: &Path, value: Value) -> bool {
+        let Some(created) = edit::set(&mut self.result, path, value) else {
+            return false;
+        };
+        for created in created {
             if !self.created.contains(&created) {
                 self.created.push(created);
             }
         }
+        true
     }
 }
 
