@@ -3,22 +3,28 @@
 //! Exit codes: 0 fine, 1 refused or faults found, 2 usage, 3 unreadable input, 4 cluster, 5 a fault
 //! of stateward itself.
 
+use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, Subcommand};
 
+use self::adopt::AdoptArgs;
 use self::explain::{ExplainArgs, Explanation};
 use self::input::{InputArgs, InputError, Source};
 use self::lint::LintArgs;
 use self::render::RenderArgs;
 use self::report::{Exit, Painter, Report};
+use self::status::StatusArgs;
 use crate::catalogue::{Catalogue, LoadError};
+use crate::configuration::Configuration;
 use crate::engine::{Engine, EngineError};
 use crate::server::{StartError, WebhookArgs};
 
+pub mod adopt;
+pub mod cluster;
 pub mod explain;
 pub mod input;
 pub mod judge;
@@ -26,7 +32,9 @@ pub mod lint;
 pub mod output;
 pub mod render;
 pub mod report;
+pub mod status;
 mod webhook;
+pub mod world;
 
 /// Expands ten-line StatefulSets into production-grade ones, and never restarts them unasked
 #[derive(Debug, Parser)]
@@ -44,6 +52,10 @@ enum Command {
     Lint(Scoped<LintArgs>),
     /// Say of each field what is injected, from where and why, and what is not
     Explain(Scoped<ExplainArgs>),
+    /// Show how managed sets and what stands beside them are doing, and what to do where something is wrong
+    Status(Configured<StatusArgs>),
+    /// Say what managing existing sets would mean: profile, companions that appear, yield or clash
+    Adopt(Configured<AdoptArgs>),
     /// Serve the admission webhooks
     Webhook(WebhookArgs),
     /// Serve the admission webhooks with certificates of our own making: for development and small clusters
@@ -57,6 +69,18 @@ struct Scoped<A: clap::Args> {
     args: A,
     #[command(flatten)]
     scope: Scope,
+}
+
+/// Arguments of one command on a cluster, and those that all of them share.
+#[derive(Debug, clap::Args)]
+struct Configured<A: clap::Args> {
+    #[command(flatten)]
+    args: A,
+    #[command(flatten)]
+    scope: Scope,
+    /// The platform's configuration, which grants service classes, hosts and Gateways
+    #[arg(long, value_name = "FILE")]
+    configuration: Option<PathBuf>,
 }
 
 /// What every command on manifests wants to know.
@@ -141,6 +165,14 @@ impl Command {
                 let mut painter = painter(&io::stderr());
                 explain::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter)
             }
+            Self::Status(Configured { args, scope, configuration }) => {
+                let configuration = read_configuration(configuration.as_deref())?;
+                status::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
+            }
+            Self::Adopt(Configured { args, scope, configuration }) => {
+                let configuration = read_configuration(configuration.as_deref())?;
+                adopt::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
+            }
             Self::Webhook(args) => webhook::serve(args),
             Self::Run(args) => webhook::serve(args.self_managed()),
         }
@@ -155,6 +187,16 @@ impl Scope {
     fn engine(&self) -> Result<Engine, Failure> {
         engine(&self.profiles)
     }
+}
+
+/// The configuration in a file; the default without one.
+fn read_configuration(path: Option<&Path>) -> Result<Configuration, Failure> {
+    let Some(path) = path else {
+        return Ok(Configuration::default());
+    };
+    let refuse = |lines: Vec<String>| Failure::Configuration(path.to_owned(), lines.join("\n  "));
+    let text = fs::read_to_string(path).map_err(|error| refuse(vec![error.to_string()]))?;
+    Configuration::parse(&text).map_err(|faults| refuse(faults.iter().map(ToString::to_string).collect()))
 }
 
 /// An engine that knows the built-in profiles and those in `paths`.

@@ -1,6 +1,5 @@
 //! `render`: manifests in, what would be stored out.
 
-use std::fs;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -60,7 +59,11 @@ pub fn run(
     let mut report = Report::default();
     let mut objects = Vec::new();
     let judge = Judge::new(engine, sources, namespace);
-    let companions = if args.companions { Some((sources, configuration(args)?)) } else { None };
+    let companions = if args.companions {
+        Some((sources, super::read_configuration(args.configuration.as_deref())?))
+    } else {
+        None
+    };
     for source in sources {
         for document in &source.documents {
             let mut warnings = Vec::new();
@@ -101,15 +104,6 @@ struct Wanted<'a> {
     full: bool,
     /// With its companions, beside these sources and by this configuration.
     companions: Option<&'a (&'a [Source], Configuration)>,
-}
-
-fn configuration(args: &RenderArgs) -> Result<Configuration, Failure> {
-    let Some(path) = &args.configuration else {
-        return Ok(Configuration::default());
-    };
-    let refuse = |lines: Vec<String>| Failure::Configuration(path.clone(), lines.join("\n  "));
-    let text = fs::read_to_string(path).map_err(|error| refuse(vec![error.to_string()]))?;
-    Configuration::parse(&text).map_err(|faults| refuse(faults.iter().map(ToString::to_string).collect()))
 }
 
 fn render(

@@ -1,0 +1,210 @@
+//! `adopt --dry-run`: what managing an existing set would mean, before anybody labels it.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::cluster::ClusterArgs;
+use super::report::{Exit, Report};
+use super::status::{StatusFormat, is_managed, scope};
+use super::world::World;
+use crate::companions::neighbours::settle;
+use crate::companions::{self, Companions, Labels};
+use crate::configuration::Configuration;
+use crate::engine::{Change, Decision, Engine, EngineError, Facts};
+use crate::names;
+use crate::settings::text;
+
+/// Arguments of `adopt`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct AdoptArgs {
+    /// A StatefulSet; else all that are not managed
+    pub name: Option<String>,
+    /// In all namespaces
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// Say what would happen; nothing is written
+    #[arg(long, required = true)]
+    pub dry_run: bool,
+    /// Output format
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: StatusFormat,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+/// Reads the cluster and tells. Exit code 1 where a set could not be adopted or a companion not
+/// be made.
+pub fn run(
+    args: &AdoptArgs,
+    namespace: Option<&str>,
+    engine: &Engine,
+    configuration: &Configuration,
+) -> Result<Report, Failure> {
+    let cluster = args.cluster.connect()?;
+    let world = World::read(&cluster, scope(args.all_namespaces, namespace, &cluster))?;
+    let wanted = |set: &&Value| args.name.as_deref().is_none_or(|name| set["metadata"]["name"] == name);
+    let sets = world.sets.iter().filter(wanted).filter(|set| !is_managed(set, &world));
+    let adoptions: Vec<Value> =
+        sets.map(|set| of(set, &world, engine, configuration)).collect::<Result<_, _>>()?;
+    if let (Some(name), true) = (&args.name, adoptions.is_empty()) {
+        return Err(Failure::Cluster(format!("no StatefulSet {name} that is not managed already")));
+    }
+    let mut report = Report::default();
+    let empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
+    if adoptions.iter().any(|adoption| !empty(&adoption["refused"]) || !empty(&adoption["clashes"])) {
+        report.end(Exit::Findings);
+    }
+    report.stdout = match args.output {
+        StatusFormat::Json => format!("{:#}\n", Value::from(adoptions)),
+        StatusFormat::Text if adoptions.is_empty() => "all StatefulSets are managed\n".to_owned(),
+        StatusFormat::Text => adoptions.iter().map(told).collect::<Vec<_>>().join("\n"),
+    };
+    Ok(report)
+}
+
+/// What the label would mean for one set: asked of the engine as the webhook would be asked.
+///
+/// # Errors
+/// A fault of ours.
+pub fn of(
+    set: &Value,
+    world: &World,
+    engine: &Engine,
+    configuration: &Configuration,
+) -> Result<Value, EngineError> {
+    let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
+    let mut labelled = set.clone();
+    if labelled["metadata"]["labels"].is_null() {
+        labelled["metadata"]["labels"] = json!({});
+    }
+    labelled["metadata"]["labels"][names::MANAGED] = json!("true");
+    let change = Change { namespace, before: Some(set), after: &labelled };
+    let labels = world.labels(namespace);
+    let mut adoption = json!({
+        "namespace": namespace, "name": name,
+        "command": format!("kubectl label statefulset {name} -n {namespace} {}=true", names::MANAGED),
+    });
+    match engine.admit(change, &OfWorld(&labels))? {
+        Decision::Refused { faults, .. } => {
+            adoption["refused"] = faults.iter().map(|fault| Value::from(fault.to_string())).collect();
+        }
+        Decision::Admitted(admitted) => {
+            let desired = companions::of_stored(&admitted.result, &engine.catalogue, configuration, &labels);
+            let settled =
+                settle(desired.unwrap_or_default(), &admitted.result, world.room(namespace).neighbours());
+            adoption["pin"] = Value::from(admitted.pin);
+            adoption["restarts"] =
+                Value::from(admitted.result["spec"]["template"] != set["spec"]["template"]);
+            adoption["warnings"] = Value::from(admitted.warnings);
+            companions_of(&settled, &mut adoption);
+        }
+        Decision::Ignored | Decision::Unchanged { .. } => {
+            adoption["refused"] = json!(["it is being deleted"]);
+        }
+    }
+    Ok(adoption)
+}
+
+fn companions_of(settled: &Companions, adoption: &mut Value) {
+    let made = settled
+        .wanted
+        .iter()
+        .map(|companion| Value::from(format!("{} {}", text(&companion.manifest["kind"]), companion.name())));
+    adoption["appear"] = made.collect();
+    let none =
+        settled.withheld.iter().map(|w| Value::from(format!("{} ({}): {}", w.role.kind().1, w.role, w.why)));
+    adoption["withheld"] = none.collect();
+    adoption["clashes"] = settled
+        .problems
+        .iter()
+        .map(|problem| Value::from(format!("{}; {}", problem.what, problem.remedy)))
+        .collect();
+}
+
+/// The facts that a reader of the cluster knows.
+struct OfWorld<'a>(&'a Labels);
+
+impl Facts for OfWorld<'_> {
+    fn namespace_labels(&self, _: &str) -> Labels {
+        self.0.clone()
+    }
+
+    fn claim_pin(&self, _: &str, _: &str) -> Option<String> {
+        None
+    }
+}
+
+/// An adoption for people.
+fn told(adoption: &Value) -> String {
+    let mut out = format!("StatefulSet {}/{}\n", text(&adoption["namespace"]), text(&adoption["name"]));
+    let mut row = |what: &str, text: &str| _ = writeln!(out, "  {what:<10}{text}");
+    let texts = |field: &str| adoption[field].as_array().cloned().unwrap_or_default();
+    for fault in texts("refused") {
+        row("refused", text(&fault));
+    }
+    if let Some(pin) = adoption["pin"].as_str() {
+        row("profile", pin);
+        let restarts = adoption["restarts"] == true;
+        row("pods", if restarts { "restart" } else { "keep running: nothing in the spec changes" });
+    }
+    for (field, what) in
+        [("appear", "appears"), ("withheld", "none"), ("clashes", "clash"), ("warnings", "warning")]
+    {
+        for line in texts(field) {
+            row(what, text(&line));
+        }
+    }
+    if adoption["refused"].is_null() {
+        row("adopt by", text(&adoption["command"]));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::defaults;
+
+    fn adoption(world: &World) -> Value {
+        let mut set = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet",
+            "metadata": {"name": "db", "namespace": "shop", "uid": "u-1"},
+            "spec": {
+                "replicas": 3, "serviceName": "db", "selector": {"matchLabels": {"app": "db"}},
+                "template": {"metadata": {"labels": {"app": "db"}}, "spec": {"containers": [
+                    {"name": "db", "image": "postgres:18", "ports": [{"name": "pg", "containerPort": 5432}]},
+                ]}},
+            },
+        });
+        defaults::apply(&mut set);
+        of(&set, world, &Engine::built_in().unwrap(), &Configuration::default()).unwrap()
+    }
+
+    #[test]
+    fn what_appears_and_what_yields_is_told() {
+        let service = json!({"metadata": {"name": "db", "namespace": "shop"},
+            "spec": {"clusterIP": "None", "selector": {"app": "db"}}});
+        let budget = json!({"metadata": {"name": "mine", "namespace": "shop"},
+            "spec": {"selector": {"matchLabels": {"app": "db"}}}});
+        let world = World { services: vec![service], budgets: vec![budget], ..World::default() };
+        insta::assert_snapshot!(told(&adoption(&world)), @r"
+        StatefulSet shop/db
+          profile   postgresql@93fd394e/18,debian
+          pods      keep running: nothing in the spec changes
+          none      Service (client): the serviceName of the set has the name that it would have
+          none      Service (headless): Service db is there already
+          none      PodDisruptionBudget (budget): PodDisruptionBudget mine selects these pods already
+          adopt by  kubectl label statefulset db -n shop stateward.dev/managed=true
+        ");
+    }
+
+    #[test]
+    fn nothing_restarts() {
+        let adoption = adoption(&World::default());
+        assert_eq!(adoption["restarts"], false);
+        assert_eq!(adoption["appear"], json!(["Service db", "PodDisruptionBudget db"]));
+    }
+}
