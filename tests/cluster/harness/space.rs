@@ -50,6 +50,12 @@ impl Space {
         run("helm", "developer", &[&["--namespace", &self.name], arguments].concat(), "", &[])
     }
 
+    /// `stateward`, in this namespace.
+    pub(crate) fn stateward(&self, arguments: &[&str]) -> Said {
+        let all = [arguments, &["--namespace", &self.name]].concat();
+        run(env!("CARGO_BIN_EXE_stateward"), "developer", &all, "", &[])
+    }
+
     /// `kubectl edit`, with a sed script as the person at the editor.
     pub(crate) fn edit(&self, set: &str, script: &str) -> Said {
         let editor = format!("sed -i.before -e '{script}'");
