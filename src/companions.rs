@@ -4,7 +4,7 @@
 //! cluster already has beside them (a Service or a budget of the user's) is judged by
 //! [`neighbours`], pure as well; asking for it and writing is the controller's.
 
-mod budget;
+pub mod budget;
 mod headless;
 mod ingress;
 pub mod neighbours;

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::catalogue::{Catalogue, LoadError};
 use crate::edit;
 use crate::expand::{self, Expansion, Injection, Source, Withheld};
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 use crate::intent::{self, Intent};
 use crate::names;
 use crate::ownership::{self, Named};
@@ -244,6 +244,12 @@ fn managed(object: &Value, namespace: &str, facts: &dyn Facts) -> Result<bool, F
 
 fn intent_of(object: &Value) -> (Intent, Vec<Fault>) {
     Intent::parse(object["metadata"].get("labels"), object["metadata"].get("annotations"))
+}
+
+/// What is wrong with what an annotation asks of a companion, as far as the set itself tells.
+fn companion_faults(object: &Value, intent: &Intent) -> Option<Fault> {
+    let (problem, remedy) = crate::companions::budget::blocks(object, intent)?;
+    Some(Fault::new(Reason::Contradiction, format!("{}disruption-budget", names::PREFIX), problem, remedy))
 }
 
 /// The faults that `before` does not have.

@@ -12,26 +12,16 @@ pub(super) fn desired(set: &Value, intent: &Intent, companions: &mut Companions)
         let why = "a budget for one pod either forbids every drain or protects nothing";
         return companions.withhold(Role::Budget, why);
     }
+    if let Some((what, remedy)) = blocks(set, intent) {
+        return companions.problem(Role::Budget, what, remedy);
+    }
     let (field, count) = match intent.disruption_budget {
         Some(DisruptionBudget::None) => {
             return companions.withhold(Role::Budget, "stateward.dev/disruption-budget is none");
         }
         None => ("maxUnavailable", IntOrPercent::Int(1)),
         Some(DisruptionBudget::MaxUnavailable(count)) => ("maxUnavailable", count),
-        Some(DisruptionBudget::MinAvailable(count)) => {
-            // As the API server rounds: up.
-            let least = match count {
-                IntOrPercent::Int(count) => u64::from(count),
-                IntOrPercent::Percent(part) => (replicas * u64::from(part)).div_ceil(100),
-            };
-            if least >= replicas {
-                let what =
-                    format!("min-available={count} of {replicas} replicas would block every drain of a node");
-                let remedy = format!("write max-unavailable=1, or at most min-available={}", replicas - 1);
-                return companions.problem(Role::Budget, what, remedy);
-            }
-            ("minAvailable", count)
-        }
+        Some(DisruptionBudget::MinAvailable(count)) => ("minAvailable", count),
     };
     let spec = json!({
         field: match count {
@@ -45,6 +35,25 @@ pub(super) fn desired(set: &Value, intent: &Intent, companions: &mut Companions)
     let name = text(&set["metadata"]["name"]);
     companions
         .want(Role::Budget, manifest(set, Role::Budget, name, Map::from_iter([("spec".to_owned(), spec)])));
+}
+
+/// Why a budget would block every drain, and what to write instead. Admission refuses it; a scale
+/// that nobody admits may still bring it about.
+#[must_use]
+pub fn blocks(set: &Value, intent: &Intent) -> Option<(String, String)> {
+    let replicas = set["spec"]["replicas"].as_u64().unwrap_or(1);
+    let Some(DisruptionBudget::MinAvailable(count)) = intent.disruption_budget else {
+        return None;
+    };
+    // As the API server rounds: up.
+    let least = match count {
+        IntOrPercent::Int(count) => u64::from(count),
+        IntOrPercent::Percent(part) => (replicas * u64::from(part)).div_ceil(100),
+    };
+    (replicas > 1 && least >= replicas).then(|| {
+        let what = format!("min-available={count} of {replicas} replicas would block every drain of a node");
+        (what, format!("write max-unavailable=1, or at most min-available={}", replicas - 1))
+    })
 }
 
 #[cfg(test)]

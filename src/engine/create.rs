@@ -19,6 +19,7 @@ impl Engine {
         let sent = change.after;
         let (intent, mut faults) =
             Intent::parse(sent["metadata"].get("labels"), sent["metadata"].get("annotations"));
+        faults.extend(super::companion_faults(sent, &intent));
         let structure = validate::structure(sent);
         if !structure.is_empty() {
             // Without names nothing can be expanded; what is wrong all the same is said at once.

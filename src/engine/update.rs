@@ -132,6 +132,8 @@ impl<'a> Request<'a> {
     ) -> Self {
         let (old_intent, mut old_faults) = intent_of(before);
         let (intent, mut faults) = intent_of(sent);
+        old_faults.extend(super::companion_faults(before, &old_intent));
+        faults.extend(super::companion_faults(sent, &intent));
         old_faults.extend(settings::unknown_main(before, &old_intent));
         faults.extend(settings::unknown_main(sent, &intent));
         let mut after = sent.clone();
