@@ -12,6 +12,7 @@ use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, Subcommand};
 
 use self::adopt::AdoptArgs;
+use self::eject::EjectArgs;
 use self::explain::{ExplainArgs, Explanation};
 use self::input::{InputArgs, InputError, Source};
 use self::lint::LintArgs;
@@ -25,6 +26,7 @@ use crate::server::{StartError, WebhookArgs};
 
 pub mod adopt;
 pub mod cluster;
+pub mod eject;
 pub mod explain;
 pub mod input;
 pub mod judge;
@@ -56,6 +58,8 @@ enum Command {
     Status(Configured<StatusArgs>),
     /// Say what managing existing sets would mean: profile, companions that appear, yield or clash
     Adopt(Configured<AdoptArgs>),
+    /// Print the full manifests of a set and its companions; applied, they hand everything back
+    Eject(Configured<EjectArgs>),
     /// Serve the admission webhooks
     Webhook(WebhookArgs),
     /// Serve the admission webhooks with certificates of our own making: for development and small clusters
@@ -172,6 +176,10 @@ impl Command {
             Self::Adopt(Configured { args, scope, configuration }) => {
                 let configuration = read_configuration(configuration.as_deref())?;
                 adopt::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
+            }
+            Self::Eject(Configured { args, scope, configuration }) => {
+                let configuration = read_configuration(configuration.as_deref())?;
+                eject::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
             }
             Self::Webhook(args) => webhook::serve(args),
             Self::Run(args) => webhook::serve(args.self_managed()),

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, TypeMeta};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::Value;
@@ -100,7 +100,13 @@ impl Cluster {
             let list = self.wait(api.list(&page))?.map_err(|error| {
                 Failure::Cluster(chain(&format!("failed to list {}", resource.plural), &error))
             })?;
-            objects.extend(list.items.into_iter().filter_map(|object| serde_json::to_value(object).ok()));
+            let items = list.items.into_iter().map(|object| {
+                // Items of a list do not say what they are.
+                let types =
+                    TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
+                DynamicObject { types: Some(types), ..object }
+            });
+            objects.extend(items.filter_map(|object| serde_json::to_value(object).ok()));
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),
                 None => return Ok(objects),

@@ -51,3 +51,22 @@ fn status_tells_claims_and_pods() {
     );
     let _ = space.stateward(&["status", "other"]).mentions(&["no managed StatefulSet other"]);
 }
+
+#[test]
+fn what_is_ejected_and_applied_is_handed_back_and_restarts_nothing() {
+    let space = Space::new("eject");
+    let before = space.create(Client::Apply, &postgres("db"));
+    let manifests = space.stateward(&["eject", "db"]).ok().mentions(&["apply them"]).stdout;
+    assert!(
+        manifests.contains("kind: Service") && !manifests.contains("stateward.dev/expansion"),
+        "{manifests}"
+    );
+    let _ = space.kubectl_with(&["apply", "-f", "-"], &manifests).ok();
+    let after = space.snapshot("db");
+    before.assert_not_restarted(&after, "ejected");
+    // Nobody looks after it any more: a field of ours that goes is gone.
+    let gone = r#"[{"op": "remove", "path": "/spec/template/spec/terminationGracePeriodSeconds"}]"#;
+    let _ = space.kubectl(&["patch", "statefulset", "db", "--type=json", "-p", gone]).ok();
+    assert_eq!(space.get("db")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 30);
+    let _ = space.stateward(&["eject", "db"]).mentions(&["no managed StatefulSet db"]);
+}

@@ -1,0 +1,138 @@
+//! `eject`: the full manifests of a set and its companions, as files of one's own.
+//!
+//! Applied, they hand everything back: the label says `"false"`, so that the webhook lets the set
+//! pass and the controller gives the companions up, which are then whose who applied them.
+
+use serde_json::{Map, Value};
+
+use super::Failure;
+use super::cluster::ClusterArgs;
+use super::output::{self, Format};
+use super::report::Report;
+use super::status::is_managed;
+use super::world::World;
+use crate::companions::neighbours::settle;
+use crate::companions::{self, Role};
+use crate::configuration::Configuration;
+use crate::engine::Engine;
+use crate::names;
+use crate::settings::text;
+
+/// Arguments of `eject`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct EjectArgs {
+    /// The StatefulSet
+    pub name: String,
+    /// Output format
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: Format,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+/// Prints the manifests; what to do with them goes to standard error.
+pub fn run(
+    args: &EjectArgs,
+    namespace: Option<&str>,
+    engine: &Engine,
+    configuration: &Configuration,
+) -> Result<Report, Failure> {
+    let cluster = args.cluster.connect()?;
+    let namespace = namespace.unwrap_or(&cluster.namespace);
+    let world = World::read(&cluster, Some(namespace))?;
+    let named = |set: &&Value| set["metadata"]["name"] == args.name.as_str();
+    let Some(set) = world.sets.iter().find(named).filter(|set| is_managed(set, &world)) else {
+        return Err(Failure::Cluster(format!(
+            "no managed StatefulSet {} in namespace {namespace}",
+            args.name
+        )));
+    };
+    let manifests = of(set, &world, engine, configuration);
+    let stdout = match args.output {
+        Format::Json => output::json_list(manifests),
+        Format::Yaml => {
+            let documents = manifests.iter().map(output::yaml).collect::<Result<Vec<_>, _>>()?;
+            documents.join("---\n")
+        }
+    };
+    let stderr = format!(
+        "keep these manifests and apply them: from then on the set and what stands beside it are yours, and no pod \
+         restarts; Secret {}-generated, if there is one, stays as it is\n",
+        args.name
+    );
+    Ok(Report { stdout, stderr, ..Report::default() })
+}
+
+/// The set and its companions as one would have written them in full.
+#[must_use]
+pub fn of(set: &Value, world: &World, engine: &Engine, configuration: &Configuration) -> Vec<Value> {
+    let namespace = text(&set["metadata"]["namespace"]);
+    let desired = companions::of_stored(set, &engine.catalogue, configuration, &world.labels(namespace));
+    let settled = settle(desired.unwrap_or_default(), set, world.room(namespace).neighbours());
+    let beside = settled.wanted.into_iter().filter(|companion| companion.role != Role::Secret);
+    [own(set)].into_iter().chain(beside.map(|companion| given_up(companion.manifest))).collect()
+}
+
+/// The set without what the API server writes and what we keep in its metadata. Its spec stays to
+/// the last field, labels of ours in it too: it could not change, or would restart pods.
+fn own(set: &Value) -> Value {
+    let mut own = set.clone();
+    let ours = |key: &String| key.starts_with(names::PREFIX) || key == names::LAST_APPLIED;
+    if let Value::Object(object) = &mut own {
+        object.remove("status");
+    }
+    if let Value::Object(metadata) = &mut own["metadata"] {
+        metadata.retain(|field, _| matches!(field.as_str(), "name" | "namespace" | "labels" | "annotations"));
+        for part in ["labels", "annotations"] {
+            if let Some(Value::Object(map)) = metadata.get_mut(part) {
+                map.retain(|key, _| !ours(key));
+                if map.is_empty() {
+                    metadata.remove(part);
+                }
+            }
+        }
+        let labels = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));
+        labels[names::MANAGED] = Value::from("false");
+    }
+    own
+}
+
+/// A companion without our labels and its owner.
+fn given_up(mut manifest: Value) -> Value {
+    if let Value::Object(metadata) = &mut manifest["metadata"] {
+        metadata.remove("labels");
+        metadata.remove("ownerReferences");
+    }
+    manifest
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_set_keeps_its_spec_and_loses_our_marks() {
+        let set = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet",
+            "metadata": {
+                "name": "db", "namespace": "shop", "uid": "u", "resourceVersion": "7", "managedFields": [],
+                "labels": {"stateward.dev/managed": "true", "stateward.dev/profile": "postgresql", "team": "shop"},
+                "annotations": {"stateward.dev/storage": "20Gi", "stateward.dev/expansion": "{}"},
+            },
+            "spec": {"selector": {"matchLabels": {"stateward.dev/statefulset": "db"}}},
+            "status": {"replicas": 1},
+        });
+        assert_eq!(
+            own(&set),
+            json!({
+                "apiVersion": "apps/v1", "kind": "StatefulSet",
+                "metadata": {"name": "db", "namespace": "shop",
+                    "labels": {"stateward.dev/managed": "false", "team": "shop"}},
+                "spec": {"selector": {"matchLabels": {"stateward.dev/statefulset": "db"}}},
+            })
+        );
+    }
+}
