@@ -25,6 +25,11 @@ static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
     PathBuf::from(String::from_utf8_lossy(&built.stdout).trim())
 });
 
+/// A directory with the programs of the local Kubernetes, helm among them.
+pub(crate) fn programs() -> &'static Path {
+    &PROGRAMS
+}
+
 /// What came of a rendering: the files by their path below `templates`.
 pub(crate) type Rendering = BTreeMap<String, String>;
 
@@ -46,7 +51,7 @@ pub(crate) fn values(set: &str) -> PathBuf {
 /// Runs helm to its end. What it prints, or what it complains about.
 pub(crate) fn helm(arguments: &[&str]) -> Result<String, String> {
     let home = tempfile::tempdir().unwrap();
-    let output = Command::new(PROGRAMS.join("helm"))
+    let output = Command::new(programs().join("helm"))
         .args(arguments)
         // Settings of the person who runs the tests stay theirs, and no cluster is near.
         .env("HOME", home.path())

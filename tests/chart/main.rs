@@ -12,9 +12,11 @@
 )]
 
 mod certificates;
+mod cluster;
 mod documentation;
 mod golden;
 mod helm;
+mod life;
 mod promises;
 mod refusals;
 mod registration;
