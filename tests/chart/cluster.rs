@@ -1,7 +1,7 @@
 //! A real Kubernetes of this binary's own, whose API server calls a stateward beside it through the chart's Service.
 //!
-//! Pods run no containers there, so the process that answers runs on loopback, as the ServiceAccount of the chart, and
-//! the chart's Service points to it. Everything else is as on any cluster.
+//! Pods run no containers there, so the process that answers runs on loopback, logged in as the service account of the
+//! chart, and the chart's Service points to it. Everything else is as on any cluster.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -83,6 +83,7 @@ impl Cluster {
         if line.starts_with('{') {
             return Some(Self { dir, process, _stdout: stdout });
         }
+        let _ = process.wait();
         let said = fs::read_to_string(&log).unwrap_or_default();
         assert!(said.contains("is in use by a cluster"), "the cluster did not start:\n{said}");
         None
@@ -141,7 +142,7 @@ impl Cluster {
         self.find(arguments).unwrap_or_else(|| panic!("{arguments:?} is not there"))
     }
 
-    /// Makes a kubeconfig for a ServiceAccount, as a pod of it would have one.
+    /// Makes a kubeconfig for a `ServiceAccount`, as a pod of it would have one.
     pub(crate) fn log_in(&self, namespace: &str, account: &str) {
         let token = self.admin(&["--namespace", namespace, "create", "token", account], "").ok().stdout;
         let of_admin = fs::read_to_string(self.kubeconfig("admin")).unwrap();

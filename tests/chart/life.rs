@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, Said, Webhook, wait_for};
@@ -65,6 +67,7 @@ fn an_installation_lives_and_no_set_is_harmed() {
     installation.refuses_a_second_install();
     installation.gives_each_component_its_rights_alone();
     installation.refuses_wishes_that_nothing_acts_on();
+    installation.repairs_its_certificates();
     installation.upgrades_without_taking_the_bundle_back();
     installation.refuses_what_was_not_expanded(webhook);
     installation.changes_to_given_certificates();
@@ -255,6 +258,36 @@ impl Installation {
         change(&["annotate", "statefulset", "orders-db", "stateward.dev/size=small"]);
         change(&["annotate", "statefulset", "orders-db", "stateward.dev/size-"]);
         change(&["label", "--overwrite", "statefulset", "orders-db", "stateward.dev/managed=true"]);
+    }
+
+    /// With every right that it has for this, and with no other.
+    fn repairs_its_certificates(&self) {
+        let secret = ["--namespace", NAMESPACE, "secret", "stateward-certificates"];
+        let leaf = |found: &Value| found["data"]["tls.crt"].as_str().unwrap_or_default().to_owned();
+        let before = leaf(&self.cluster.get(&secret));
+        let damage =
+            [&["patch"], &secret[..], &["--type=merge", "-p", r#"{"data":{"tls.crt":""}}"#]].concat();
+        let _ = self.cluster.admin(&damage, "").ok();
+        let other = |what: &str, known: &[&str]| {
+            wait_for(what, || {
+                let now = self.cluster.find(&secret).map(|found| leaf(&found)).unwrap_or_default();
+                if now.is_empty() || known.contains(&now.as_str()) { Err(now) } else { Ok(now) }
+            })
+        };
+        let repaired = other("a new leaf", &[&before]);
+        let _ = self.cluster.admin(&[&["delete"], &secret[..]].concat(), "").ok();
+        wait_for("the Secret to be made again", || {
+            self.cluster.find(&secret).map(drop).ok_or_else(String::new)
+        });
+        assert_ne!(repaired, before);
+        // Two CAs: the one that signs next, and the one of the leaf that is still served.
+        wait_for("both CAs in the bundle", || {
+            let pem = STANDARD.decode(self.bundle().as_str().unwrap()).unwrap();
+            let pem = String::from_utf8(pem).unwrap();
+            let count = pem.matches("BEGIN CERTIFICATE").count();
+            if count == 2 { Ok(()) } else { Err(format!("{count} CAs")) }
+        });
+        self.wait_until_answered();
     }
 
     fn upgrades_without_taking_the_bundle_back(&self) {

@@ -5,6 +5,7 @@ use std::fs;
 
 use clap::{Args, Command};
 use serde_json::{Value, json};
+use stateward::configuration::Configuration;
 use stateward::server::WebhookArgs;
 
 use crate::helm::{SETS, chart, object, objects, of_kind, render_set, render_with};
@@ -252,6 +253,16 @@ fn pods_start_anew_for_what_is_read_at_the_start_alone() {
     let changed = templates(&[r"profiles.a\.yaml=two"]);
     assert_ne!(changed[0], webhook);
     assert_eq!(changed[1], controller);
+}
+
+#[test]
+fn the_controller_understands_its_configuration() {
+    for set in ["default", "everything"] {
+        let rendered = objects(&render_set(set));
+        let text = &object(&rendered, "ConfigMap", "stateward-configuration")["data"]["configuration.yaml"];
+        let read = Configuration::parse(text.as_str().unwrap());
+        assert!(read.is_ok(), "{set}: {:?}", read.unwrap_err());
+    }
 }
 
 #[test]

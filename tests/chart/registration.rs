@@ -1,5 +1,6 @@
 //! The chart registers what the local cluster's registration has proved: the tests of `tests/cluster` run against that.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::{Value, json};
@@ -46,12 +47,24 @@ fn both_configurations_have_the_entries_that_are_proved() {
     }
 }
 
+/// What is granted, one (groups, resources, names, verb) at a time.
+fn granted(role: &Value) -> BTreeSet<String> {
+    let rules = role["rules"].as_array().unwrap().iter();
+    let each = |rule: &Value| -> Vec<String> {
+        let scope = format!("{} {} {}", rule["apiGroups"], rule["resources"], rule["resourceNames"]);
+        rule["verbs"].as_array().unwrap().iter().map(|verb| format!("{scope} {verb}")).collect()
+    };
+    rules.flat_map(each).collect()
+}
+
+/// The chart grants nothing more; that what it grants is enough, `life` shows.
 #[test]
-fn the_webhook_has_the_rights_that_are_proved() {
+fn the_webhook_has_no_right_but_those_that_are_proved() {
     let (chart, proved) = (objects(&render_set("default")), proved());
     for kind in ["ClusterRole", "Role"] {
-        let rendered = object(&chart, kind, "stateward-webhook");
-        assert_eq!(rendered["rules"], object(&proved, kind, "stateward")["rules"], "{kind}");
+        let ours = granted(object(&chart, kind, "stateward-webhook"));
+        let more: Vec<_> = ours.difference(&granted(object(&proved, kind, "stateward"))).cloned().collect();
+        assert!(!ours.is_empty() && more.is_empty(), "{kind}: {more:?}");
     }
 }
 
