@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, Said, Webhook, wait_for};
-use crate::helm::{NAMESPACE, chart, root};
+use crate::helm::{NAMESPACE, SETS, chart, documents, render_set, root};
 
 const ACCOUNT: &str = "stateward-webhook";
 
@@ -55,6 +55,7 @@ struct Installation {
 #[test]
 fn an_installation_lives_and_no_set_is_harmed() {
     let installation = Installation::new();
+    installation.renders_what_the_api_server_takes();
     let notes = installation.helm("install", &["--wait"]).ok().stdout;
     assert!(notes.contains("rollout status deployment/stateward-webhook"), "{notes}");
     assert!(!notes.contains("WARNING"), "{notes}");
@@ -143,6 +144,23 @@ impl Installation {
     fn bundle(&self) -> Value {
         let configuration = self.cluster.get(&["mutatingwebhookconfiguration", "stateward"]);
         configuration["webhooks"][0]["clientConfig"]["caBundle"].clone()
+    }
+
+    /// Every field of every value set exists, and means something. Kinds of others' are not known here, and the test's
+    /// own set is refused as long as nobody expands it.
+    fn renders_what_the_api_server_takes(&self) {
+        for set in SETS {
+            let rendering = render_set(set);
+            let known = rendering.iter().filter(|(file, text)| {
+                !text.contains("cert-manager.io/v1")
+                    && !text.contains("coreos.com/v1")
+                    && !file.starts_with("tests/")
+            });
+            let text: String = known.map(|(_, text)| text.as_str()).collect();
+            let arguments = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
+            let created = self.cluster.admin(&arguments, &text).ok().stdout;
+            assert_eq!(created.lines().count(), documents(set, &text).len(), "{set}: {created}");
+        }
     }
 
     fn expands_ten_lines(&self) {

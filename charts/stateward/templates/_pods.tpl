@@ -1,11 +1,17 @@
 {{- /* What the pods of both components have in common. {root, component, values} */ -}}
 
-{{- /* Metadata of the pods. `checksums`: what a process reads at its start alone, so that a change starts new ones. No
-label of a chart's version: it would start new ones for nothing. */ -}}
+{{- /* Annotations that tell what a process reads at its start alone, so that a change of it starts new pods. */ -}}
+{{- define "stateward.checksums" -}}
+{{- with .Values.profiles -}}
+stateward.dev/profiles: {{ toJson . | sha256sum | trunc 16 | quote }}
+{{- end -}}
+{{- end -}}
+
+{{- /* Metadata of the pods. No label of a chart's version: it would start new ones for nothing. */ -}}
 {{- define "stateward.pod.metadata" -}}
 labels:
   {{- mergeOverwrite (deepCopy .root.Values.commonLabels) .values.podLabels (include "stateward.selector" . | fromYaml) | toYaml | nindent 2 }}
-{{- with mergeOverwrite (deepCopy .values.podAnnotations) (.checksums | default dict) }}
+{{- with mergeOverwrite (deepCopy .values.podAnnotations) .checksums }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -73,6 +79,11 @@ env:
     value: {{ include "stateward.listen" (dict "root" .root "port" .values.adminPort) | quote }}
   - name: STATEWARD_LOG_LEVEL
     value: {{ .root.Values.logLevel | quote }}
+  {{- if .root.Values.profiles }}
+  # Both have to know them: the webhook expands by them, and the controller keeps what belongs to them.
+  - name: STATEWARD_PROFILES
+    value: /etc/stateward/profiles
+  {{- end }}
   {{- with .values.extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
