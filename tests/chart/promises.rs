@@ -265,9 +265,3 @@ fn the_controller_understands_its_configuration() {
         assert!(read.is_ok(), "{set}: {:?}", read.unwrap_err());
     }
 }
-
-#[test]
-fn the_image_is_of_this_version() {
-    let metadata = fs::read_to_string(chart().join("Chart.yaml")).unwrap();
-    assert!(metadata.contains(concat!("appVersion: \"", env!("CARGO_PKG_VERSION"), "\"")), "{metadata}");
-}
