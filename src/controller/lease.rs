@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use self::election::{Election, Move, RETRY};
 use crate::names::MANAGER;
+use crate::server::Readiness;
 use crate::stores::said;
 
 /// For each call to the API server; the client has no time-out of its own.
@@ -41,14 +42,6 @@ impl Leadership {
     fn set(&self, until: Option<Instant>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
-
-    /// Leadership for ever, for tests of what is done with it.
-    #[cfg(test)]
-    pub(super) fn for_tests() -> Self {
-        let leadership = Self::default();
-        leadership.set(Some(Instant::now() + Duration::from_hours(1)));
-        leadership
-    }
 }
 
 /// Runs for a Lease.
@@ -57,7 +50,12 @@ pub(super) struct Candidate {
     name: String,
     election: Election,
     leadership: Leadership,
+    readiness: Readiness,
 }
+
+/// The part of `/readyz` that waits for a first look at the Lease. A replica that waits for its turn
+/// is ready.
+const PART: &str = "lease";
 
 /// Why a look at the Lease came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +68,10 @@ enum LeaseError {
 
 impl Candidate {
     /// A candidate for the Lease of this name.
-    pub(super) fn new(leases: Api<Lease>, name: String, identity: String) -> Self {
+    pub(super) fn new(leases: Api<Lease>, name: String, identity: String, readiness: Readiness) -> Self {
+        readiness.wait_for(PART, "not looked at yet");
         let election = Election::new(identity);
-        Self { leases, name, election, leadership: Leadership::default() }
+        Self { leases, name, election, leadership: Leadership::default(), readiness }
     }
 
     /// What says whether this replica may write.
@@ -92,7 +91,10 @@ impl Candidate {
                         rival = Some(holder);
                     }
                 }
-                Err(error) => tracing::warn!(%error, "cannot campaign; trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot campaign; trying again");
+                    self.readiness.wait_for(PART, error.to_string());
+                }
             }
             tokio::time::sleep(RETRY).await;
         }
@@ -105,6 +107,7 @@ impl Candidate {
             () = self.keep() => tracing::warn!("lost the Lease: the work stops here"),
             () = work => {}
         }
+        self.election.lose();
         self.leadership.set(None);
     }
 
@@ -142,6 +145,7 @@ impl Candidate {
             }
         };
         self.leadership.set(self.election.until());
+        self.readiness.ready(PART);
         Ok(holder)
     }
 

@@ -39,6 +39,19 @@ pub(super) enum Act {
     Secret(Value),
 }
 
+impl Act {
+    /// One word for the log.
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Create(_) | Self::Secret(_) => "create",
+            Self::Apply(_) => "apply",
+            Self::Adopt(_) => "adopt",
+            Self::Delete { .. } => "delete",
+            Self::HandBack { .. } => "release",
+        }
+    }
+}
+
 /// The objects of a set's namespace, as the watches know them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Live {

@@ -13,6 +13,7 @@
 mod adoption;
 mod annotations;
 mod clients;
+mod companions;
 mod data;
 mod harness;
 mod immutable;

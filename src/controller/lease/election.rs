@@ -79,6 +79,11 @@ impl Election {
         self.held = Some(sent);
     }
 
+    /// We act no more, whatever the record says.
+    pub(super) fn lose(&mut self) {
+        self.held = None;
+    }
+
     /// Until when we may act; `None` if we may not.
     pub(super) fn until(&self) -> Option<Instant> {
         self.held.map(|held| held + DEADLINE)
