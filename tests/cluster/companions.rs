@@ -89,3 +89,233 @@ fn ten_lines_get_all_that_belongs_beside_them() {
     }
     assert!(secret["metadata"]["ownerReferences"].is_null(), "it stays with the data");
 }
+
+#[test]
+fn the_budget_follows_the_number_of_replicas() {
+    let space = Space::new("budget-scale");
+    create(&space, &postgres("db").replicas(3));
+    let made = wait_there(&space, BUDGETS, "db");
+    assert_eq!(made["spec"]["maxUnavailable"], 1);
+    assert_eq!(made["spec"]["unhealthyPodEvictionPolicy"], "AlwaysAllow");
+    let _ = space.kubectl(&["scale", "statefulset/db", "--replicas=1"]).ok();
+    wait_gone(&space, BUDGETS, "db");
+    let _ = space.kubectl(&["scale", "statefulset/db", "--replicas=3"]).ok();
+    wait_there(&space, BUDGETS, "db");
+    let none = "stateward.dev/disruption-budget=none";
+    let _ = space.kubectl(&["annotate", "statefulset/db", none]).ok();
+    wait_gone(&space, BUDGETS, "db");
+}
+
+#[test]
+fn a_settled_set_is_looked_at_and_nothing_is_written() {
+    let space = Space::new("settled");
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    let controller = &cluster().controller;
+    let before = controller.writes(&space.name);
+    assert_eq!(before, ["create headless", "create client", "create budget", "create secret"]);
+    let _ = space.kubectl(&["annotate", "statefulset/db", "note=hello"]).ok();
+    let _ = space.kubectl(&["delete", "pod", "db-1"]).ok();
+    space.snapshot("db");
+    controller.wait_looks(&space.name, "db");
+    assert_eq!(controller.writes(&space.name), before);
+}
+
+#[test]
+fn a_second_budget_makes_ours_go_and_come_back_after_the_quiet_time() {
+    let space = Space::new("second-budget");
+    create(&space, &postgres("db").replicas(3));
+    let ours = wait_there(&space, BUDGETS, "db");
+    apply(&space, &budget("mine", "db"));
+    wait_gone(&space, BUDGETS, "db");
+    cluster().controller.wait_looks(&space.name, "db");
+    assert!(find(&space, BUDGETS, "db").is_none(), "it stays away");
+    let _ = space.kubectl(&["delete", "poddisruptionbudget", "mine"]).ok();
+    let began = std::time::Instant::now();
+    let again = wait_there(&space, BUDGETS, "db");
+    assert!(began.elapsed().as_secs() >= 3, "it came back before the quiet time of 4 s was over");
+    assert_ne!(again["metadata"]["uid"], ours["metadata"]["uid"]);
+    let said = space.kubectl(&["events", "--for=statefulset/db"]).ok();
+    assert!(said.stdout.contains("PodDisruptionBudget mine selects these pods already"), "{}", said.stdout);
+}
+
+#[test]
+fn a_service_of_the_users_is_not_touched_and_when_it_goes_ours_comes() {
+    let space = Space::new("users-service");
+    let theirs = service("db", &json!({"app": "elsewhere"}));
+    let _ = space.kubectl_with(&["create", "-f", "-"], &theirs.to_string()).ok();
+    let before = find(&space, SERVICES, "db").unwrap();
+    create(&space, &postgres("db"));
+    wait_there(&space, SERVICES, "db-headless");
+    cluster().controller.wait_looks(&space.name, "db");
+    assert_eq!(find(&space, SERVICES, "db").unwrap(), before);
+    let said = space.kubectl(&["events", "--for=statefulset/db"]).ok();
+    assert!(said.stdout.contains("there is another Service db, which is not ours"), "{}", said.stdout);
+    assert_eq!(said.stdout.matches("there is another").count(), 1, "told once:\n{}", said.stdout);
+    let metrics = cluster().controller.metrics();
+    let gauge = format!(
+        "stateward_companion_problem{{namespace=\"{}\",statefulset=\"db\",role=\"client\"}} 1",
+        space.name
+    );
+    assert!(metrics.contains(&gauge), "{gauge} is not in\n{metrics}");
+    let _ = space.kubectl(&["delete", "service", "db"]).ok();
+    wait_until(&space, SERVICES, "db", is_ours);
+    wait_for("the gauge to go", || match cluster().controller.metrics().contains(&gauge) {
+        true => Err("still there".to_owned()),
+        false => Ok(()),
+    });
+}
+
+#[test]
+fn a_service_that_the_user_applies_in_our_place_is_theirs() {
+    let space = Space::new("service-later");
+    create(&space, &postgres("db"));
+    wait_there(&space, SERVICES, "db");
+    let _ = space.kubectl(&["delete", "statefulset", "db", "--cascade=orphan"]).ok();
+    let _ = space.kubectl(&["delete", "service", "db"]).ok();
+    let theirs = service("db", &json!({"stateward.dev/statefulset": "db"}));
+    let _ = space.kubectl_with(&["create", "-f", "-"], &theirs.to_string()).ok();
+    let before = find(&space, SERVICES, "db").unwrap();
+    create(&space, &postgres("db"));
+    cluster().controller.wait_looks(&space.name, "db");
+    assert_eq!(find(&space, SERVICES, "db").unwrap(), before);
+    let _ = space.kubectl(&["delete", "statefulset", "db"]).ok();
+    wait_gone(&space, SERVICES, "db-headless");
+    assert_eq!(find(&space, SERVICES, "db").unwrap(), before, "it does not go with the set");
+}
+
+#[test]
+fn hand_edits_of_our_fields_are_reverted_and_those_of_others_stay() {
+    let space = Space::new("hand-edits");
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    let edit = r#"{"spec":{"maxUnavailable":3}}"#;
+    let _ = space.kubectl(&["patch", "poddisruptionbudget", "db", "--type=merge", "-p", edit]).ok();
+    wait_until(&space, BUDGETS, "db", |budget| budget["spec"]["maxUnavailable"] == 1);
+    let edit = r#"{"metadata":{"annotations":{"example.com/balancer":"42"}},"spec":{"sessionAffinity":"ClientIP","selector":{"a":"b"}}}"#;
+    let _ = space.kubectl(&["patch", "service", "db", "--type=merge", "-p", edit]).ok();
+    let mended = wait_until(&space, SERVICES, "db", |service| service["spec"]["selector"]["a"].is_null());
+    assert_eq!(mended["metadata"]["annotations"]["example.com/balancer"], "42");
+    assert_eq!(mended["spec"]["sessionAffinity"], "ClientIP");
+    let _ = space.kubectl(&["delete", "service", "db-headless"]).ok();
+    wait_there(&space, SERVICES, "db-headless");
+}
+
+#[test]
+fn without_the_label_everything_is_given_back_and_stays() {
+    let space = Space::new("release");
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    let spec = |kind, name| find(&space, kind, name).unwrap()["spec"].clone();
+    let all = [(SERVICES, "db-headless"), (SERVICES, "db"), (BUDGETS, "db")];
+    let before = all.map(|(kind, name)| spec(kind, name));
+    let _ = space.kubectl(&["label", "statefulset/db", "stateward.dev/managed-"]).ok();
+    for (kind, name) in all {
+        let object = wait_until(&space, kind, name, |object| {
+            !is_ours(object) && object["metadata"]["labels"].is_null()
+        });
+        assert!(object["metadata"]["ownerReferences"].is_null());
+    }
+    assert_eq!(all.map(|(kind, name)| spec(kind, name)), before);
+    let written = cluster().controller.writes(&space.name);
+    let edit = r#"{"spec":{"maxUnavailable":3}}"#;
+    let _ = space.kubectl(&["patch", "poddisruptionbudget", "db", "--type=merge", "-p", edit]).ok();
+    cluster().controller.wait_looks(&space.name, "db");
+    assert_eq!(spec(BUDGETS, "db")["maxUnavailable"], 3, "it is theirs");
+    assert_eq!(cluster().controller.writes(&space.name), written);
+    let _ = space.kubectl(&["delete", "statefulset", "db"]).ok();
+    space.wait_gone("db");
+    for (kind, name) in all {
+        assert!(find(&space, kind, name).is_some(), "{name} went with the set");
+    }
+}
+
+#[test]
+fn companions_go_with_the_set_and_the_secret_stays() {
+    let space = Space::new("deleted-set");
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    let secret = wait_there(&space, SECRETS, "db-generated");
+    let _ = space.kubectl(&["delete", "statefulset", "db"]).ok();
+    for (kind, name) in [(SERVICES, "db-headless"), (SERVICES, "db"), (BUDGETS, "db")] {
+        wait_gone(&space, kind, name);
+    }
+    assert_eq!(find(&space, SECRETS, "db-generated"), Some(secret.clone()));
+    // The data is still there and knows this password.
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    assert_eq!(find(&space, SECRETS, "db-generated"), Some(secret));
+}
+
+#[test]
+fn a_password_that_the_data_does_not_know_is_not_made() {
+    let space = Space::new("lost-secret");
+    create(&space, &postgres("db"));
+    wait_there(&space, SECRETS, "db-generated");
+    let _ = space.kubectl(&["delete", "statefulset", "db"]).ok();
+    space.wait_gone("db");
+    let _ = space.kubectl(&["delete", "secret", "db-generated"]).ok();
+    // Times have seconds: the next set must be younger than the claims.
+    let claims = space.list("/api/v1", "persistentvolumeclaims");
+    assert!(!claims.is_empty());
+    create(&space, &postgres("db"));
+    wait_there(&space, SERVICES, "db");
+    cluster().controller.wait_looks(&space.name, "db");
+    assert!(find(&space, SECRETS, "db-generated").is_none());
+    let said = space.kubectl(&["events", "--for=statefulset/db"]).ok();
+    assert!(said.stdout.contains("its data may know another password"), "{}", said.stdout);
+}
+
+#[test]
+fn what_an_orphan_deletion_leaves_is_taken_on_by_the_next_set() {
+    let space = Space::new("orphans");
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    let all = [(SERVICES, "db-headless"), (SERVICES, "db"), (BUDGETS, "db")];
+    let uids = all.map(|(kind, name)| find(&space, kind, name).unwrap()["metadata"]["uid"].clone());
+    let _ = space.kubectl(&["delete", "statefulset", "db", "--cascade=orphan"]).ok();
+    space.wait_gone("db");
+    let set = create(&space, &postgres("db").replicas(3));
+    for ((kind, name), uid) in all.into_iter().zip(uids) {
+        let object = wait_until(&space, kind, name, |object| *owner(object) == set["metadata"]["uid"]);
+        assert_eq!(object["metadata"]["uid"], uid, "{name} was made anew");
+        assert_eq!(object["metadata"]["ownerReferences"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_companion_that_somebody_applies_is_handed_over() {
+    let space = Space::new("handed-over");
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    let mut theirs = budget("db", "db");
+    theirs["spec"]["maxUnavailable"] = json!(2);
+    let said = space.kubectl_with(&["apply", "-f", "-"], &theirs.to_string());
+    let _ = said.ok();
+    let given = wait_until(&space, BUDGETS, "db", |object| !is_ours(object));
+    assert!(given["metadata"]["ownerReferences"].is_null());
+    assert_eq!(given["spec"]["maxUnavailable"], 2);
+    assert_eq!(given["spec"]["selector"], theirs["spec"]["selector"]);
+    let _ = space.kubectl(&["annotate", "statefulset/db", "note=hello"]).ok();
+    cluster().controller.wait_looks(&space.name, "db");
+    assert_eq!(
+        find(&space, BUDGETS, "db").unwrap()["metadata"]["resourceVersion"],
+        given["metadata"]["resourceVersion"]
+    );
+    let said = space.kubectl(&["events", "--for=statefulset/db"]).ok();
+    assert!(said.stdout.contains("PodDisruptionBudget db is kubectl apply's from now on"), "{}", said.stdout);
+}
+
+#[test]
+fn a_namespace_can_opt_its_sets_in_and_out() {
+    let space = Space::labelled("opted-in", &[("stateward.dev/managed", "true")]);
+    let unlabelled = app("web").without("/metadata/labels");
+    create(&space, &unlabelled);
+    wait_until(&space, SERVICES, "web", is_ours);
+    let label = |value: &str| {
+        let _ = space.kubectl(&["label", "statefulset/web", "--overwrite", value]).ok();
+    };
+    label("stateward.dev/managed=false");
+    wait_until(&space, SERVICES, "web", |service| !is_ours(service));
+    assert!(find(&space, SERVICES, "web").is_some());
+}

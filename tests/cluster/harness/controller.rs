@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use super::cluster::{control_plane, first_line, new_file};
-use super::wait_for;
+use super::{block_on, wait_for};
 
 /// Seconds between two looks at a set that nothing happens to, and of quiet before a budget of ours
 /// comes back.
@@ -16,6 +16,8 @@ const CONFIGURATION: &str = "disruptionBudgets: {quietTime: 4s}\n";
 /// A running controller.
 pub(crate) struct Controller {
     log: PathBuf,
+    /// Host and port of its metrics.
+    admin: String,
     process: Child,
 }
 
@@ -45,12 +47,16 @@ impl Controller {
             .spawn()
             .expect("tests/control-plane/controller");
         let line = first_line(&mut process);
-        assert!(
-            serde_json::from_str::<Value>(&line).is_ok(),
-            "the controller did not start:\n{}",
-            fs::read_to_string(&told).unwrap_or_default()
-        );
-        Self { log, process }
+        let Ok(report) = serde_json::from_str::<Value>(&line) else {
+            panic!("the controller did not start:\n{}", fs::read_to_string(&told).unwrap_or_default());
+        };
+        Self { log, admin: report["admin"].as_str().unwrap_or_default().to_owned(), process }
+    }
+
+    /// Its metrics.
+    pub(crate) fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.admin);
+        block_on(async { reqwest::get(url).await.expect("an answer").text().await.expect("a text") })
     }
 
     /// What it wrote in a namespace: role and verb of each write.
