@@ -21,11 +21,13 @@ use self::report::{Exit, Painter, Report};
 use self::status::StatusArgs;
 use crate::catalogue::{Catalogue, LoadError};
 use crate::configuration::Configuration;
+use crate::controller::{ControllerArgs, ControllerError};
 use crate::engine::{Engine, EngineError};
 use crate::server::{StartError, WebhookArgs};
 
 pub mod adopt;
 pub mod cluster;
+mod controller;
 pub mod eject;
 pub mod explain;
 pub mod input;
@@ -62,6 +64,9 @@ enum Command {
     Eject(Configured<EjectArgs>),
     /// Serve the admission webhooks
     Webhook(WebhookArgs),
+    /// Keep Services, disruption budgets and Secrets beside managed sets
+    #[command(after_help = EXIT_CODES)]
+    Controller(ControllerArgs),
     /// Serve the admission webhooks with certificates of our own making: for development and small clusters
     Run(WebhookArgs),
 }
@@ -128,6 +133,9 @@ pub enum Failure {
     /// The webhook did not start, or ended otherwise than well.
     #[error(transparent)]
     Serve(#[from] StartError),
+    /// The controller did not start, or ended otherwise than well.
+    #[error(transparent)]
+    Controller(#[from] ControllerError),
 }
 
 /// Does what the command line says.
@@ -182,6 +190,7 @@ impl Command {
                 eject::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
             }
             Self::Webhook(args) => webhook::serve(args),
+            Self::Controller(args) => controller::run(args),
             Self::Run(args) => webhook::serve(args.self_managed()),
         }
     }
@@ -209,6 +218,11 @@ fn read_configuration(path: Option<&Path>) -> Result<Configuration, Failure> {
 
 /// An engine that knows the built-in profiles and those in `paths`.
 fn engine(paths: &[PathBuf]) -> Result<Engine, Failure> {
+    Ok(Engine::new(catalogue(paths)?))
+}
+
+/// The built-in profiles and those in `paths`.
+fn catalogue(paths: &[PathBuf]) -> Result<Catalogue, Failure> {
     let input = InputArgs { files: paths.to_vec(), recursive: false };
     let sources = input.read().map_err(Failure::Input)?;
     let files = sources.iter().flat_map(|source| {
@@ -216,7 +230,7 @@ fn engine(paths: &[PathBuf]) -> Result<Engine, Failure> {
             source.documents.iter().filter(|document| document.value["kind"] == "StatefulSetProfile");
         profiles.map(|document| (source.name.as_str(), &source.text[document.piece.body.clone()]))
     });
-    Ok(Engine::new(Catalogue::built_in()?.with(files)?))
+    Ok(Catalogue::built_in()?.with(files)?)
 }
 
 fn explain_live(args: &ExplainArgs, scope: &Scope, name: &str) -> Result<Report, Failure> {
@@ -258,17 +272,22 @@ fn print(report: &Report) -> Exit {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
-            Self::Serve(error) => match error.exit_code() {
-                2 => Exit::Usage,
-                3 => Exit::Unreadable,
-                4 => Exit::Cluster,
-                _ => Exit::Findings,
-            },
+            Self::Serve(error) => of_code(error.exit_code()),
+            Self::Controller(error) => of_code(error.exit_code()),
             Self::Input(_) | Self::Profiles(_) | Self::Configuration(..) => Exit::Unreadable,
             Self::Engine(_) | Self::Output(_) => Exit::Internal,
             Self::Usage(_) => Exit::Usage,
             Self::Cluster(_) => Exit::Cluster,
         }
+    }
+}
+
+fn of_code(code: u8) -> Exit {
+    match code {
+        2 => Exit::Usage,
+        3 => Exit::Unreadable,
+        4 => Exit::Cluster,
+        _ => Exit::Findings,
     }
 }
 

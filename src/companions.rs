@@ -168,6 +168,18 @@ impl Companions {
         self.wanted.push(Companion { role, manifest });
     }
 
+    /// Leaves out what no controller keeps yet, and says so: which kinds of routes a cluster has is to
+    /// be found out while it runs.
+    pub fn leave_routes(&mut self) {
+        let before = self.wanted.len();
+        self.wanted.retain(|companion| companion.role != Role::Route);
+        if self.wanted.len() < before {
+            let what = "stateward.dev/gateway: routes are not kept by the controller yet";
+            let remedy = "print the route with stateward render --companions, and apply it yourself";
+            self.problem(Role::Route, what, remedy);
+        }
+    }
+
     fn withhold(&mut self, role: Role, why: impl Into<String>) {
         self.withheld.push(Withheld { role, why: why.into() });
     }

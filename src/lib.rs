@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod cli;
 pub mod companions;
 pub mod configuration;
+pub mod controller;
 pub mod defaults;
 pub mod edit;
 pub mod engine;

@@ -22,6 +22,9 @@ pub const UPGRADE_TO: &str = "stateward.dev/upgrade-to";
 /// Label of a companion: what it is for (`headless`, `client`, `budget`, …).
 pub const COMPANION: &str = "stateward.dev/companion";
 
+/// Annotation: the host of a set's Ingress or route.
+pub const INGRESS_HOST: &str = "stateward.dev/ingress-host";
+
 /// Where `kubectl apply` keeps the manifest that it sent last.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Annotation on a pod template that names the container which `kubectl` means by default.

@@ -32,11 +32,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::admin::router as admin_router;
 pub use self::args::WebhookArgs;
+pub(crate) use self::args::{duration, own_namespace};
 pub use self::drain::Drain;
 use self::limits::Gate;
 pub use self::limits::{Limits, parse_duration};
 use self::listener::Listener;
 pub use self::readiness::Readiness;
+pub(crate) use self::run::{Signals, connect, tell_ready};
 pub use self::run::{StartError, run};
 use self::tls::Serving;
 use crate::admission::{Admission, Answer, Endpoint, ReviewError};
@@ -134,8 +136,8 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let tls = serving.acceptor().map_err(|source| StartError::Tls { source })?;
     let (socket, address) = bind(settings.bind, "--bind").await?;
-    let (admin_socket, admin) = bind(settings.admin_bind, "--admin-bind").await?;
-    let (drain, admin_drain, metrics) = (Drain::default(), Drain::default(), &webhook.metrics);
+    let (admin, admin_task) = serve_admin(settings.admin_bind, readiness, &webhook.metrics).await?;
+    let (drain, metrics) = (Drain::default(), &webhook.metrics);
     let listener = Listener::new(
         socket,
         Some(tls),
@@ -144,18 +146,27 @@ pub async fn start(
         drain.clone(),
         Arc::clone(metrics),
     );
-    // Its own drain, which never begins: readiness must be seen to fail until the very end.
-    let admin_app = admin::router(readiness.clone(), Arc::clone(metrics));
-    let admin_limits = Limits { connections: 64, handshakes: 64, ..Limits::default() };
-    let admin_listener =
-        Listener::new(admin_socket, None, admin_app, admin_limits, admin_drain, Arc::new(Metrics::new()));
-    let admin_task = tokio::spawn(async move {
-        let _ = admin_listener.run().await;
-    });
     let walk = tokio::spawn(drain.clone().walk(readiness.clone(), settings.shutdown_delay));
     let webhook = tokio::spawn(listener.run());
     tracing::info!(%address, %admin, "listening");
     Ok(Running { address, admin, drain, webhook, others: vec![admin_task, walk] })
+}
+
+/// Serves `/livez`, `/readyz` and `/metrics` until the task is aborted, and tells where.
+pub(crate) async fn serve_admin(
+    address: SocketAddr,
+    readiness: &Readiness,
+    metrics: &Arc<Metrics>,
+) -> Result<(SocketAddr, JoinHandle<()>), StartError> {
+    let (socket, address) = bind(address, "--admin-bind").await?;
+    // Its own drain, which never begins: readiness must be seen to fail until the very end.
+    let app = admin::router(readiness.clone(), Arc::clone(metrics));
+    let limits = Limits { connections: 64, handshakes: 64, ..Limits::default() };
+    let listener = Listener::new(socket, None, app, limits, Drain::default(), Arc::new(Metrics::new()));
+    let task = tokio::spawn(async move {
+        let _ = listener.run().await;
+    });
+    Ok((address, task))
 }
 
 async fn bind(address: SocketAddr, flag: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {

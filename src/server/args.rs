@@ -99,17 +99,23 @@ impl WebhookArgs {
     /// The namespace that stateward runs in.
     #[must_use]
     pub fn own_namespace(&self) -> String {
-        let from_pod = || {
-            let name =
-                std::env::var("POD_NAMESPACE").or_else(|_| std::fs::read_to_string(NAMESPACE_FILE)).ok()?;
-            let name = name.trim();
-            (!name.is_empty()).then(|| name.to_owned())
-        };
-        self.namespace.clone().or_else(from_pod).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
+        own_namespace(self.namespace.as_deref())
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// The namespace that is named, else that of the pod, else the one of a usual installation.
+pub(crate) fn own_namespace(named: Option<&str>) -> String {
+    let from_pod = || {
+        let name =
+            std::env::var("POD_NAMESPACE").or_else(|_| std::fs::read_to_string(NAMESPACE_FILE)).ok()?;
+        let name = name.trim();
+        (!name.is_empty()).then(|| name.to_owned())
+    };
+    named.map(str::to_owned).or_else(from_pod).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
+}
+
+/// Reads a length of time, for clap.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "write a number with a unit, for example 10s or 500ms".to_owned())
 }
 

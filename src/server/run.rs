@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -102,7 +103,10 @@ pub async fn run(
     let _log = telemetry::init(args.log_level.as_deref(), metrics.log_lines_dropped.clone())?;
     install_provider();
     let readiness = Readiness::new();
-    let client = client(&args).await?;
+    let client = match args.without_cluster {
+        true => None,
+        false => Some(connect(args.kubeconfig.as_deref(), None).await?),
+    };
     let serving = Serving::new(Arc::clone(&metrics), readiness.clone());
     let facts: Arc<dyn Facts> = match &client {
         Some(client) => Stores::watch(client, &readiness, &metrics),
@@ -129,12 +133,12 @@ async fn serve(
     signals: &mut Signals,
 ) -> Result<(), StartError> {
     let drain = running.drain();
-    let (address, admin) = (running.address(), running.admin());
+    let addresses = serde_json::json!({ "address": running.address(), "admin": running.admin() });
     let mut finished = std::pin::pin!(running.finished());
     tokio::select! {
         _ = &mut finished => return Err(StartError::Stopped),
         () = signals.next() => {}
-        told = tell_ready(readiness, ready_file, address, admin) => {
+        told = tell_ready(readiness, ready_file, &addresses) => {
             told?;
             tokio::select! {
                 _ = &mut finished => return Err(StartError::Stopped),
@@ -150,30 +154,30 @@ async fn serve(
 }
 
 /// Says that the process is ready, in the log and in the file that a script waits for.
-async fn tell_ready(
+pub(crate) async fn tell_ready(
     readiness: &Readiness,
     file: Option<&Path>,
-    address: SocketAddr,
-    admin: SocketAddr,
+    addresses: &serde_json::Value,
 ) -> Result<(), StartError> {
     readiness.until_ready().await;
-    tracing::info!(%address, %admin, "ready");
+    tracing::info!(%addresses, "ready");
     let Some(path) = file else { return Ok(()) };
     let failed = |source| StartError::ReadyFile { path: path.to_owned(), source };
-    let text = serde_json::json!({ "address": address, "admin": admin }).to_string();
     // Whoever waits for the file must never read half of it.
     let mut draft = path.as_os_str().to_owned();
     draft.push(".draft");
-    std::fs::write(&draft, text).map_err(failed)?;
+    std::fs::write(&draft, addresses.to_string()).map_err(failed)?;
     std::fs::rename(&draft, path).map_err(failed)
 }
 
-async fn client(args: &WebhookArgs) -> Result<Option<kube::Client>, StartError> {
-    if args.without_cluster {
-        return Ok(None);
-    }
+/// A client for the cluster that the kubeconfig names, else the one around us. `read` bounds the
+/// silence of the API server while it sends an answer.
+pub(crate) async fn connect(
+    kubeconfig: Option<&Path>,
+    read: Option<Duration>,
+) -> Result<kube::Client, StartError> {
     let failed = |error: &dyn std::error::Error| StartError::Cluster(error.to_string());
-    let mut config = match &args.kubeconfig {
+    let mut config = match kubeconfig {
         None => kube::Config::infer().await.map_err(|error| failed(&error))?,
         Some(path) => {
             let file = kube::config::Kubeconfig::read_from(path).map_err(|error| failed(&error))?;
@@ -181,8 +185,9 @@ async fn client(args: &WebhookArgs) -> Result<Option<kube::Client>, StartError> 
             kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|error| failed(&error))?
         }
     };
-    config.connect_timeout = Some(std::time::Duration::from_secs(5));
-    kube::Client::try_from(config).map(Some).map_err(|error| failed(&error))
+    config.connect_timeout = Some(Duration::from_secs(5));
+    config.read_timeout = read;
+    kube::Client::try_from(config).map_err(|error| failed(&error))
 }
 
 /// Loads the certificate, or sees to it that there will be one, and keeps it fresh.
@@ -211,20 +216,20 @@ fn certificates(
 }
 
 /// SIGTERM and SIGINT.
-struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self, StartError> {
+    pub(crate) fn new() -> Result<Self, StartError> {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).map_err(StartError::Signals)?,
             interrupt: signal(SignalKind::interrupt()).map_err(StartError::Signals)?,
         })
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

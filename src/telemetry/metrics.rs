@@ -8,6 +8,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::controller::ControllerMetrics;
 use crate::admission::Summary;
 
 /// Seconds; reviews take microseconds, and API servers give up after 1 to 30 s.
@@ -70,6 +71,7 @@ pub struct Metrics {
     pub store_synced: family::Family<Store, Gauge>,
     pub store_objects: family::Family<Store, Gauge>,
     pub log_lines_dropped: Counter,
+    pub controller: ControllerMetrics,
 }
 
 impl Default for Metrics {
@@ -99,7 +101,9 @@ impl Metrics {
             store_synced: family::Family::default(),
             store_objects: family::Family::default(),
             log_lines_dropped: Counter::default(),
+            controller: ControllerMetrics::default(),
         };
+        metrics.controller.register(&mut metrics.registry);
         metrics.register_admission();
         metrics.register_process();
         metrics

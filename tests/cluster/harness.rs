@@ -4,6 +4,7 @@
 //! swaps versions) gives its namespace a [`Hook`] instead, which the main configuration leaves alone.
 
 mod cluster;
+mod controller;
 mod hook;
 mod kubectl;
 mod manifest;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 pub(crate) use self::cluster::{Stateward, cluster};
+pub(crate) use self::controller::Controller;
 pub(crate) use self::hook::{Answer, Hook, Place, away, changed_by, expanded_by, forward, inject_sidecar};
 pub(crate) use self::kubectl::{Client, Said};
 pub(crate) use self::manifest::{MAIN, Manifest, app, postgres};

@@ -14,6 +14,7 @@ mod adoption;
 mod annotations;
 mod clients;
 mod commands;
+mod companions;
 mod data;
 mod harness;
 mod immutable;

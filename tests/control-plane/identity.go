@@ -35,6 +35,14 @@ var identities = []identity{
 		},
 		public: true,
 	},
+	{
+		name: "stateward-controller",
+		user: "system:serviceaccount:stateward-system:stateward-controller",
+		groups: []string{
+			"system:serviceaccounts", "system:serviceaccounts:stateward-system", "system:authenticated",
+		},
+		public: true,
+	},
 	{name: "developer", user: "developer", groups: []string{"developers"}, public: true},
 	{name: "kube-controller-manager", user: "system:kube-controller-manager"},
 	{name: "kube-scheduler", user: "system:kube-scheduler"},

@@ -10,7 +10,7 @@ use std::sync::{LazyLock, Mutex};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 
-use super::block_on;
+use super::{Controller, block_on};
 
 /// The cluster that all tests of this binary share.
 pub(crate) struct Cluster {
@@ -22,6 +22,8 @@ pub(crate) struct Cluster {
     pub(crate) client: kube::Client,
     /// The stateward that is registered for all namespaces but those with a hook of their own.
     pub(crate) stateward: Stateward,
+    /// The controller, for all namespaces.
+    pub(crate) controller: Controller,
     /// The other end of its stdin.
     _control_plane: Child,
 }
@@ -43,7 +45,7 @@ pub(crate) fn cluster() -> &'static Cluster {
 }
 
 /// Where the programs and scripts of the local Kubernetes are.
-fn control_plane() -> PathBuf {
+pub(super) fn control_plane() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/control-plane")
 }
 
@@ -66,6 +68,7 @@ impl Cluster {
         Self {
             bin: PathBuf::from(text(&report["bin"])),
             client: block_on(client(&kubeconfig)),
+            controller: Controller::start(&dir, "controller"),
             dir,
             stateward,
             _control_plane: process,
@@ -154,7 +157,7 @@ async fn client(kubeconfig: &Path) -> kube::Client {
     kube::Client::try_from(config.expect("a configuration")).expect("a client")
 }
 
-fn first_line(process: &mut Child) -> String {
+pub(super) fn first_line(process: &mut Child) -> String {
     static READERS: Mutex<Vec<BufReader<std::process::ChildStdout>>> = Mutex::new(Vec::new());
     let mut reader = BufReader::new(process.stdout.take().expect("a pipe"));
     let mut line = String::new();
@@ -164,7 +167,7 @@ fn first_line(process: &mut Child) -> String {
     line
 }
 
-fn new_file(path: &Path) -> File {
+pub(super) fn new_file(path: &Path) -> File {
     File::create(path).expect("a log file")
 }
 

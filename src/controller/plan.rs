@@ -1,0 +1,211 @@
+//! What is to be written so that what is beside a set becomes what should be there. Pure.
+//!
+//! Everything here rests on what a watch told, which may be old: each step carries the uid that it
+//! is meant for, and the API server refuses it for any other object.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::owned::{self, Owner};
+use crate::companions::neighbours::taken_over;
+use crate::companions::{Companions, Role};
+use crate::names;
+use crate::settings::text;
+
+/// One write.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Step {
+    /// For what.
+    pub(super) role: Role,
+    /// What.
+    pub(super) act: Act,
+}
+
+/// What to write.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Act {
+    /// Make it, if nothing of the name is there.
+    Create(Value),
+    /// Apply to the one of ours that is there; the manifest carries its uid.
+    Apply(Value),
+    /// The same, but its owner is gone: the set is to be looked up first.
+    Adopt(Value),
+    /// Delete the one of ours that is there. Where `sure` is not set, its owner is gone, as above.
+    Delete { name: String, uid: String, sure: bool },
+    /// Give it up: apply what it is, without labels and owner.
+    HandBack { manifest: Value, to: Option<String> },
+    /// Make the Secret, with new values.
+    Secret(Value),
+}
+
+impl Act {
+    /// One word for the log.
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Create(_) | Self::Secret(_) => "create",
+            Self::Apply(_) => "apply",
+            Self::Adopt(_) => "adopt",
+            Self::Delete { .. } => "delete",
+            Self::HandBack { .. } => "release",
+        }
+    }
+}
+
+/// The objects of a set's namespace, as the watches know them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Live {
+    /// Services.
+    pub(super) services: Vec<Arc<Value>>,
+    /// Disruption budgets.
+    pub(super) budgets: Vec<Arc<Value>>,
+    /// Ingresses.
+    pub(super) ingresses: Vec<Arc<Value>>,
+    /// Ingresses of other namespaces: a host is for the whole cluster.
+    pub(super) elsewhere: Vec<Arc<Value>>,
+}
+
+impl Live {
+    /// Those that are of the kind of a companion in this role; Secrets are never read, and routes not
+    /// kept.
+    fn of(&self, role: Role) -> &[Arc<Value>] {
+        match role {
+            Role::Headless | Role::Client => &self.services,
+            Role::Budget => &self.budgets,
+            Role::Ingress => &self.ingresses,
+            Role::Route | Role::Secret => &[],
+        }
+    }
+
+    /// Those that we made beside `set` and that nothing else controls, with what they are for.
+    fn ours<'a>(&'a self, set: &'a Value) -> impl Iterator<Item = (Role, &'a Value)> {
+        let all = self.services.iter().chain(&self.budgets).chain(&self.ingresses);
+        all.filter_map(|object| Some((role(object)?, &**object))).filter(|(_, object)| is_of(object, set))
+    }
+
+    /// Whether a companion of this role is there.
+    pub(super) fn has(&self, role: Role, set: &Value) -> bool {
+        self.ours(set).any(|(found, _)| found == role)
+    }
+}
+
+/// The role that an object's label says.
+fn role(object: &Value) -> Option<Role> {
+    let label = text(&object["metadata"]["labels"][names::COMPANION]);
+    Role::ALL.into_iter().find(|role| role.as_str() == label)
+}
+
+/// Whether we made `object` beside `set`, and nothing else controls it.
+fn is_of(object: &Value, set: &Value) -> bool {
+    is_labelled_for(object, text(&set["metadata"]["name"]))
+        && owned::is_made_by_us(object)
+        && owned::owner(object, set) != Owner::Other
+}
+
+fn is_labelled_for(object: &Value, set: &str) -> bool {
+    let labels = &object["metadata"]["labels"];
+    labels[names::MANAGED_BY] == names::MANAGER && labels[names::STATEFULSET] == set
+}
+
+/// The objects among which a set's companions are to settle. A copy of one of ours that somebody
+/// made by hand loses our label here, as it is none of ours; those of other sets do not matter.
+pub(super) fn neighbours(set: &Value, objects: &[Arc<Value>]) -> Vec<Value> {
+    let name = text(&set["metadata"]["name"]);
+    let relevant = objects.iter().filter(|object| !is_of_another(object, name));
+    relevant
+        .map(|object| {
+            let mut object = Value::clone(object);
+            if is_labelled_for(&object, name) && !is_of(&object, set) {
+                object["metadata"]["labels"][names::MANAGED_BY].take();
+            }
+            object
+        })
+        .collect()
+}
+
+/// Whether `object` is a companion of another set that selects that set's pods alone. Most objects of
+/// a namespace with many sets are, so they must cost nothing.
+fn is_of_another(object: &Value, set: &str) -> bool {
+    let labelled = &object["metadata"]["labels"][names::STATEFULSET];
+    let selector = &object["spec"]["selector"];
+    let selected = [&selector[names::STATEFULSET], &selector["matchLabels"][names::STATEFULSET]];
+    labelled.is_string() && labelled != set && selected.contains(&labelled)
+}
+
+/// The steps for a managed set. `desired` is what it should have if it were alone, `settled` what of
+/// that may be beside its neighbours.
+pub(super) fn plan(set: &Value, desired: &Companions, settled: &Companions, live: &Live) -> Vec<Step> {
+    let mut steps: Vec<Step> = live.ours(set).filter_map(|(_, object)| hand_over(object)).collect();
+    let kept = live.ours(set).filter(|(_, object)| taken_over(object).is_none());
+    for (role, object) in kept {
+        if !object["metadata"]["deletionTimestamp"].is_null() {
+            continue;
+        }
+        let wanted = |companions: &Companions| {
+            let found = companions.wanted.iter().find(|one| {
+                one.manifest["kind"] == object["kind"] && object["metadata"]["name"] == one.name()
+            });
+            found.map(|companion| companion.manifest.clone())
+        };
+        let act = match wanted(settled).or_else(|| wanted(desired).filter(|_| is_relied_on(role))) {
+            Some(manifest) => update(object, manifest, set),
+            None if is_relied_on(role) && settled.problems.iter().any(|problem| problem.role == role) => None,
+            None => Some(Act::Delete {
+                name: text(&object["metadata"]["name"]).to_owned(),
+                uid: text(&object["metadata"]["uid"]).to_owned(),
+                sure: owned::owner(object, set) == Owner::This,
+            }),
+        };
+        steps.extend(act.map(|act| Step { role, act }));
+    }
+    // What goes goes first: a second budget stops every drain while it is there.
+    steps.sort_by_key(|step| !matches!(step.act, Act::Delete { .. }));
+    steps.extend(settled.wanted.iter().filter_map(|companion| {
+        let taken = live.of(companion.role).iter().any(|one| one["metadata"]["name"] == companion.name());
+        let manifest = companion.manifest.clone();
+        let act = match companion.role {
+            Role::Secret => Act::Secret(manifest),
+            _ if taken => return None,
+            _ => Act::Create(manifest),
+        };
+        Some(Step { role: companion.role, act })
+    }));
+    steps
+}
+
+/// The steps for a set that is not managed (any more): everything of ours is given back.
+pub(super) fn release(set: &Value, live: &Live) -> Vec<Step> {
+    let given = live.ours(set).filter_map(|(role, object)| {
+        let manifest = owned::handed_back(object)?;
+        Some(Step { role, act: Act::HandBack { manifest, to: None } })
+    });
+    given.collect()
+}
+
+/// Whether clients reach a companion by its name or address: then neither a Service that somebody
+/// adds nor a fault in a setting takes it away.
+fn is_relied_on(role: Role) -> bool {
+    matches!(role, Role::Headless | Role::Client)
+}
+
+/// What was taken over is given up.
+fn hand_over(object: &Value) -> Option<Step> {
+    let to = taken_over(object)?;
+    let manifest = owned::handed_back(object)?;
+    Some(Step { role: role(object)?, act: Act::HandBack { manifest, to: Some(to) } })
+}
+
+/// The write that makes `object` as wanted; none where it is.
+fn update(object: &Value, mut manifest: Value, set: &Value) -> Option<Act> {
+    if owned::is_settled(object, &manifest) {
+        return None;
+    }
+    manifest["metadata"]["uid"] = object["metadata"]["uid"].clone();
+    Some(match owned::owner(object, set) {
+        Owner::This => Act::Apply(manifest),
+        Owner::Nobody | Owner::Other => Act::Adopt(manifest),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! The process from arguments to exit code.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::channel::mpsc::unbounded;
+use kube::runtime::controller::{Action, Config, Error, applier};
+use kube::{Api, Client};
+use tokio::time::timeout;
+
+use super::apply::Writer;
+use super::args::ControllerArgs;
+use super::lease::{Candidate, Leadership};
+use super::platform::{ConfigurationError, Platform};
+use super::quiet::Quiet;
+use super::reconcile::{Context, reconcile};
+use super::report::Teller;
+use super::stores::{Stores, sets};
+use crate::catalogue::Catalogue;
+use crate::server::{Readiness, Signals, StartError, connect, serve_admin, tell_ready, tls};
+use crate::telemetry::{self, Metrics};
+
+/// Reconciles at one time.
+const CONCURRENCY: u16 = 16;
+/// How long the release of the Lease may take at the end; then it expires.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// A read from the API server that brings nothing for so long is broken off; watches bring a
+/// bookmark every minute. The client's own default is for ever.
+const READ: Duration = Duration::from_secs(100);
+
+/// Why the controller could not start, or ended otherwise than well.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// A fault that the webhook can have as well.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A configuration that cannot be used.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// No random numbers for the identity.
+    #[error("the operating system gives no random numbers: {0}; name this replica with --identity")]
+    Identity(getrandom::Error),
+}
+
+impl ControllerError {
+    /// The exit code: 1 failed while running, 2 usage, 3 unreadable input, 4 cluster.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Start(error) => error.exit_code(),
+            Self::Configuration(_) => 3,
+            Self::Identity(_) => 1,
+        }
+    }
+}
+
+/// Keeps companions until a signal ends it. SIGTERM and SIGINT release the Lease first.
+///
+/// # Errors
+/// [`ControllerError`], which knows its exit code.
+pub async fn run(args: ControllerArgs, catalogue: Catalogue) -> Result<(), ControllerError> {
+    let mut signals = Signals::new()?;
+    let metrics = Arc::new(Metrics::new());
+    let _log = telemetry::init(args.log_level.as_deref(), metrics.log_lines_dropped.clone())
+        .map_err(StartError::from)?;
+    tls::install_provider();
+    let readiness = Readiness::new();
+    let mut platform = Platform::start(args.configuration.clone(), Arc::clone(&metrics))?;
+    let client = connect(args.kubeconfig.as_deref(), Some(READ)).await?;
+    let (admin, _serving) = serve_admin(args.admin_bind, &readiness, &metrics).await?;
+    let identity = args.identity().map_err(ControllerError::Identity)?;
+    tracing::info!(%admin, %identity, "listening");
+    let leases = Api::namespaced(client.clone(), &args.lease_namespace());
+    let mut candidate = Candidate::new(leases, args.lease_name.clone(), identity, readiness.clone());
+    let replica = Replica {
+        client,
+        readiness: readiness.clone(),
+        metrics,
+        catalogue: Arc::new(catalogue),
+        leadership: candidate.leadership(),
+        resync: args.resync_period,
+    };
+    let addresses = serde_json::json!({ "admin": admin });
+    let tell = tell_ready(&readiness, args.ready_file.as_deref(), &addresses);
+    tokio::select! {
+        () = signals.next() => {}
+        never = replica.take_turns(&mut candidate, &mut platform) => match never {},
+        failed = async { match tell.await { Ok(()) => std::future::pending().await, Err(error) => error } } => {
+            return Err(failed.into());
+        }
+    }
+    tracing::info!("stopping");
+    tokio::select! {
+        _ = timeout(LAST_WORDS, candidate.release()) => Ok(()),
+        () = signals.next() => Err(StartError::Interrupted.into()),
+    }
+}
+
+/// What a replica needs for its work.
+struct Replica {
+    client: Client,
+    readiness: Readiness,
+    metrics: Arc<Metrics>,
+    catalogue: Arc<Catalogue>,
+    leadership: Leadership,
+    resync: Duration,
+}
+
+impl Replica {
+    /// Waits for the Lease, works while it is ours, and begins anew.
+    async fn take_turns(
+        &self,
+        candidate: &mut Candidate,
+        platform: &mut Platform,
+    ) -> std::convert::Infallible {
+        loop {
+            candidate.campaign().await;
+            tracing::info!("this replica is at work now");
+            self.metrics.controller.leader.set(1);
+            candidate.work(self.work(platform)).await;
+            self.metrics.controller.leader.set(0);
+            Stores::rest(&self.readiness);
+        }
+    }
+
+    /// Watches and reconciles for ever. Dropping it ends all of it: nothing here is spawned.
+    async fn work(&self, platform: &mut Platform) {
+        let (wake, woken) = unbounded();
+        let (stores, writer_of_sets) = Stores::new(wake, self.readiness.clone(), Arc::clone(&self.metrics));
+        let writer = Writer::new(self.client.clone(), self.leadership.clone(), Arc::clone(&self.metrics));
+        let context = Arc::new(Context {
+            stores: Arc::clone(&stores),
+            teller: Teller::new(writer.clone(), Arc::clone(&self.metrics)),
+            writer,
+            catalogue: Arc::clone(&self.catalogue),
+            configuration: Arc::clone(&platform.current),
+            metrics: Arc::clone(&self.metrics),
+            resync: self.resync,
+            quiet: Quiet::default(),
+            secrets: Mutex::new(HashSet::new()),
+            failures: Mutex::new(HashMap::new()),
+        });
+        // What another replica has told in the meantime is not ours to count.
+        context.teller.forget_all();
+        let reconciles = async {
+            // Before all stores are complete, an object that was not listed yet looks like none.
+            self.readiness.until_ready().await;
+            let queue = woken.map(Ok::<_, std::convert::Infallible>);
+            let never = |_, _: &_, _| Action::await_change();
+            let reconciles = applier(
+                |object, context| Box::pin(reconcile(object, context)),
+                never,
+                Arc::clone(&context),
+                stores.sets.clone(),
+                queue,
+                Config::default().concurrency(CONCURRENCY),
+            );
+            let gone = reconciles.for_each(async |done| {
+                if let Err(Error::ObjectNotFound(set)) = done {
+                    context.forget(&set.into_kind_unchecked(sets()));
+                }
+            });
+            gone.await;
+        };
+        futures::join!(
+            stores.follow(&self.client, writer_of_sets),
+            platform.follow(|| stores.wake_every_one()),
+            reconciles,
+        );
+    }
+}

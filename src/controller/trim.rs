@@ -1,0 +1,136 @@
+//! What the controller remembers of an object: as little as its work needs. Pure.
+
+use kube::core::DynamicObject;
+use serde_json::{Map, Value, json};
+
+use crate::names;
+
+/// Fields of a StatefulSet's spec that companions depend on; of the template, see [`set`].
+const SPEC: [&str; 3] = ["replicas", "serviceName", "selector"];
+/// Fields of a container that companions depend on.
+const CONTAINER: [&str; 4] = ["name", "image", "ports", "restartPolicy"];
+
+/// Leaves of a StatefulSet what [`crate::companions::desired`] and the choice of settings read.
+pub(super) fn set(object: &mut DynamicObject) {
+    object.metadata.managed_fields = None;
+    if let Some(annotations) = &mut object.metadata.annotations {
+        annotations.retain(|key, _| key.starts_with(names::PREFIX));
+    }
+    let spec = object.data.get("spec").unwrap_or(&Value::Null);
+    let template = &spec["template"];
+    let mut lean = pick(spec, &SPEC);
+    let mut pod = Map::new();
+    for list in ["containers", "initContainers"] {
+        if let Some(containers) = template["spec"][list].as_array() {
+            pod.insert(list.to_owned(), containers.iter().map(|one| pick(one, &CONTAINER)).collect());
+        }
+    }
+    lean["template"] = json!({
+        "metadata": {
+            "labels": template["metadata"]["labels"],
+            "annotations": pick(&template["metadata"]["annotations"], &[names::DEFAULT_CONTAINER]),
+        },
+        "spec": pod,
+    });
+    object.data = json!({"spec": lean});
+}
+
+/// A StatefulSet as a manifest. Items of lists carry no kind, so it is put in.
+pub(super) fn manifest(object: &DynamicObject) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet",
+        "metadata": object.metadata, "spec": object.data["spec"],
+    })
+}
+
+/// Leaves of a Service, a budget or a Namespace what companions and their neighbours depend on: a
+/// change of the rest, such as a budget's status with every pod that comes or goes, wakes nobody.
+pub(super) fn neighbour(object: DynamicObject, api_version: &str, kind: &str) -> Value {
+    let mut metadata = object.metadata;
+    if let Some(entries) = &mut metadata.managed_fields {
+        entries.retain(|entry| entry.subresource.is_none());
+    }
+    metadata.generation = None;
+    json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": object.data["spec"]})
+}
+
+/// Whether two states of a neighbour differ in nothing but their version.
+pub(super) fn is_same(one: &Value, other: &Value) -> bool {
+    let but_version = |object: &Value| {
+        let mut object = object.clone();
+        object["metadata"]["resourceVersion"].take();
+        object
+    };
+    but_version(one) == but_version(other)
+}
+
+fn pick(object: &Value, fields: &[&str]) -> Value {
+    let picked = fields.iter().filter_map(|field| {
+        let value = object.get(field)?;
+        Some(((*field).to_owned(), value.clone()))
+    });
+    Value::Object(picked.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Catalogue;
+    use crate::companions::{Labels, desired};
+    use crate::configuration::Configuration;
+    use crate::intent::Intent;
+    use crate::settings::Settings;
+
+    /// What is left gives the same companions as the whole.
+    #[test]
+    fn companions_do_not_miss_what_is_trimmed() {
+        let whole = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet",
+            "metadata": {
+                "name": "db", "namespace": "shop", "uid": "u-1", "labels": {"stateward.dev/managed": "true"},
+                "annotations": {"stateward.dev/generate-secret": "PASSWORD", "note": "long"},
+            },
+            "spec": {
+                "replicas": 3, "serviceName": "db-headless", "updateStrategy": {"type": "RollingUpdate"},
+                "selector": {"matchLabels": {"stateward.dev/statefulset": "db"}},
+                "template": {
+                    "metadata": {"labels": {"stateward.dev/statefulset": "db"}},
+                    "spec": {
+                        "containers": [{"name": "postgres", "image": "postgres:18", "env": [{"name": "A", "value": "b"}],
+                            "ports": [{"name": "postgresql", "containerPort": 5432}]}],
+                        "initContainers": [{"name": "mesh", "image": "mesh:1", "restartPolicy": "Always",
+                            "ports": [{"name": "http-admin", "containerPort": 15000}]}],
+                    },
+                },
+            },
+        });
+        let mut object: DynamicObject = serde_json::from_value(whole.clone()).unwrap();
+        set(&mut object);
+        let lean = manifest(&object);
+        assert!(lean.to_string().len() < whole.to_string().len());
+        let companions = |set: &Value| {
+            let (intent, _) = Intent::parse(None, Some(&set["metadata"]["annotations"]));
+            // The note is not ours; the rest of the annotations is the same.
+            let settings = Settings::choose(set, &intent, &Catalogue::built_in().unwrap()).unwrap();
+            desired(set, &settings, &Configuration::default(), &Labels::new())
+        };
+        assert_eq!(companions(&lean), companions(&whole));
+        assert_eq!(companions(&lean).wanted.len(), 4);
+    }
+
+    #[test]
+    fn a_new_status_is_no_change() {
+        let budget = |version: &str, healthy: u64| {
+            let object = json!({
+                "metadata": {"name": "db", "resourceVersion": version, "managedFields": [
+                    {"manager": "stateward", "operation": "Apply"},
+                    {"manager": "controller", "operation": "Update", "subresource": "status", "time": "2026-01-01T00:00:00Z"},
+                ]},
+                "spec": {"maxUnavailable": 1}, "status": {"currentHealthy": healthy},
+            });
+            neighbour(serde_json::from_value(object).unwrap(), "policy/v1", "PodDisruptionBudget")
+        };
+        assert!(is_same(&budget("1", 2), &budget("2", 3)));
+        assert_eq!(budget("1", 2)["metadata"]["managedFields"].as_array().unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,348 @@
+//! What the controller keeps beside a set, and what it leaves alone.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Client, Manifest, Space, app, cluster, postgres, wait_for};
+
+/// Services and budgets, by the API that serves them.
+const SERVICES: (&str, &str) = ("/api/v1", "services");
+const BUDGETS: (&str, &str) = ("/apis/policy/v1", "poddisruptionbudgets");
+const SECRETS: (&str, &str) = ("/api/v1", "secrets");
+const INGRESSES: (&str, &str) = ("/apis/networking.k8s.io/v1", "ingresses");
+
+fn find(space: &Space, (api, resource): (&str, &str), name: &str) -> Option<Value> {
+    space.list(api, resource).into_iter().find(|object| object["metadata"]["name"] == name)
+}
+
+fn wait_there(space: &Space, kind: (&str, &str), name: &str) -> Value {
+    wait_for(&format!("{} {name}", kind.1), || find(space, kind, name).ok_or_else(|| "absent".to_owned()))
+}
+
+fn wait_gone(space: &Space, kind: (&str, &str), name: &str) {
+    wait_for(&format!("{} {name} to go", kind.1), || match find(space, kind, name) {
+        None => Ok(()),
+        Some(object) => Err(object["metadata"].to_string()),
+    });
+}
+
+/// Waits until an object is as told; gives it.
+fn wait_until(space: &Space, kind: (&str, &str), name: &str, is: impl Fn(&Value) -> bool) -> Value {
+    wait_for(&format!("{} {name} to change", kind.1), || match find(space, kind, name) {
+        Some(object) if is(&object) => Ok(object),
+        other => Err(format!("{other:?}")),
+    })
+}
+
+/// Waits until everything of a set with three replicas is there.
+fn wait_settled(space: &Space, set: &str) {
+    wait_there(space, SERVICES, &format!("{set}-headless"));
+    wait_there(space, SERVICES, set);
+    wait_there(space, BUDGETS, set);
+    cluster().controller.wait_looks(&space.name, set);
+}
+
+fn is_ours(object: &Value) -> bool {
+    !object["metadata"]["labels"]["stateward.dev/companion"].is_null()
+}
+
+fn owner(object: &Value) -> &Value {
+    &object["metadata"]["ownerReferences"][0]["uid"]
+}
+
+fn create(space: &Space, manifest: &Manifest) -> Value {
+    space.create(Client::Apply, manifest).object
+}
+
+fn apply(space: &Space, object: &Value) {
+    let _ = space.kubectl_with(&["apply", "-f", "-"], &object.to_string()).ok();
+}
+
+fn service(name: &str, selector: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+        "spec": {"selector": selector, "ports": [{"port": 80}]},
+    })
+}
+
+fn budget(name: &str, set: &str) -> Value {
+    json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"stateward.dev/statefulset": set}}},
+    })
+}
+
+#[test]
+fn ten_lines_get_all_that_belongs_beside_them() {
+    let space = Space::new("companions");
+    let set = create(&space, &postgres("db"));
+    assert_eq!(set["spec"]["serviceName"], "db-headless");
+    let headless = wait_there(&space, SERVICES, "db-headless");
+    assert_eq!(headless["spec"]["clusterIP"], "None");
+    assert_eq!(headless["spec"]["publishNotReadyAddresses"], true);
+    let client = wait_there(&space, SERVICES, "db");
+    assert_eq!(client["spec"]["ports"][0]["port"], 5432);
+    let secret = wait_there(&space, SECRETS, "db-generated");
+    let value = secret["data"]["POSTGRES_PASSWORD"].as_str().unwrap();
+    assert_eq!(value.len(), 44, "32 characters in base64");
+    for companion in [&headless, &client] {
+        assert!(is_ours(companion));
+        assert_eq!(*owner(companion), set["metadata"]["uid"]);
+    }
+    assert!(secret["metadata"]["ownerReferences"].is_null(), "it stays with the data");
+}
+
+#[test]
+fn the_budget_follows_the_number_of_replicas() {
+    let space = Space::new("budget-scale");
+    create(&space, &postgres("db").replicas(3));
+    let made = wait_there(&space, BUDGETS, "db");
+    assert_eq!(made["spec"]["maxUnavailable"], 1);
+    assert_eq!(made["spec"]["unhealthyPodEvictionPolicy"], "AlwaysAllow");
+    let _ = space.kubectl(&["scale", "statefulset/db", "--replicas=1"]).ok();
+    wait_gone(&space, BUDGETS, "db");
+    let _ = space.kubectl(&["scale", "statefulset/db", "--replicas=3"]).ok();
+    wait_there(&space, BUDGETS, "db");
+    let none = "stateward.dev/disruption-budget=none";
+    let _ = space.kubectl(&["annotate", "statefulset/db", none]).ok();
+    wait_gone(&space, BUDGETS, "db");
+}
+
+#[test]
+fn a_settled_set_is_looked_at_and_nothing_is_written() {
+    let space = Space::new("settled");
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    let controller = &cluster().controller;
+    let before = controller.writes(&space.name);
+    assert_eq!(before, ["create headless", "create client", "create budget", "create secret"]);
+    let _ = space.kubectl(&["annotate", "statefulset/db", "note=hello"]).ok();
+    let _ = space.kubectl(&["delete", "pod", "db-1"]).ok();
+    space.snapshot("db");
+    controller.wait_looks(&space.name, "db");
+    assert_eq!(controller.writes(&space.name), before);
+}
+
+#[test]
+fn a_second_budget_makes_ours_go_and_come_back_after_the_quiet_time() {
+    let space = Space::new("second-budget");
+    create(&space, &postgres("db").replicas(3));
+    let ours = wait_there(&space, BUDGETS, "db");
+    apply(&space, &budget("mine", "db"));
+    wait_gone(&space, BUDGETS, "db");
+    cluster().controller.wait_looks(&space.name, "db");
+    assert!(find(&space, BUDGETS, "db").is_none(), "it stays away");
+    let _ = space.kubectl(&["delete", "poddisruptionbudget", "mine"]).ok();
+    let began = std::time::Instant::now();
+    let again = wait_there(&space, BUDGETS, "db");
+    assert!(began.elapsed().as_secs() >= 3, "it came back before the quiet time of 4 s was over");
+    assert_ne!(again["metadata"]["uid"], ours["metadata"]["uid"]);
+    let said = space.kubectl(&["events", "--for=statefulset/db"]).ok();
+    assert!(said.stdout.contains("PodDisruptionBudget mine selects these pods already"), "{}", said.stdout);
+}
+
+#[test]
+fn a_service_of_the_users_is_not_touched_and_when_it_goes_ours_comes() {
+    let space = Space::new("users-service");
+    let theirs = service("db", &json!({"app": "elsewhere"}));
+    let _ = space.kubectl_with(&["create", "-f", "-"], &theirs.to_string()).ok();
+    let before = find(&space, SERVICES, "db").unwrap();
+    create(&space, &postgres("db"));
+    wait_there(&space, SERVICES, "db-headless");
+    cluster().controller.wait_looks(&space.name, "db");
+    assert_eq!(find(&space, SERVICES, "db").unwrap(), before);
+    let said = space.kubectl(&["events", "--for=statefulset/db"]).ok();
+    assert!(said.stdout.contains("there is another Service db, which is not ours"), "{}", said.stdout);
+    assert_eq!(said.stdout.matches("there is another").count(), 1, "told once:\n{}", said.stdout);
+    let metrics = cluster().controller.metrics();
+    let gauge = format!(
+        "stateward_companion_problem{{namespace=\"{}\",statefulset=\"db\",role=\"client\"}} 1",
+        space.name
+    );
+    assert!(metrics.contains(&gauge), "{gauge} is not in\n{metrics}");
+    let _ = space.kubectl(&["delete", "service", "db"]).ok();
+    wait_until(&space, SERVICES, "db", is_ours);
+    wait_for("the gauge to go", || match cluster().controller.metrics().contains(&gauge) {
+        true => Err("still there".to_owned()),
+        false => Ok(()),
+    });
+}
+
+#[test]
+fn a_service_that_the_user_applies_in_our_place_is_theirs() {
+    let space = Space::new("service-later");
+    create(&space, &postgres("db"));
+    wait_there(&space, SERVICES, "db");
+    let _ = space.kubectl(&["delete", "statefulset", "db", "--cascade=orphan"]).ok();
+    let _ = space.kubectl(&["delete", "service", "db"]).ok();
+    let theirs = service("db", &json!({"stateward.dev/statefulset": "db"}));
+    let _ = space.kubectl_with(&["create", "-f", "-"], &theirs.to_string()).ok();
+    let before = find(&space, SERVICES, "db").unwrap();
+    create(&space, &postgres("db"));
+    cluster().controller.wait_looks(&space.name, "db");
+    assert_eq!(find(&space, SERVICES, "db").unwrap(), before);
+    let _ = space.kubectl(&["delete", "statefulset", "db"]).ok();
+    wait_gone(&space, SERVICES, "db-headless");
+    assert_eq!(find(&space, SERVICES, "db").unwrap(), before, "it does not go with the set");
+}
+
+#[test]
+fn hand_edits_of_our_fields_are_reverted_and_those_of_others_stay() {
+    let space = Space::new("hand-edits");
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    let edit = r#"{"spec":{"maxUnavailable":3}}"#;
+    let _ = space.kubectl(&["patch", "poddisruptionbudget", "db", "--type=merge", "-p", edit]).ok();
+    wait_until(&space, BUDGETS, "db", |budget| budget["spec"]["maxUnavailable"] == 1);
+    let edit = r#"{"metadata":{"annotations":{"example.com/balancer":"42"}},"spec":{"sessionAffinity":"ClientIP","selector":{"a":"b"}}}"#;
+    let _ = space.kubectl(&["patch", "service", "db", "--type=merge", "-p", edit]).ok();
+    let mended = wait_until(&space, SERVICES, "db", |service| service["spec"]["selector"]["a"].is_null());
+    assert_eq!(mended["metadata"]["annotations"]["example.com/balancer"], "42");
+    assert_eq!(mended["spec"]["sessionAffinity"], "ClientIP");
+    let _ = space.kubectl(&["delete", "service", "db-headless"]).ok();
+    wait_there(&space, SERVICES, "db-headless");
+}
+
+#[test]
+fn without_the_label_everything_is_given_back_and_stays() {
+    let space = Space::new("release");
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    let spec = |kind, name| find(&space, kind, name).unwrap()["spec"].clone();
+    let all = [(SERVICES, "db-headless"), (SERVICES, "db"), (BUDGETS, "db")];
+    let before = all.map(|(kind, name)| spec(kind, name));
+    let _ = space.kubectl(&["label", "statefulset/db", "stateward.dev/managed-"]).ok();
+    for (kind, name) in all {
+        let object = wait_until(&space, kind, name, |object| {
+            !is_ours(object) && object["metadata"]["labels"].is_null()
+        });
+        assert!(object["metadata"]["ownerReferences"].is_null());
+    }
+    assert_eq!(all.map(|(kind, name)| spec(kind, name)), before);
+    let written = cluster().controller.writes(&space.name);
+    let edit = r#"{"spec":{"maxUnavailable":3}}"#;
+    let _ = space.kubectl(&["patch", "poddisruptionbudget", "db", "--type=merge", "-p", edit]).ok();
+    cluster().controller.wait_looks(&space.name, "db");
+    assert_eq!(spec(BUDGETS, "db")["maxUnavailable"], 3, "it is theirs");
+    assert_eq!(cluster().controller.writes(&space.name), written);
+    let _ = space.kubectl(&["delete", "statefulset", "db"]).ok();
+    space.wait_gone("db");
+    for (kind, name) in all {
+        assert!(find(&space, kind, name).is_some(), "{name} went with the set");
+    }
+}
+
+#[test]
+fn companions_go_with_the_set_and_the_secret_stays() {
+    let space = Space::new("deleted-set");
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    let secret = wait_there(&space, SECRETS, "db-generated");
+    let _ = space.kubectl(&["delete", "statefulset", "db"]).ok();
+    for (kind, name) in [(SERVICES, "db-headless"), (SERVICES, "db"), (BUDGETS, "db")] {
+        wait_gone(&space, kind, name);
+    }
+    assert_eq!(find(&space, SECRETS, "db-generated"), Some(secret.clone()));
+    // The data is still there and knows this password.
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    assert_eq!(find(&space, SECRETS, "db-generated"), Some(secret));
+}
+
+#[test]
+fn a_password_that_the_data_does_not_know_is_not_made() {
+    let space = Space::new("lost-secret");
+    create(&space, &postgres("db"));
+    wait_there(&space, SECRETS, "db-generated");
+    let _ = space.kubectl(&["delete", "statefulset", "db"]).ok();
+    space.wait_gone("db");
+    let _ = space.kubectl(&["delete", "secret", "db-generated"]).ok();
+    // Times have seconds: the next set must be younger than the claims.
+    let claims = space.list("/api/v1", "persistentvolumeclaims");
+    assert!(!claims.is_empty());
+    create(&space, &postgres("db"));
+    wait_there(&space, SERVICES, "db");
+    cluster().controller.wait_looks(&space.name, "db");
+    assert!(find(&space, SECRETS, "db-generated").is_none());
+    let said = space.kubectl(&["events", "--for=statefulset/db"]).ok();
+    assert!(said.stdout.contains("its data may know another password"), "{}", said.stdout);
+}
+
+#[test]
+fn what_an_orphan_deletion_leaves_is_taken_on_by_the_next_set() {
+    let space = Space::new("orphans");
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    let all = [(SERVICES, "db-headless"), (SERVICES, "db"), (BUDGETS, "db")];
+    let uids = all.map(|(kind, name)| find(&space, kind, name).unwrap()["metadata"]["uid"].clone());
+    let _ = space.kubectl(&["delete", "statefulset", "db", "--cascade=orphan"]).ok();
+    space.wait_gone("db");
+    let set = create(&space, &postgres("db").replicas(3));
+    for ((kind, name), uid) in all.into_iter().zip(uids) {
+        let object = wait_until(&space, kind, name, |object| *owner(object) == set["metadata"]["uid"]);
+        assert_eq!(object["metadata"]["uid"], uid, "{name} was made anew");
+        assert_eq!(object["metadata"]["ownerReferences"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_companion_that_somebody_applies_is_handed_over() {
+    let space = Space::new("handed-over");
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    let mut theirs = budget("db", "db");
+    theirs["spec"]["maxUnavailable"] = json!(2);
+    let said = space.kubectl_with(&["apply", "-f", "-"], &theirs.to_string());
+    let _ = said.ok();
+    let given = wait_until(&space, BUDGETS, "db", |object| !is_ours(object));
+    assert!(given["metadata"]["ownerReferences"].is_null());
+    assert_eq!(given["spec"]["maxUnavailable"], 2);
+    assert_eq!(given["spec"]["selector"], theirs["spec"]["selector"]);
+    let _ = space.kubectl(&["annotate", "statefulset/db", "note=hello"]).ok();
+    cluster().controller.wait_looks(&space.name, "db");
+    assert_eq!(
+        find(&space, BUDGETS, "db").unwrap()["metadata"]["resourceVersion"],
+        given["metadata"]["resourceVersion"]
+    );
+    let said = space.kubectl(&["events", "--for=statefulset/db"]).ok();
+    assert!(said.stdout.contains("PodDisruptionBudget db is kubectl apply's from now on"), "{}", said.stdout);
+}
+
+#[test]
+fn a_namespace_can_opt_its_sets_in_and_out() {
+    let space = Space::labelled("opted-in", &[("stateward.dev/managed", "true")]);
+    let unlabelled = app("web").without("/metadata/labels");
+    create(&space, &unlabelled);
+    wait_until(&space, SERVICES, "web", is_ours);
+    let label = |value: &str| {
+        let _ = space.kubectl(&["label", "statefulset/web", "--overwrite", value]).ok();
+    };
+    label("stateward.dev/managed=false");
+    wait_until(&space, SERVICES, "web", |service| !is_ours(service));
+    assert!(find(&space, SERVICES, "web").is_some());
+}
+
+#[test]
+fn a_host_belongs_to_the_namespace_that_had_it_first_and_goes_on_when_it_is_free() {
+    let (first, second) = (Space::new("host-first"), Space::new("host-second"));
+    let set = app("web").annotate("ingress-host", "web.example.com");
+    create(&first, &set);
+    let ingress = wait_there(&first, INGRESSES, "web");
+    let path = &ingress["spec"]["rules"][0]["http"]["paths"][0];
+    assert_eq!(path["backend"]["service"]["name"], "web", "{ingress:#}");
+    create(&second, &set);
+    wait_there(&second, SERVICES, "web");
+    cluster().controller.wait_looks(&second.name, "web");
+    assert_eq!(find(&second, INGRESSES, "web"), None, "one host, two namespaces");
+    let _ = first.kubectl(&["delete", "statefulset", "web"]).ok();
+    wait_gone(&first, INGRESSES, "web");
+    wait_there(&second, INGRESSES, "web");
+}
+
+#[test]
+fn a_host_that_is_not_granted_gets_no_ingress() {
+    let space = Space::new("host-not-granted");
+    create(&space, &app("web").annotate("ingress-host", "web.example.org"));
+    wait_there(&space, SERVICES, "web");
+    cluster().controller.wait_looks(&space.name, "web");
+    assert_eq!(find(&space, INGRESSES, "web"), None);
+}
