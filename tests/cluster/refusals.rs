@@ -155,9 +155,11 @@ fn a_namespace_can_opt_in_and_a_set_out() {
 #[test]
 fn an_update_is_refused_for_what_it_brings_alone() {
     let space = Space::new("needs-a-cause");
-    let unmanaged = complete("old").without("/metadata/labels").annotate("nonsense", "1");
-    space.create(Client::Apply, &unmanaged);
-    let said = space.kubectl(&["label", "statefulset", "old", "stateward.dev/managed=true"]).ok();
+    // Said to be unmanaged: an annotation where nobody said anything is refused by the policy.
+    let unmanaged = complete("old").set("/metadata/labels", json!({"stateward.dev/managed": "false"}));
+    space.create(Client::Apply, &unmanaged.annotate("nonsense", "1"));
+    let managed = "stateward.dev/managed=true";
+    let said = space.kubectl(&["label", "--overwrite", "statefulset", "old", managed]).ok();
     let _ = said.mentions(&["Warning: ", "stateward.dev/nonsense"]);
     let _ = space.kubectl(&["label", "statefulset", "old", "team=search"]).ok();
     let other = space.kubectl(&["annotate", "statefulset", "old", "stateward.dev/other=1"]);
