@@ -76,6 +76,11 @@ start_stateward() {
 	webhook=${background[${#background[@]} - 1]}
 }
 
+start_controller() {
+	start controller tests/control-plane/controller --stop-on-eof --cluster "$cluster" --program "$stateward" \
+		--log "$work/stateward-controller.log" -- --configuration tests/control-plane/configuration.yaml "$@"
+}
+
 # ---------------------------------------------------------------------------------------------- what is compared
 
 digest() { git hash-object --stdin | cut -c1-12; }
@@ -114,6 +119,7 @@ bin=$(tests/control-plane/build)
 say 'Starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok on loopback, then stateward.'
 start cluster "$bin/control-plane" up --stop-on-eof --data "$cluster"
 start_stateward
+start_controller
 export KUBECONFIG=$cluster/kubeconfig/developer.yaml PATH=$work/bin:$PATH
 mkdir "$work/bin"
 ln -s "$bin/kubectl" "$bin/helm" "$stateward" "$work/bin/"
@@ -133,6 +139,11 @@ say 'Its pod is Ready and its claim Bound.'
 show kubectl wait pod/orders-db-0 --for=condition=Ready --timeout=60s
 show kubectl wait pvc/data-orders-db-0 --for=jsonpath=.status.phase=Bound --timeout=60s
 show kubectl get pods,persistentvolumeclaims
+
+say 'What stands beside it: a name for each pod, an address for clients. A budget for one pod would forbid every drain.'
+claim 'the Services are there' kubectl wait --for=create service/orders-db-headless service/orders-db --timeout=60s
+show kubectl get services --selector stateward.dev/statefulset=orders-db
+show kubectl get poddisruptionbudgets
 
 say 'Where each field comes from, and what was left out.'
 show stateward explain -f examples/postgresql.yaml
@@ -178,6 +189,25 @@ claim 'the old set keeps its own' test "$(grace orders-db)" = 120
 say 'The proof: one pod, one revision, one template all the way.'
 printf '%-34s %-37s %9s   %-13s\n' 'after it was' 'uid of pod orders-db-0' revisions template
 printf '%s\n' "${table[@]}"
+
+say 'Three replicas of something else: with a budget, a drain takes one pod after the other.'
+show cat examples/search.yaml
+show kubectl apply -f examples/search.yaml
+show kubectl rollout status statefulset/search
+claim 'its budget is there' kubectl wait --for=create poddisruptionbudget/search --timeout=60s
+show kubectl get poddisruptionbudgets
+node=$(kubectl get pod search-0 -o jsonpath='{.spec.nodeName}')
+admin=$cluster/kubeconfig/admin.yaml
+claim 'the node of search-0 is drained' kubectl --kubeconfig "$admin" drain "$node" --ignore-daemonsets \
+	--delete-emptydir-data --force --timeout=120s
+kubectl --kubeconfig "$admin" uncordon "$node" >/dev/null
+show kubectl rollout status statefulset/search
+
+say 'A budget of the users own: with two, no pod could be evicted at all. Ours goes at once.'
+show kubectl create poddisruptionbudget own --selector=stateward.dev/statefulset=search --max-unavailable=1
+claim 'ours has gone' kubectl wait --for=delete poddisruptionbudget/search --timeout=60s
+show kubectl get events --field-selector reason=BudgetYielded -o custom-columns=NOTE:.message
+show stateward status search --configuration tests/control-plane/configuration.yaml
 
 say 'Stopping everything.'
 started=("${background[@]}")
