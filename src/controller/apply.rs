@@ -108,11 +108,14 @@ impl Writer {
                 self.confirm(set, namespace, Some(true)).await?;
                 self.apply("apply", kind, &api, manifest, true).await?;
             }
-            Act::Delete { name, uid, sure } => {
+            Act::Delete { name, uid, version, sure } => {
                 if !sure {
                     self.confirm(set, namespace, None).await?;
                 }
-                self.delete(kind, &api, name, uid).await?;
+                let state = (Some(uid.clone()), Some(version.clone()));
+                let preconditions = Preconditions { uid: state.0, resource_version: state.1 };
+                let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+                self.write("delete", kind, api.delete(name, &params)).await?;
             }
             Act::HandBack { manifest, to } => {
                 if to.is_none() {
@@ -137,18 +140,6 @@ impl Writer {
         let name = text(&manifest["metadata"]["name"]);
         let patch = Patch::Apply(manifest);
         self.write(verb, kind, api.patch(name, &params, &patch)).await.map(|_| ())
-    }
-
-    async fn delete(
-        &self,
-        kind: &'static str,
-        api: &Api<DynamicObject>,
-        name: &str,
-        uid: &str,
-    ) -> Result<(), WriteError> {
-        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
-        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        self.write("delete", kind, api.delete(name, &params)).await.map(|_| ())
     }
 
     /// Looks whether the set is there, is still the one that we know, and is managed as `managed`

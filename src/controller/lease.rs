@@ -152,17 +152,14 @@ impl Candidate {
     /// Whether the record was written; another's write in between is no error.
     async fn write(&self, lease: Option<Lease>, record: LeaseSpec) -> Result<bool, LeaseError> {
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        let written = match lease {
+        let written = if let Some(lease) = lease {
             // With the resourceVersion that was read: whoever wrote since then wins.
-            Some(lease) => {
-                let lease = Lease { spec: Some(record), ..lease };
-                call("update", self.leases.replace(&self.name, &params, &lease)).await
-            }
-            None => {
-                let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
-                let lease = Lease { metadata, spec: Some(record) };
-                call("create", self.leases.create(&params, &lease)).await
-            }
+            let lease = Lease { spec: Some(record), ..lease };
+            call("update", self.leases.replace(&self.name, &params, &lease)).await
+        } else {
+            let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+            let lease = Lease { metadata, spec: Some(record) };
+            call("create", self.leases.create(&params, &lease)).await
         };
         match written {
             Ok(_) => Ok(true),
@@ -201,3 +198,6 @@ async fn call<T>(
     let answer = tokio::time::timeout(CALL, request).await.map_err(|_| LeaseError::Timeout)?;
     answer.map_err(|source| LeaseError::Call { verb, source })
 }
+
+#[cfg(test)]
+mod tests;

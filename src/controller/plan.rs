@@ -1,7 +1,7 @@
 //! What is to be written so that what is beside a set becomes what should be there. Pure.
 //!
-//! Everything here rests on what a watch told, which may be old: each step carries the uid that it
-//! is meant for, and the API server refuses it for any other object.
+//! Everything here rests on what a watch told, which may be old: each step carries the uid and the
+//! version that it is meant for, and the API server refuses it for any other.
 
 use std::sync::Arc;
 
@@ -27,12 +27,13 @@ pub(super) struct Step {
 pub(super) enum Act {
     /// Make it, if nothing of the name is there.
     Create(Value),
-    /// Apply to the one of ours that is there; the manifest carries its uid.
+    /// Apply to the one of ours that is there; the manifest carries its uid and version.
     Apply(Value),
     /// The same, but its owner is gone: the set is to be looked up first.
     Adopt(Value),
-    /// Delete the one of ours that is there. Where `sure` is not set, its owner is gone, as above.
-    Delete { name: String, uid: String, sure: bool },
+    /// Delete the one of ours that is there, in the state that we know: somebody may be about to take
+    /// it over. Where `sure` is not set, its owner is gone, as above.
+    Delete { name: String, uid: String, version: String, sure: bool },
     /// Give it up: apply what it is, without labels and owner.
     HandBack { manifest: Value, to: Option<String> },
     /// Make the Secret, with new values.
@@ -153,6 +154,7 @@ pub(super) fn plan(set: &Value, desired: &Companions, settled: &Companions, live
             None => Some(Act::Delete {
                 name: text(&object["metadata"]["name"]).to_owned(),
                 uid: text(&object["metadata"]["uid"]).to_owned(),
+                version: text(&object["metadata"]["resourceVersion"]).to_owned(),
                 sure: owned::owner(object, set) == Owner::This,
             }),
         };
@@ -200,7 +202,10 @@ fn update(object: &Value, mut manifest: Value, set: &Value) -> Option<Act> {
     if owned::is_settled(object, &manifest) {
         return None;
     }
-    manifest["metadata"]["uid"] = object["metadata"]["uid"].clone();
+    // For this object in this state alone: somebody may be about to take it over.
+    for field in ["uid", "resourceVersion"] {
+        manifest["metadata"][field] = object["metadata"][field].clone();
+    }
     Some(match owned::owner(object, set) {
         Owner::This => Act::Apply(manifest),
         Owner::Nobody | Owner::Other => Act::Adopt(manifest),

@@ -3,7 +3,7 @@
 //! It does not know why it was called and starts from what the watches know now. What it may have
 //! overlooked comes back with the next change, and with a resync.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,8 +47,8 @@ pub(super) struct Context {
     /// The pause between two looks at a set that nothing happened to.
     pub(super) resync: Duration,
     pub(super) quiet: Quiet<SetRef>,
-    /// The uids of sets whose Secret is known to be there.
-    pub(super) secrets: Mutex<HashSet<String>>,
+    /// The sets, by uid, whose Secret is known to be there.
+    pub(super) secrets: Mutex<HashMap<SetRef, String>>,
     /// Failures in a row, by set.
     pub(super) failures: Mutex<HashMap<SetRef, u32>>,
 }
@@ -83,7 +83,7 @@ pub(super) async fn reconcile(
     // Dereference, desired, settle, plan: no client required.
     let decision = context.decide(&key, &set);
     // Apply and prune: client required.
-    let done = context.execute(&set, &decision).await;
+    let done = context.execute(&key, &set, &decision).await;
     // Report: client required, for Events.
     let next = context.report(&key, &set, &decision, &done).await;
     let outcome = match &done {
@@ -104,6 +104,7 @@ impl Context {
         self.teller.forget(key);
         self.quiet.forget(key);
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     /// No client required.
@@ -140,7 +141,7 @@ impl Context {
                 }
                 let settled = self.settle(key, set, &desired, &live, &mut decision);
                 decision.steps = plan::plan(set, &desired, &settled, &live);
-                decision.steps.retain(|step| step.role != Role::Secret || !self.has_secret(set));
+                decision.steps.retain(|step| step.role != Role::Secret || !self.has_secret(key, set));
                 decision.troubles.extend(settled.problems.iter().map(Trouble::from));
             }
         }
@@ -181,7 +182,7 @@ impl Context {
     }
 
     /// Does the steps, each for itself: one that fails keeps no other. Client required.
-    async fn execute(&self, set: &Value, decision: &Decision) -> Done {
+    async fn execute(&self, key: &SetRef, set: &Value, decision: &Decision) -> Done {
         let mut done = Done::default();
         let metadata = &set["metadata"];
         let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
@@ -194,7 +195,7 @@ impl Context {
                     }
                     done.notices.extend(notice(step, decision));
                     if step.role == Role::Secret {
-                        self.note_secret(set);
+                        self.note_secret(key, set);
                     }
                 }
                 Err(error) => {
@@ -233,14 +234,14 @@ impl Context {
         *count
     }
 
-    fn has_secret(&self, set: &Value) -> bool {
+    fn has_secret(&self, key: &SetRef, set: &Value) -> bool {
         let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets.contains(text(&set["metadata"]["uid"]))
+        secrets.get(key).is_some_and(|uid| set["metadata"]["uid"] == *uid)
     }
 
-    fn note_secret(&self, set: &Value) {
+    fn note_secret(&self, key: &SetRef, set: &Value) {
         let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets.insert(text(&set["metadata"]["uid"]).to_owned());
+        secrets.insert(key.clone(), text(&set["metadata"]["uid"]).to_owned());
     }
 }
 

@@ -1,6 +1,6 @@
 //! The process from arguments to exit code.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ impl Replica {
             candidate.campaign().await;
             tracing::info!("this replica is at work now");
             self.metrics.controller.leader.set(1);
-            candidate.work(self.work(platform)).await;
+            candidate.work(Box::pin(self.work(platform))).await;
             self.metrics.controller.leader.set(0);
             Stores::rest(&self.readiness);
         }
@@ -139,7 +139,7 @@ impl Replica {
             metrics: Arc::clone(&self.metrics),
             resync: self.resync,
             quiet: Quiet::default(),
-            secrets: Mutex::new(HashSet::new()),
+            secrets: Mutex::new(HashMap::new()),
             failures: Mutex::new(HashMap::new()),
         });
         // What another replica has told in the meantime is not ours to count.

@@ -79,7 +79,9 @@ impl Stores {
 
     /// A replica that waits for its turn needs no stores to be ready.
     pub(super) fn rest(readiness: &Readiness) {
-        STORES.into_iter().for_each(|store| readiness.ready(store));
+        for store in STORES {
+            readiness.ready(store);
+        }
     }
 
     /// Follows the cluster for ever.
@@ -156,7 +158,9 @@ impl Stores {
             Event::Init | Event::InitDone => None,
         };
         writer.apply_watcher_event(&event);
-        changed.into_iter().for_each(|set| self.wake(set));
+        if let Some(set) = changed {
+            self.wake(set);
+        }
     }
 
     /// A Service or a budget came, changed or went. One of ours concerns its set; any other may

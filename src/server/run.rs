@@ -103,10 +103,8 @@ pub async fn run(
     let _log = telemetry::init(args.log_level.as_deref(), metrics.log_lines_dropped.clone())?;
     install_provider();
     let readiness = Readiness::new();
-    let client = match args.without_cluster {
-        true => None,
-        false => Some(connect(args.kubeconfig.as_deref(), None).await?),
-    };
+    let client =
+        if args.without_cluster { None } else { Some(connect(args.kubeconfig.as_deref(), None).await?) };
     let serving = Serving::new(Arc::clone(&metrics), readiness.clone());
     let facts: Arc<dyn Facts> = match &client {
         Some(client) => Stores::watch(client, &readiness, &metrics),

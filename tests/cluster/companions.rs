@@ -1,5 +1,6 @@
 //! What the controller keeps beside a set, and what it leaves alone.
 
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Manifest, Space, app, cluster, postgres, wait_for};
@@ -7,6 +8,7 @@ use crate::harness::{Client, Manifest, Space, app, cluster, postgres, wait_for};
 /// Services and budgets, by the API that serves them.
 const SERVICES: (&str, &str) = ("/api/v1", "services");
 const BUDGETS: (&str, &str) = ("/apis/policy/v1", "poddisruptionbudgets");
+const PODS: (&str, &str) = ("/api/v1", "pods");
 const SECRETS: (&str, &str) = ("/api/v1", "secrets");
 const INGRESSES: (&str, &str) = ("/apis/networking.k8s.io/v1", "ingresses");
 
@@ -161,9 +163,9 @@ fn a_service_of_the_users_is_not_touched_and_when_it_goes_ours_comes() {
     assert!(metrics.contains(&gauge), "{gauge} is not in\n{metrics}");
     let _ = space.kubectl(&["delete", "service", "db"]).ok();
     wait_until(&space, SERVICES, "db", is_ours);
-    wait_for("the gauge to go", || match cluster().controller.metrics().contains(&gauge) {
-        true => Err("still there".to_owned()),
-        false => Ok(()),
+    wait_for("the gauge to go", || {
+        let gone = !cluster().controller.metrics().contains(&gauge);
+        gone.then_some(()).ok_or_else(|| "still there".to_owned())
     });
 }
 
@@ -258,7 +260,11 @@ fn a_password_that_the_data_does_not_know_is_not_made() {
     let _ = space.kubectl(&["delete", "secret", "db-generated"]).ok();
     // Times have seconds: the next set must be younger than the claims.
     let claims = space.list("/api/v1", "persistentvolumeclaims");
-    assert!(!claims.is_empty());
+    let made: Timestamp = claims[0]["metadata"]["creationTimestamp"].as_str().unwrap().parse().unwrap();
+    wait_for("the second to be over", || match Timestamp::now().as_second() - made.as_second() {
+        0 | 1 => Err("not yet".to_owned()),
+        _ => Ok(()),
+    });
     create(&space, &postgres("db"));
     wait_there(&space, SERVICES, "db");
     cluster().controller.wait_looks(&space.name, "db");
@@ -345,4 +351,138 @@ fn a_host_that_is_not_granted_gets_no_ingress() {
     wait_there(&space, SERVICES, "web");
     cluster().controller.wait_looks(&space.name, "web");
     assert_eq!(find(&space, INGRESSES, "web"), None);
+}
+
+#[test]
+fn a_drain_evicts_within_the_budget() {
+    let space = Space::new("drain");
+    let labels = json!({"example.com/space": space.name});
+    create(&space, &postgres("db").replicas(3).set("/spec/template/metadata/labels", labels));
+    let pod = |name: &str| wait_there(&space, PODS, name);
+    let budget = |allowed: u64| {
+        wait_until(&space, BUDGETS, "db", |budget| {
+            budget["status"]["disruptionsAllowed"] == allowed && budget["status"]["expectedPods"] == 3
+        });
+    };
+    budget(1);
+    let _ = space.kubectl(&["annotate", "pod", "db-1", "stateward.dev/test-unready=true"]).ok();
+    budget(0);
+    let before = pod("db-0")["metadata"]["uid"].clone();
+    let said = space.drain("db-0", 3);
+    assert!(!said.success(), "one is away already");
+    let _ = said.mentions(&["would violate the pod's disruption budget"]);
+    assert_eq!(pod("db-0")["metadata"]["uid"], before);
+    // One that is broken anyway stops no drain.
+    let _ = space.drain("db-1", 60).ok();
+    budget(1);
+    let _ = space.drain("db-0", 60).ok();
+    budget(1);
+    assert_ne!(pod("db-0")["metadata"]["uid"], before);
+}
+
+#[test]
+fn one_replica_and_a_second_budget_stop_no_drain() {
+    let space = Space::new("drain-alone");
+    let labels = json!({"example.com/space": space.name});
+    let manifest = postgres("one").set("/spec/template/metadata/labels", labels.clone());
+    create(&space, &manifest);
+    let _ = space.drain("one-0", 60).ok();
+    let three = postgres("three").replicas(3).set("/spec/template/metadata/labels", labels);
+    create(&space, &three);
+    wait_there(&space, BUDGETS, "three");
+    apply(&space, &budget("mine", "three"));
+    wait_gone(&space, BUDGETS, "three");
+    wait_until(&space, BUDGETS, "mine", |budget| budget["status"]["disruptionsAllowed"] == 1);
+    let _ = space.drain("three-0", 60).ok();
+}
+
+/// With a quota of no more Services, the budget and the Secret are there all the same, and the user is
+/// told; with more of it the Services come.
+#[test]
+fn one_that_fails_keeps_no_other() {
+    let space = Space::new("quota");
+    let quota = |services: u32| {
+        json!({
+            "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "quota"},
+            "spec": {"hard": {"count/services": services.to_string()}},
+        })
+    };
+    space.as_admin("apply", &quota(0));
+    let status = ("/api/v1", "resourcequotas");
+    wait_until(&space, status, "quota", |quota| !quota["status"]["hard"].is_null());
+    create(&space, &postgres("db").replicas(3));
+    wait_there(&space, BUDGETS, "db");
+    wait_there(&space, SECRETS, "db-generated");
+    wait_for("an Event", || {
+        let said = space.kubectl(&["events", "--for=statefulset/db"]).ok();
+        said.stdout.contains("exceeded quota").then_some(()).ok_or(said.stdout)
+    });
+    assert!(space.list(SERVICES.0, SERVICES.1).is_empty());
+    space.as_admin("apply", &quota(9));
+    wait_there(&space, SERVICES, "db");
+    wait_there(&space, SERVICES, "db-headless");
+}
+
+/// Deleted and made again at once, while the garbage collector is at work on what the first one had.
+#[test]
+fn a_set_that_is_replaced_again_and_again_ends_with_all_of_it() {
+    let space = Space::new("replaced");
+    let manifest = postgres("db").replicas(3);
+    for _ in 0..4 {
+        let _ = space.send(Client::Apply, &manifest).ok();
+        wait_there(&space, SERVICES, "db");
+        let _ = space.kubectl(&["delete", "statefulset", "db", "--cascade=background"]).ok();
+    }
+    let set = create(&space, &manifest);
+    for (kind, name) in [(SERVICES, "db-headless"), (SERVICES, "db"), (BUDGETS, "db")] {
+        wait_until(&space, kind, name, |object| *owner(object) == set["metadata"]["uid"]);
+    }
+    cluster().controller.wait_looks(&space.name, "db");
+    for (kind, name) in [(SERVICES, "db-headless"), (SERVICES, "db"), (BUDGETS, "db")] {
+        assert!(find(&space, kind, name).is_some(), "{name} is gone again");
+    }
+}
+
+/// Whoever copies the manifest of one of ours has an object of their own, though it has our labels.
+#[test]
+fn a_copy_of_ours_is_theirs() {
+    let space = Space::new("copy");
+    create(&space, &postgres("db").replicas(3));
+    wait_settled(&space, "db");
+    let mut copy = find(&space, SERVICES, "db").unwrap();
+    // Items of a list carry no kind.
+    (copy["apiVersion"], copy["kind"]) = (json!("v1"), json!("Service"));
+    copy["metadata"] = json!({"name": "copy", "labels": copy["metadata"]["labels"]});
+    for allotted in ["clusterIP", "clusterIPs"] {
+        copy["spec"].as_object_mut().unwrap().remove(allotted);
+    }
+    let _ = space.kubectl_with(&["create", "-f", "-"], &copy.to_string()).ok();
+    let before = find(&space, SERVICES, "copy").unwrap();
+    cluster().controller.wait_looks(&space.name, "db");
+    assert_eq!(find(&space, SERVICES, "copy"), Some(before));
+    assert!(find(&space, SERVICES, "db").is_some(), "clients rely on it");
+}
+
+/// What "never steal" rests on: with this resourceVersion, server-side apply makes an object and
+/// never changes one that is there.
+#[test]
+fn the_api_server_makes_what_is_absent_and_refuses_what_is_present() {
+    let space = Space::new("create-only");
+    let mut first = service("db", &json!({"app": "db"}));
+    first["metadata"]["resourceVersion"] = json!("1");
+    let apply = |object: &Value| {
+        let arguments = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+        space.kubectl_with(&arguments, &object.to_string())
+    };
+    let _ = apply(&first).ok();
+    let made = find(&space, SERVICES, "db").unwrap();
+    first["spec"]["selector"] = json!({"app": "other"});
+    let said = apply(&first);
+    assert!(!said.success());
+    let _ = said.mentions(&["the object has been modified"]);
+    assert_eq!(find(&space, SERVICES, "db"), Some(made.clone()));
+    first["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+    first["metadata"]["uid"] = json!("00000000-0000-0000-0000-000000000000");
+    assert!(!apply(&first).success(), "another uid");
+    assert_eq!(find(&space, SERVICES, "db"), Some(made));
 }

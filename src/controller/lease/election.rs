@@ -158,9 +158,9 @@ mod tests {
         }
         // Seen anew at this moment, whatever time the record names.
         assert_eq!(ours.judge(Some(&held), now, time()), Move::Wait("b".into()));
-        now += DURATION - Duration::from_millis(1);
+        now += Duration::from_secs(14);
         assert_eq!(ours.judge(Some(&held), now, time()), Move::Wait("b".into()));
-        now += Duration::from_millis(1);
+        now += Duration::from_secs(1);
         assert_eq!(claimed(&mut ours, Some(&held), now).lease_transitions, Some(2));
     }
 

@@ -101,6 +101,7 @@ fn what_differs_is_applied_with_the_uid_that_it_has() {
     let steps = plan(&set(), &wanted, &wanted, &live);
     let Act::Apply(manifest) = &steps[0].act else { panic!("{steps:?}") };
     assert_eq!(manifest["metadata"]["uid"], "uid-of-db");
+    assert_eq!(manifest["metadata"]["resourceVersion"], "1");
 }
 
 #[test]

@@ -45,6 +45,32 @@ impl Space {
         run("kubectl", "developer", &all, stdin, &[])
     }
 
+    /// `kubectl VERB -f` of an object, as who administers the cluster.
+    pub(crate) fn as_admin(&self, verb: &str, object: &Value) {
+        let arguments = ["--namespace", &self.name, verb, "-f", "-"];
+        let _ = run("kubectl", "admin", &arguments, &object.to_string(), &[]).ok();
+    }
+
+    /// `kubectl drain`, for one pod of this namespace alone: the nodes are everybody's. The node takes
+    /// pods again afterwards.
+    pub(crate) fn drain(&self, pod: &str, seconds: u32) -> Said {
+        let pods = self.list("/api/v1", "pods");
+        let found = pods.iter().find(|one| one["metadata"]["name"] == pod).expect("the pod");
+        let node = found["spec"]["nodeName"].as_str().expect("its node");
+        let (selector, timeout) =
+            (format!("statefulset.kubernetes.io/pod-name={pod},{}", self.own()), format!("{seconds}s"));
+        let arguments =
+            ["drain", node, "--pod-selector", &selector, "--delete-emptydir-data", "--timeout", &timeout];
+        let said = run("kubectl", "admin", &arguments, "", &[]);
+        let _ = run("kubectl", "admin", &["uncordon", node], "", &[]).ok();
+        said
+    }
+
+    /// A label by which a test finds its own pods on a node.
+    pub(crate) fn own(&self) -> String {
+        format!("example.com/space={}", self.name)
+    }
+
     /// `helm`, in this namespace.
     pub(crate) fn helm(&self, arguments: &[&str]) -> Said {
         run("helm", "developer", &[&["--namespace", &self.name], arguments].concat(), "", &[])
