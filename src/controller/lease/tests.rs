@@ -71,9 +71,8 @@ impl Server {
 
 fn refused(code: u16) -> (StatusCode, Value) {
     let reason = if code == 404 { "NotFound" } else { "Conflict" };
-    let status = json!({
-        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": "no",
-    });
+    let status =
+        json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": "no"});
     (StatusCode::from_u16(code).unwrap(), status)
 }
 
