@@ -16,10 +16,10 @@ FUZZ_SECONDS ?= 60
 help: ## this list
 	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, target, ":"); printf "make %-6s %s\n", target[1], $$2 }' $(MAKEFILE_LIST)
 
-demo: rust ## see it happen on a real Kubernetes (first time about 8 minutes, then 20 seconds)
+demo: rust ## see it happen on a real Kubernetes (first time about 6 minutes, then a minute)
 	@tests/demo.sh
 
-test: rust ## everything that has to hold (first time about 12 minutes, then four)
+test: rust ## everything that has to hold (first time about 14 minutes, then five)
 	@printf '%s\n' 'format, lints, then all tests, many of them on a real Kubernetes; what they start ends with them'
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings

@@ -10,8 +10,6 @@ use crate::names;
 use crate::path::Path;
 use crate::settings::{Settings, text};
 
-/// The annotation whose Secret the companion controller will make.
-const GENERATE_SECRET: &str = "stateward.dev/generate-secret";
 /// The API server cuts a warning at 256 bytes and drops one that holds a newline (measured on
 /// 1.36.2).
 const LIMIT: usize = 240;
@@ -106,8 +104,8 @@ fn differing<'v>(before: &'v Value, after: &'v Value) -> Vec<&'v str> {
     all.filter(|field| !same(&before[field], &after[field])).map(String::as_str).collect()
 }
 
-/// What a set asks for that it will not get by this alone: a cluster of several replicas, a Secret.
-/// Said when it is new.
+/// What a set asks for that it will not get by this alone: a cluster of several replicas. Said when
+/// it is new.
 #[must_use]
 pub(super) fn unfulfilled(before: Option<&Value>, after: &Value, settings: &Settings) -> Vec<String> {
     let replicas = |object: &Value| object["spec"]["replicas"].as_u64().unwrap_or(1);
@@ -116,14 +114,6 @@ pub(super) fn unfulfilled(before: Option<&Value>, after: &Value, settings: &Sett
         && replicas(after) > before.map_or(1, replicas).max(1)
     {
         lines.push(line(&format!("{} replicas of {} are {single}", replicas(after), settings.profile.name)));
-    }
-    let secret = |object: &Value| !object["metadata"]["annotations"][GENERATE_SECRET].is_null();
-    if secret(after) && !before.is_some_and(secret) {
-        let keys = settings.intent.generate_secret.join(", ");
-        lines.push(line(&format!(
-            "nothing makes Secret {}-generated yet: create it with {keys}, or the pods will wait for it",
-            settings.name
-        )));
     }
     lines
 }
