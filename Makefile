@@ -16,7 +16,7 @@ FUZZ_SECONDS ?= 60
 help: ## this list
 	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, target, ":"); printf "make %-6s %s\n", target[1], $$2 }' $(MAKEFILE_LIST)
 
-demo: rust ## see it happen on a real Kubernetes (first time about 6 minutes, then a minute)
+demo: rust ## see it happen on a real Kubernetes (first time about 8 minutes, then half a minute)
 	@tests/demo.sh
 
 test: rust ## everything that has to hold (first time about 14 minutes, then five)
