@@ -18,7 +18,7 @@ use self::input::{InputArgs, InputError, Source};
 use self::lint::LintArgs;
 use self::render::RenderArgs;
 use self::report::{Exit, Painter, Report};
-use self::status::StatusArgs;
+use self::world::SetsArgs;
 use crate::catalogue::{Catalogue, LoadError};
 use crate::configuration::Configuration;
 use crate::controller::{ControllerArgs, ControllerError};
@@ -57,7 +57,7 @@ enum Command {
     /// Say of each field what is injected, from where and why, and what is not
     Explain(Scoped<ExplainArgs>),
     /// Show how managed sets and what stands beside them are doing, and what to do where something is wrong
-    Status(Configured<StatusArgs>),
+    Status(Configured<SetsArgs>),
     /// Say what managing existing sets would mean: profile, companions that appear, yield or clash
     Adopt(Configured<AdoptArgs>),
     /// Print the full manifests of a set and its companions; applied, they hand everything back

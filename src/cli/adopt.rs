@@ -5,10 +5,9 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::cluster::ClusterArgs;
 use super::report::{Exit, Report};
-use super::status::{StatusFormat, is_managed, scope};
-use super::world::World;
+use super::status::is_managed;
+use super::world::{SetsArgs, SetsFormat, World};
 use crate::companions::neighbours::settle;
 use crate::companions::{self, Companions, Labels};
 use crate::configuration::Configuration;
@@ -19,20 +18,12 @@ use crate::settings::text;
 /// Arguments of `adopt`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct AdoptArgs {
-    /// A StatefulSet; else all that are not managed
-    pub name: Option<String>,
-    /// In all namespaces
-    #[arg(short = 'A', long)]
-    pub all_namespaces: bool,
+    /// The sets.
+    #[command(flatten)]
+    pub sets: SetsArgs,
     /// Say what would happen; nothing is written
     #[arg(long, required = true)]
     pub dry_run: bool,
-    /// Output format
-    #[arg(short = 'o', long, value_enum, default_value_t)]
-    pub output: StatusFormat,
-    /// The cluster.
-    #[command(flatten)]
-    pub cluster: ClusterArgs,
 }
 
 /// Reads the cluster and tells. Exit code 1 where a set could not be adopted or a companion not
@@ -43,13 +34,11 @@ pub fn run(
     engine: &Engine,
     configuration: &Configuration,
 ) -> Result<Report, Failure> {
-    let cluster = args.cluster.connect()?;
-    let world = World::read(&cluster, scope(args.all_namespaces, namespace, &cluster))?;
-    let wanted = |set: &&Value| args.name.as_deref().is_none_or(|name| set["metadata"]["name"] == name);
-    let sets = world.sets.iter().filter(wanted).filter(|set| !is_managed(set, &world));
+    let world = args.sets.read(namespace)?;
+    let sets = world.sets.iter().filter(|set| !is_managed(set, &world));
     let adoptions: Vec<Value> =
         sets.map(|set| of(set, &world, engine, configuration)).collect::<Result<_, _>>()?;
-    if let (Some(name), true) = (&args.name, adoptions.is_empty()) {
+    if let (Some(name), true) = (&args.sets.name, adoptions.is_empty()) {
         return Err(Failure::Cluster(format!("no StatefulSet {name} that is not managed already")));
     }
     let mut report = Report::default();
@@ -57,10 +46,10 @@ pub fn run(
     if adoptions.iter().any(|adoption| !empty(&adoption["refused"]) || !empty(&adoption["clashes"])) {
         report.end(Exit::Findings);
     }
-    report.stdout = match args.output {
-        StatusFormat::Json => format!("{:#}\n", Value::from(adoptions)),
-        StatusFormat::Text if adoptions.is_empty() => "all StatefulSets are managed\n".to_owned(),
-        StatusFormat::Text => adoptions.iter().map(told).collect::<Vec<_>>().join("\n"),
+    report.stdout = match args.sets.output {
+        SetsFormat::Json => format!("{:#}\n", Value::from(adoptions)),
+        SetsFormat::Text if adoptions.is_empty() => "all StatefulSets are managed\n".to_owned(),
+        SetsFormat::Text => adoptions.iter().map(told).collect::<Vec<_>>().join("\n"),
     };
     Ok(report)
 }

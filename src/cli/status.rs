@@ -5,9 +5,8 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::cluster::{Cluster, ClusterArgs};
 use super::report::{Exit, Report};
-use super::world::{World, within};
+use super::world::{SetsArgs, SetsFormat, World, within};
 use crate::companions::neighbours::{is_ours, settle};
 use crate::companions::{self, Companions, Role};
 use crate::configuration::Configuration;
@@ -17,46 +16,17 @@ use crate::names;
 use crate::record::Record;
 use crate::settings::text;
 
-/// Arguments of `status`.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct StatusArgs {
-    /// A StatefulSet; else all that are managed
-    pub name: Option<String>,
-    /// In all namespaces
-    #[arg(short = 'A', long)]
-    pub all_namespaces: bool,
-    /// Output format
-    #[arg(short = 'o', long, value_enum, default_value_t)]
-    pub output: StatusFormat,
-    /// The cluster.
-    #[command(flatten)]
-    pub cluster: ClusterArgs,
-}
-
-/// `-o` of `status` and `adopt`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum StatusFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
-}
-
 /// Reads the cluster and tells. Exit code 1 where something is wrong.
 pub fn run(
-    args: &StatusArgs,
+    args: &SetsArgs,
     namespace: Option<&str>,
     engine: &Engine,
     configuration: &Configuration,
 ) -> Result<Report, Failure> {
-    let cluster = args.cluster.connect()?;
-    let world = World::read(&cluster, scope(args.all_namespaces, namespace, &cluster))?;
-    let wanted = |set: &&Value| args.name.as_deref().is_none_or(|name| set["metadata"]["name"] == name);
+    let world = args.read(namespace)?;
     let statuses: Vec<Value> = world
         .sets
         .iter()
-        .filter(wanted)
         .filter(|set| is_managed(set, &world))
         .map(|set| of(set, &world, engine, configuration))
         .collect();
@@ -70,16 +40,11 @@ pub fn run(
         report.end(Exit::Findings);
     }
     report.stdout = match args.output {
-        StatusFormat::Json => format!("{:#}\n", Value::from(statuses)),
-        StatusFormat::Text if statuses.is_empty() => "no managed StatefulSets\n".to_owned(),
-        StatusFormat::Text => statuses.iter().map(told).collect::<Vec<_>>().join("\n"),
+        SetsFormat::Json => format!("{:#}\n", Value::from(statuses)),
+        SetsFormat::Text if statuses.is_empty() => "no managed StatefulSets\n".to_owned(),
+        SetsFormat::Text => statuses.iter().map(told).collect::<Vec<_>>().join("\n"),
     };
     Ok(report)
-}
-
-/// The namespace to read; `None` for all.
-pub(super) fn scope<'a>(all: bool, namespace: Option<&'a str>, cluster: &'a Cluster) -> Option<&'a str> {
-    (!all).then(|| namespace.unwrap_or(&cluster.namespace))
 }
 
 /// Whether a set is managed, by itself or by its namespace.

@@ -7,10 +7,47 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::Value;
 
 use super::Failure;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, ClusterArgs};
 use crate::companions::Labels;
 use crate::companions::neighbours::Neighbours;
 use crate::settings::text;
+
+/// Which sets of which cluster a command is about, and how it tells of them.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct SetsArgs {
+    /// A StatefulSet; else all that the command is for
+    pub name: Option<String>,
+    /// In all namespaces
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// Output format
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: SetsFormat,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+/// `-o` of commands that tell of sets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum SetsFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl SetsArgs {
+    /// The namespace asked for, or that of the context, or all; of the sets those that were named.
+    pub fn read(&self, namespace: Option<&str>) -> Result<World, Failure> {
+        let cluster = self.cluster.connect()?;
+        let one = namespace.unwrap_or(&cluster.namespace);
+        let mut world = World::read(&cluster, (!self.all_namespaces).then_some(one))?;
+        world.sets.retain(|set| self.name.as_deref().is_none_or(|name| set["metadata"]["name"] == name));
+        Ok(world)
+    }
+}
 
 /// The objects, as the API server gives them.
 #[derive(Debug, Clone, Default)]
