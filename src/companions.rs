@@ -163,6 +163,13 @@ pub fn desired(
 /// The labels of a namespace.
 pub type Labels = BTreeMap<String, String>;
 
+/// The labels of an object, or of a pod template.
+#[must_use]
+pub fn labels_of(object: &Value) -> Labels {
+    let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
+    labels.map(|(key, value)| (key.clone(), text(value).to_owned())).collect()
+}
+
 impl Companions {
     fn want(&mut self, role: Role, manifest: Value) {
         self.wanted.push(Companion { role, manifest });

@@ -231,15 +231,9 @@ impl Engine {
     }
 }
 
-/// Whether an object is managed: by its own label, else by its namespace's.
-///
-/// # Errors
-/// A value of the label that means nothing.
+/// Whether an object is managed, by itself or by its namespace.
 fn managed(object: &Value, namespace: &str, facts: &dyn Facts) -> Result<bool, Fault> {
-    match intent::managed(object["metadata"].get("labels"))? {
-        Some(own) => Ok(own),
-        None => Ok(facts.namespace_labels(namespace).get(names::MANAGED).is_some_and(|v| v == "true")),
-    }
+    intent::is_managed(object, || facts.namespace_labels(namespace))
 }
 
 fn intent_of(object: &Value) -> (Intent, Vec<Fault>) {

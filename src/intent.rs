@@ -28,7 +28,7 @@ mod volume;
 pub use complaint::Complaint;
 pub use keep::KEEPABLE;
 pub use keys::{KEYS, Key, On};
-pub use parse::managed;
+pub use parse::{is_managed, managed};
 pub use revision::wish;
 
 /// The parsed labels and annotations of one StatefulSet. Absent means unsaid.

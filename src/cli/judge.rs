@@ -36,12 +36,9 @@ impl<'a> Judge<'a> {
         let objects = documents.flat_map(Document::objects);
         let namespaces =
             objects.filter(|object| object["kind"] == "Namespace" && object["apiVersion"] == "v1");
-        let labels = |object: &Value| {
-            let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
-            labels.map(|(key, value)| (key.clone(), text(value).to_owned())).collect()
-        };
-        let namespaces =
-            namespaces.map(|object| (text(&object["metadata"]["name"]).to_owned(), labels(object))).collect();
+        let named =
+            |object: &Value| (text(&object["metadata"]["name"]).to_owned(), companions::labels_of(object));
+        let namespaces = namespaces.map(named).collect();
         Self { engine, namespace, namespaces: Namespaces(namespaces) }
     }
 

@@ -12,7 +12,6 @@ use crate::companions::{self, Companions, Role};
 use crate::configuration::Configuration;
 use crate::engine::Engine;
 use crate::intent;
-use crate::names;
 use crate::record::Record;
 use crate::settings::text;
 
@@ -49,13 +48,7 @@ pub fn run(
 
 /// Whether a set is managed, by itself or by its namespace.
 pub(super) fn is_managed(set: &Value, world: &World) -> bool {
-    match intent::managed(set["metadata"].get("labels")) {
-        Ok(Some(own)) => own,
-        Ok(None) => {
-            world.labels(text(&set["metadata"]["namespace"])).get(names::MANAGED).is_some_and(|v| v == "true")
-        }
-        Err(_) => false,
-    }
+    intent::is_managed(set, || world.labels(text(&set["metadata"]["namespace"]))).unwrap_or(false)
 }
 
 /// All that there is to say of one managed set.
@@ -230,7 +223,7 @@ mod tests {
     fn world() -> World {
         let mut set = json!({
             "apiVersion": "apps/v1", "kind": "StatefulSet",
-            "metadata": {"name": "db", "namespace": "shop", "uid": "u-1", "labels": {names::MANAGED: "true"},
+            "metadata": {"name": "db", "namespace": "shop", "uid": "u-1", "labels": {"stateward.dev/managed": "true"},
                 "annotations": {"stateward.dev/storage": "20Gi"}},
             "spec": {"replicas": 2, "template": {"spec": {"containers": [{"name": "db", "image": "postgres:18"}]}}},
         });

@@ -8,9 +8,8 @@ use serde_json::Value;
 
 use super::Failure;
 use super::cluster::{Cluster, ClusterArgs};
-use crate::companions::Labels;
 use crate::companions::neighbours::Neighbours;
-use crate::settings::text;
+use crate::companions::{Labels, labels_of};
 
 /// Which sets of which cluster a command is about, and how it tells of them.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -98,8 +97,7 @@ impl World {
     #[must_use]
     pub fn labels(&self, namespace: &str) -> Labels {
         let found = self.namespaces.iter().find(|object| object["metadata"]["name"] == namespace);
-        let labels = found.and_then(|object| object["metadata"]["labels"].as_object()).into_iter().flatten();
-        labels.map(|(key, value)| (key.clone(), text(value).to_owned())).collect()
+        found.map(labels_of).unwrap_or_default()
     }
 
     /// What stands beside the sets of a namespace.

@@ -212,8 +212,7 @@ fn budget_selects(selector: &Value, set: &Value) -> bool {
     if selector.is_null() {
         return false;
     }
-    let labels = set["spec"]["template"]["metadata"]["labels"].as_object().into_iter().flatten();
-    let labels: super::Labels = labels.map(|(key, value)| (key.clone(), text(value).to_owned())).collect();
+    let labels = super::labels_of(&set["spec"]["template"]);
     let selector = serde_json::from_value::<LabelSelector>(selector.clone()).ok().map(Selector::try_from);
     // One that cannot be read may select them: better no budget than two.
     selector.and_then(Result::ok).is_none_or(|selector| selector.matches(&labels))

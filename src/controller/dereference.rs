@@ -58,8 +58,7 @@ pub(super) fn dereference(set: &Value, namespace: &Labels, catalogue: &Catalogue
 /// Whether the set is managed, by its own label or its namespace's; `None` where its label is neither
 /// `"true"` nor `"false"`.
 pub(super) fn is_managed(set: &Value, namespace: &Labels) -> Option<bool> {
-    let own = intent::managed(set["metadata"].get("labels")).ok()?;
-    Some(own.unwrap_or_else(|| namespace.get(names::MANAGED).is_some_and(|value| value == "true")))
+    intent::is_managed(set, || namespace.clone()).ok()
 }
 
 #[cfg(test)]

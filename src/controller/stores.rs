@@ -23,7 +23,7 @@ use serde_json::Value;
 use super::memory::Memory;
 use super::plan::Live;
 use super::trim;
-use crate::companions::Labels;
+use crate::companions::{Labels, labels_of};
 use crate::names;
 use crate::server::Readiness;
 use crate::settings::text;
@@ -223,9 +223,7 @@ impl Stores {
 
     /// The labels of a namespace.
     pub(super) fn namespace_labels(&self, namespace: &str) -> Labels {
-        let found = self.namespaces.get("", namespace);
-        let labels = found.as_ref().and_then(|found| found["metadata"]["labels"].as_object());
-        labels.into_iter().flatten().map(|(key, value)| (key.clone(), text(value).to_owned())).collect()
+        self.namespaces.get("", namespace).map(|found| labels_of(&found)).unwrap_or_default()
     }
 }
 

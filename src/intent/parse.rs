@@ -1,6 +1,6 @@
 //! From the labels and annotations of one object to an [`Intent`], or all that is wrong with them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -114,6 +114,16 @@ pub fn managed(labels: Option<&Value>) -> Result<Option<bool>, Fault> {
         Err(complaint) => complaint,
     };
     Err(complaint.at(MANAGED, &keys::MANAGED))
+}
+
+/// Whether `set` is managed: by its own label, else by one of its namespace, whose labels are asked
+/// for only then.
+///
+/// # Errors
+/// A value of its own label that means nothing.
+pub fn is_managed(set: &Value, namespace: impl FnOnce() -> BTreeMap<String, String>) -> Result<bool, Fault> {
+    let own = managed(set["metadata"].get("labels"))?;
+    Ok(own.unwrap_or_else(|| namespace().get(MANAGED).is_some_and(|value| value == "true")))
 }
 
 /// The text of a value, or why it is none.
