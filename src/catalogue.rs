@@ -3,6 +3,7 @@
 //! A revision is named by a hash of its resolved content, parents included, so that the same
 //! defaults have the same name wherever they come from.
 
+pub mod asked;
 pub mod offers;
 pub mod profile;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+pub use self::asked::Asked;
 use self::offers::Offer;
 pub use self::profile::{Axis, Case};
 use self::profile::{DataVolume, ProfileFile, ProfileSpec};
@@ -56,6 +58,8 @@ pub struct Profile {
     pub spread_by: String,
     /// What more than one replica of this system are, where they are no cluster.
     pub single: Option<String>,
+    /// What it asks for beside its sets.
+    pub companions: Asked,
     /// What depends on the tag.
     pub axes: Vec<Axis>,
     offers: Vec<Offer>,
@@ -81,6 +85,14 @@ pub enum LoadError {
         file: String,
         /// What the parser says.
         message: String,
+    },
+    /// `companions` has a fault.
+    #[error("profile {name}: companions: {what}")]
+    Companions {
+        /// The profile.
+        name: String,
+        /// What is wrong.
+        what: String,
     },
     /// `extends` names what is not there, or itself by way of others.
     #[error("profile {name}: extends {parent}, which {what}")]
@@ -173,11 +185,16 @@ impl Profile {
             spread: Vec::new(),
             spread_by: String::new(),
             single: None,
+            companions: Asked::default(),
             axes: Vec::new(),
             offers: Vec::new(),
             data: DataVolume::default(),
         };
+        let mut companions = Value::Null;
         for (name, spec) in chain {
+            if !spec.companions.is_null() {
+                json_patch::merge(&mut companions, &spec.companions);
+            }
             offers::merge(
                 &mut profile.offers,
                 &spec.stateful_set,
@@ -197,6 +214,8 @@ impl Profile {
             profile.axes.extend(spec.variants.iter().cloned());
         }
         offers::complete(&mut profile.offers);
+        profile.companions = Asked::parse(&companions)
+            .map_err(|what| LoadError::Companions { name: name.to_owned(), what })?;
         Ok(profile)
     }
 
@@ -268,10 +287,15 @@ fn revision(chain: &[(&str, &ProfileSpec)]) -> String {
     let content: Vec<Value> = chain
         .iter()
         .map(|(name, spec)| {
-            json!({
+            let mut content = json!({
                 "name": name, "statefulSet": spec.stateful_set, "data": spec.data, "size": spec.size,
                 "sizes": spec.sizes, "spread": spec.spread, "variants": spec.variants,
-            })
+            });
+            // Only where there is one: revisions that are older than this field keep their names.
+            if !spec.companions.is_null() {
+                content["companions"] = spec.companions.clone();
+            }
+            content
         })
         .collect();
     let digest = Sha256::digest(crate::hash::canonical(&Value::Array(content)).as_bytes());

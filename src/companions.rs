@@ -6,10 +6,17 @@
 
 pub mod budget;
 mod headless;
+pub mod hosts;
 mod ingress;
+mod kind;
+mod monitor;
 pub mod neighbours;
+mod network;
+mod ports;
+mod route;
 mod secret;
 mod service;
+mod service_account;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,9 +27,11 @@ use crate::catalogue::Catalogue;
 use crate::configuration::Configuration;
 use crate::intent::Intent;
 use crate::names;
-use crate::path::Path;
 use crate::record::Record;
 use crate::settings::{Settings, text};
+
+pub use self::kind::{GATEWAY, Kind, MONITORING};
+use self::ports::{add_port, container_ports};
 
 /// What should be beside one set.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,6 +49,8 @@ pub struct Companions {
 pub struct Companion {
     /// What it is for.
     pub role: Role,
+    /// Its kind.
+    pub kind: Kind,
     /// The whole manifest as it is applied. Without owner reference where the set has no uid yet.
     pub manifest: Value,
 }
@@ -59,6 +70,12 @@ pub enum Role {
     Route,
     /// The Secret with generated values.
     Secret,
+    /// The `ServiceAccount` of the pods.
+    ServiceAccount,
+    /// The `NetworkPolicy`.
+    NetworkPolicy,
+    /// The `ServiceMonitor`.
+    Monitor,
 }
 
 /// A companion that is not made though nothing is wrong.
@@ -79,12 +96,23 @@ pub struct Problem {
     pub what: String,
     /// What to do about it.
     pub remedy: String,
+    /// The set in whose favour it was decided, by namespace and name: it is to know too.
+    pub in_favour_of: Option<(String, String)>,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Headless, Self::Client, Self::Budget, Self::Ingress, Self::Route, Self::Secret];
+    pub const ALL: [Self; 9] = [
+        Self::Headless,
+        Self::Client,
+        Self::Budget,
+        Self::Ingress,
+        Self::Route,
+        Self::Secret,
+        Self::ServiceAccount,
+        Self::NetworkPolicy,
+        Self::Monitor,
+    ];
 
     /// The value of the label [`names::COMPANION`].
     #[must_use]
@@ -96,18 +124,24 @@ impl Role {
             Self::Ingress => "ingress",
             Self::Route => "route",
             Self::Secret => "secret",
+            Self::ServiceAccount => "service-account",
+            Self::NetworkPolicy => "network-policy",
+            Self::Monitor => "monitor",
         }
     }
 
-    /// `apiVersion` and `kind` of the object; of a route, that for HTTP.
+    /// The kind of the object; of a route, that for HTTP.
     #[must_use]
-    pub fn kind(self) -> (&'static str, &'static str) {
+    pub fn kind(self) -> Kind {
         match self {
-            Self::Headless | Self::Client => ("v1", "Service"),
-            Self::Budget => ("policy/v1", "PodDisruptionBudget"),
-            Self::Ingress => ("networking.k8s.io/v1", "Ingress"),
-            Self::Route => ("gateway.networking.k8s.io/v1", "HTTPRoute"),
-            Self::Secret => ("v1", "Secret"),
+            Self::Headless | Self::Client => Kind::Service,
+            Self::Budget => Kind::PodDisruptionBudget,
+            Self::Ingress => Kind::Ingress,
+            Self::Route => Kind::HttpRoute,
+            Self::Secret => Kind::Secret,
+            Self::ServiceAccount => Kind::ServiceAccount,
+            Self::NetworkPolicy => Kind::NetworkPolicy,
+            Self::Monitor => Kind::ServiceMonitor,
         }
     }
 }
@@ -152,11 +186,15 @@ pub fn desired(
     namespace: &Labels,
 ) -> Companions {
     let mut companions = Companions::default();
-    headless::desired(set, &mut companions);
+    let asked = &settings.profile.companions;
+    service_account::desired(set, asked, &mut companions);
+    headless::desired(set, asked, &mut companions);
     service::desired(set, &settings.intent, configuration, namespace, &mut companions);
-    budget::desired(set, &settings.intent, &mut companions);
+    budget::desired(set, &settings.intent, asked, &mut companions);
     ingress::desired(set, &settings.intent, configuration, namespace, &mut companions);
     secret::desired(set, &settings.intent, &mut companions);
+    network::desired(set, asked, &mut companions);
+    monitor::desired(set, asked, &mut companions);
     companions
 }
 
@@ -172,18 +210,17 @@ pub fn labels_of(object: &Value) -> Labels {
 
 impl Companions {
     fn want(&mut self, role: Role, manifest: Value) {
-        self.wanted.push(Companion { role, manifest });
+        let kind = Kind::of(&manifest).unwrap_or(role.kind());
+        self.wanted.push(Companion { role, kind, manifest });
     }
 
-    /// Leaves out what no controller keeps yet, and says so: which kinds of routes a cluster has is to
-    /// be found out while it runs.
-    pub fn leave_routes(&mut self) {
-        let before = self.wanted.len();
-        self.wanted.retain(|companion| companion.role != Role::Route);
-        if self.wanted.len() < before {
-            let what = "stateward.dev/gateway: routes are not kept by the controller yet";
-            let remedy = "print the route with stateward render --companions, and apply it yourself";
-            self.problem(Role::Route, what, remedy);
+    /// Leaves out the kinds that this installation does not keep, and says so.
+    pub fn leave_out(&mut self, kinds: &[Kind]) {
+        let left_out = self.wanted.extract_if(.., |companion| kinds.contains(&companion.kind));
+        for companion in left_out.collect::<Vec<_>>() {
+            let what = format!("{} {} is not made: it is switched off", companion.kind, companion.name());
+            let remedy = "make it yourself, or ask whoever runs stateward to have it kept";
+            self.problem(companion.role, what, remedy);
         }
     }
 
@@ -192,7 +229,7 @@ impl Companions {
     }
 
     fn problem(&mut self, role: Role, what: impl Into<String>, remedy: impl Into<String>) {
-        self.problems.push(Problem { role, what: what.into(), remedy: remedy.into() });
+        self.problems.push(Problem { role, what: what.into(), remedy: remedy.into(), in_favour_of: None });
     }
 }
 
@@ -201,7 +238,11 @@ impl Companions {
 /// `app.kubernetes.io/instance` is never among the labels: tools that track by it prune what
 /// carries it.
 fn manifest(set: &Value, role: Role, name: &str, fields: Map<String, Value>) -> Value {
-    let (api_version, kind) = role.kind();
+    manifest_of(set, role, role.kind(), name, fields)
+}
+
+/// The same, of a role that has several kinds.
+fn manifest_of(set: &Value, role: Role, kind: Kind, name: &str, fields: Map<String, Value>) -> Value {
     let owner = &set["metadata"];
     let mut metadata = json!({
         "name": name,
@@ -220,7 +261,7 @@ fn manifest(set: &Value, role: Role, name: &str, fields: Map<String, Value>) -> 
             "controller": true, "blockOwnerDeletion": true,
         }]);
     }
-    let mut manifest = json!({"apiVersion": api_version, "kind": kind});
+    let mut manifest = json!({"apiVersion": kind.resource().api_version, "kind": kind.as_str()});
     manifest["metadata"] = metadata;
     if let Some(map) = manifest.as_object_mut() {
         map.extend(fields);
@@ -240,58 +281,6 @@ fn pod_labels(set: &Value) -> Option<Value> {
         (carried == name).then(|| json!({names::STATEFULSET: name}))
     };
     labels.map(|map| Value::Object(map.clone())).or_else(ours)
-}
-
-/// The ports that the containers of `set` declare, each number and protocol once.
-fn container_ports(set: &Value) -> Vec<&Value> {
-    let spec = Path::fields(&["spec", "template", "spec"]);
-    let pod = spec.lookup(set);
-    let mut ports: Vec<&Value> = Vec::new();
-    // Init containers that stay are sidecars, and may serve too.
-    for list in ["containers", "initContainers"] {
-        let containers = pod.and_then(|pod| pod[list].as_array()).into_iter().flatten();
-        let stays = |c: &&Value| list == "containers" || c["restartPolicy"] == "Always";
-        for port in containers.filter(stays).flat_map(|c| c["ports"].as_array().into_iter().flatten()) {
-            let same = |other: &&Value| {
-                other["containerPort"] == port["containerPort"] && protocol(other) == protocol(port)
-            };
-            if port["containerPort"].is_u64() && !ports.iter().any(same) {
-                ports.push(port);
-            }
-        }
-    }
-    ports
-}
-
-fn protocol(port: &Value) -> &str {
-    port["protocol"].as_str().unwrap_or("TCP")
-}
-
-/// Adds the port of a Service before a container's port: by name where it has one of its own, so
-/// that the number may change.
-fn add_port(ports: &mut Vec<Value>, number: u64, target: &Value) {
-    let (name, protocol) = (text(&target["name"]), protocol(target));
-    let unnamed = name.is_empty() || ports.iter().any(|port| port["targetPort"] == name);
-    let mut port = json!({
-        "name": if unnamed { format!("{}-{number}", protocol.to_lowercase()) } else { name.to_owned() },
-        "port": number, "protocol": protocol,
-        "targetPort": if unnamed { target["containerPort"].clone() } else { Value::from(name) },
-    });
-    if let Some(application) = application(name) {
-        port["appProtocol"] = Value::from(application);
-    }
-    ports.push(port);
-}
-
-/// The `appProtocol` that the name of a port tells (IANA service names, and Kubernetes' own for
-/// HTTP/2 in clear text: KEP-3726).
-fn application(name: &str) -> Option<&'static str> {
-    Some(match name.split('-').next().unwrap_or_default() {
-        "http" => "http",
-        "https" => "https",
-        "h2c" | "grpc" => "kubernetes.io/h2c",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The companion controller: keeps Services, a disruption budget and a Secret beside each managed
-//! StatefulSet.
+//! The companion controller: keeps Services, a disruption budget, an Ingress or a route, a Secret and
+//! what else a profile asks for beside each managed StatefulSet.
 //!
 //! [`run`] holds a Lease and, while it is ours, follows the cluster ([`stores`]) and looks at each
 //! set that something happened to ([`reconcile`]). What is to be done is decided by pure functions
@@ -8,7 +8,7 @@
 //!
 //! It never steals: an object is made only where none of the name is, and changed or deleted only
 //! by the uid of one that `managedFields` prove ours. It uses no finalizers, and no other rights
-//! than to make, change and delete Services and budgets, to make Secrets, and to read what it watches.
+//! than to make, change and delete companions, to make Secrets, and to read what it watches.
 
 mod apply;
 mod args;
@@ -23,8 +23,10 @@ mod reconcile;
 mod report;
 mod run;
 mod secret;
+pub(crate) mod served;
 mod stores;
 mod trim;
+mod wake;
 
 pub use self::args::ControllerArgs;
 pub use self::platform::ConfigurationError;

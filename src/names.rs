@@ -25,6 +25,14 @@ pub const COMPANION: &str = "stateward.dev/companion";
 /// Annotation: the host of a set's Ingress or route.
 pub const INGRESS_HOST: &str = "stateward.dev/ingress-host";
 
+/// Whether a claim is of this template of this set, by its name: `TEMPLATE-SET-ORDINAL`.
+#[must_use]
+pub fn is_claim_of(claim: &str, template: &str, set: &str) -> bool {
+    let rest = claim.strip_prefix(template).and_then(|rest| rest.strip_prefix('-'));
+    let ordinal = rest.and_then(|rest| rest.strip_prefix(set)).and_then(|rest| rest.strip_prefix('-'));
+    ordinal.is_some_and(|ordinal| ordinal.parse::<u32>().is_ok())
+}
+
 /// Where `kubectl apply` keeps the manifest that it sent last.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Annotation on a pod template that names the container which `kubectl` means by default.

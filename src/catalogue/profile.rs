@@ -54,6 +54,10 @@ pub struct ProfileSpec {
     /// Topology keys over which pods are spread, softly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Vec<String>>,
+    /// What it asks for beside its sets ([`super::Asked`]), merged over the parent's as JSON Merge Patch
+    /// (RFC 7386): `null` takes away what the parent has.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub companions: Value,
     /// What more than one replica are, where the image forms no cluster: said as a warning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub single: Option<String>,

@@ -82,8 +82,7 @@ pub fn of(
         }
         Decision::Admitted(admitted) => {
             let desired = companions::of_stored(&admitted.result, &engine.catalogue, configuration, &labels);
-            let settled =
-                settle(desired.unwrap_or_default(), &admitted.result, world.room(namespace).neighbours());
+            let settled = settle(desired.unwrap_or_default(), &admitted.result, &world.neighbours(namespace));
             adoption["pin"] = Value::from(admitted.pin);
             adoption["restarts"] =
                 Value::from(admitted.result["spec"]["template"] != set["spec"]["template"]);
@@ -104,7 +103,7 @@ fn companions_of(settled: &Companions, adoption: &mut Value) {
         .map(|companion| Value::from(format!("{} {}", text(&companion.manifest["kind"]), companion.name())));
     adoption["appear"] = made.collect();
     let none =
-        settled.withheld.iter().map(|w| Value::from(format!("{} ({}): {}", w.role.kind().1, w.role, w.why)));
+        settled.withheld.iter().map(|w| Value::from(format!("{} ({}): {}", w.role.kind(), w.role, w.why)));
     adoption["withheld"] = none.collect();
     adoption["clashes"] = settled
         .problems
@@ -155,6 +154,7 @@ fn told(adoption: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::companions::Kind;
     use crate::defaults;
 
     fn adoption(world: &World) -> Value {
@@ -178,7 +178,10 @@ mod tests {
             "spec": {"clusterIP": "None", "selector": {"app": "db"}}});
         let budget = json!({"metadata": {"name": "mine", "namespace": "shop"},
             "spec": {"selector": {"matchLabels": {"app": "db"}}}});
-        let world = World { services: vec![service], budgets: vec![budget], ..World::default() };
+        let world = World {
+            beside: [(Kind::Service, vec![service]), (Kind::PodDisruptionBudget, vec![budget])].into(),
+            ..World::default()
+        };
         insta::assert_snapshot!(told(&adoption(&world)), @r"
         StatefulSet shop/db
           profile   postgresql@93fd394e/18,debian

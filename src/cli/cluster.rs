@@ -10,6 +10,8 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::Failure;
+use crate::companions::Kind;
+use crate::controller::served;
 
 /// No command waits longer for one answer of the API server.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -88,11 +90,24 @@ impl Cluster {
     where
         K: kube::Resource<DynamicType = ()>,
     {
-        let resource = ApiResource::erase::<K>(&());
+        self.list_of(&ApiResource::erase::<K>(&()), namespace)
+    }
+
+    /// The kinds of objects that may stand beside sets, those that this cluster serves.
+    pub fn kinds(&self) -> Result<Vec<(Kind, ApiResource)>, Failure> {
+        let optional = self
+            .wait(served::ask(&self.client))?
+            .map_err(|error| Failure::Cluster(chain("failed to ask which kinds are served", &error)))?;
+        let built_in = Kind::ALL.into_iter().filter(|kind| !kind.is_optional() && *kind != Kind::Secret);
+        Ok(built_in.map(|kind| (kind, kind.resource())).chain(optional).collect())
+    }
+
+    /// All objects of a kind that is found while running.
+    pub fn list_of(&self, resource: &ApiResource, namespace: Option<&str>) -> Result<Vec<Value>, Failure> {
         let client = self.client.clone();
         let api: Api<DynamicObject> = match namespace {
-            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
-            None => Api::all_with(client, &resource),
+            Some(namespace) => Api::namespaced_with(client, namespace, resource),
+            None => Api::all_with(client, resource),
         };
         let mut objects = Vec::new();
         let mut page = ListParams::default().limit(PAGE);

@@ -69,7 +69,7 @@ pub fn run(
 pub fn of(set: &Value, world: &World, engine: &Engine, configuration: &Configuration) -> Vec<Value> {
     let namespace = text(&set["metadata"]["namespace"]);
     let desired = companions::of_stored(set, &engine.catalogue, configuration, &world.labels(namespace));
-    let settled = settle(desired.unwrap_or_default(), set, world.room(namespace).neighbours());
+    let settled = settle(desired.unwrap_or_default(), set, &world.neighbours(namespace));
     let beside = settled.wanted.into_iter().filter(|companion| companion.role != Role::Secret);
     [own(set)].into_iter().chain(beside.map(|companion| given_up(companion.manifest))).collect()
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::input::{self, Document, Source};
 use crate::companions::neighbours::{self, Neighbours};
-use crate::companions::{self, Companion, Companions, Role};
+use crate::companions::{self, Companion, Companions, Kind, Role};
 use crate::configuration::Configuration;
 use crate::defaults;
 use crate::engine::{Change, Decision, Engine, EngineError, Facts};
@@ -62,14 +62,17 @@ impl<'a> Judge<'a> {
         let Some(desired) = companions::of_stored(set, &self.engine.catalogue, configuration, &labels) else {
             return Companions::default();
         };
-        let beside = |kind: &str| -> Vec<Value> {
-            let documents = sources.iter().flat_map(|source| &source.documents);
-            let objects = documents.flat_map(Document::objects).filter(|object| object["kind"] == kind);
-            objects.filter(|object| input::namespace(object, self.namespace) == namespace).cloned().collect()
-        };
-        let [services, budgets, ingresses] = ["Service", "PodDisruptionBudget", "Ingress"].map(beside);
-        let neighbours = Neighbours { services: &services, budgets: &budgets, ingresses: &ingresses };
-        let mut settled = neighbours::settle(desired, set, neighbours);
+        // No cluster is asked, so every kind counts as served.
+        let mut neighbours: Neighbours = Kind::ALL.map(|kind| (kind, Vec::new())).into();
+        let documents = sources.iter().flat_map(|source| &source.documents);
+        for object in documents.flat_map(Document::objects) {
+            if input::namespace(object, self.namespace) == namespace
+                && let Some(objects) = Kind::of(object).and_then(|kind| neighbours.get_mut(&kind))
+            {
+                objects.push(object.clone());
+            }
+        }
+        let mut settled = neighbours::settle(desired, set, &neighbours);
         // One of ours that is among them already is not printed twice.
         let is_there = |companion: &Companion| {
             let objects = sources.iter().flat_map(|source| &source.documents).flat_map(Document::objects);

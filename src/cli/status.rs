@@ -8,10 +8,11 @@ use super::Failure;
 use super::report::{Exit, Report};
 use super::world::{SetsArgs, SetsFormat, World, within};
 use crate::companions::neighbours::{is_ours, settle};
-use crate::companions::{self, Companions, Role};
+use crate::companions::{self, Companions, Kind, Role};
 use crate::configuration::Configuration;
 use crate::engine::Engine;
 use crate::intent;
+use crate::names;
 use crate::record::Record;
 use crate::settings::text;
 
@@ -65,8 +66,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, configuration: &Configura
         );
     }
     let desired = companions::of_stored(set, &engine.catalogue, configuration, &world.labels(namespace));
-    let room = world.room(namespace);
-    let settled = settle(desired.unwrap_or_default(), set, room.neighbours());
+    let settled = settle(desired.unwrap_or_default(), set, &world.neighbours(namespace));
     let beside = beside(set, world, &settled, &mut problems);
     let pods: Vec<Value> = pods(set, world).map(|pod| pod_status(pod, set)).collect();
     let (wanted, ready) =
@@ -82,8 +82,9 @@ pub fn of(set: &Value, world: &World, engine: &Engine, configuration: &Configura
             text(&claim["phase"])
         ));
     }
-    let budget = within(&world.budgets, namespace)
-        .find(|budget| budget["metadata"]["name"] == name && is_ours(budget, name));
+    let budgets = world.beside.get(&Kind::PodDisruptionBudget).map_or(&[][..], Vec::as_slice);
+    let budget =
+        within(budgets, namespace).find(|budget| budget["metadata"]["name"] == name && is_ours(budget, name));
     json!({
         "namespace": namespace, "name": name, "pin": pin.map(|pin| pin.to_string()), "latest": latest,
         "replicas": wanted, "ready": ready, "companions": beside, "claims": claims, "pods": pods,
@@ -97,34 +98,36 @@ fn beside(set: &Value, world: &World, settled: &Companions, problems: &mut Vec<S
     let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
     let mut lines = Vec::new();
     for companion in &settled.wanted {
-        let objects = match companion.role {
-            Role::Headless | Role::Client => &world.services,
-            Role::Budget => &world.budgets,
-            Role::Ingress => &world.ingresses,
-            // Nobody reads Secrets; kinds of Gateways may not be there.
-            Role::Route | Role::Secret => {
-                lines.push(line(companion.role, companion.name(), "not looked at"));
-                continue;
-            }
+        let (role, kind) = (companion.role, companion.kind);
+        // Nobody reads Secrets.
+        let unseen = match kind {
+            Kind::Secret => Some("not looked at"),
+            kind => world.unseen.contains(&kind).then_some("not for you to see"),
         };
+        if let Some(why) = unseen {
+            lines.push(line(role, kind, companion.name(), why));
+            continue;
+        }
+        let objects = world.beside.get(&kind).map_or(&[][..], Vec::as_slice);
         let found =
             within(objects, namespace).any(|o| o["metadata"]["name"] == companion.name() && is_ours(o, name));
-        lines.push(line(companion.role, companion.name(), if found { "there" } else { "missing" }));
+        lines.push(line(role, kind, companion.name(), if found { "there" } else { "missing" }));
         if !found {
-            let (_, kind) = companion.role.kind();
             problems.push(format!("{kind} {} is missing; is the controller running?", companion.name()));
         }
     }
-    lines.extend(settled.withheld.iter().map(|w| line(w.role, "", &format!("none: {}", w.why))));
+    lines.extend(
+        settled.withheld.iter().map(|w| line(w.role, w.role.kind(), "", &format!("none: {}", w.why))),
+    );
     for problem in &settled.problems {
-        lines.push(line(problem.role, "", "not made"));
+        lines.push(line(problem.role, problem.role.kind(), "", "not made"));
         problems.push(format!("{}; {}", problem.what, problem.remedy));
     }
     lines
 }
 
-fn line(role: Role, name: &str, state: &str) -> Value {
-    json!({"role": role.as_str(), "kind": role.kind().1, "name": name, "state": state})
+fn line(role: Role, kind: Kind, name: &str, state: &str) -> Value {
+    json!({"role": role.as_str(), "kind": kind.as_str(), "name": name, "state": state})
 }
 
 /// The pods that the set made.
@@ -150,14 +153,10 @@ fn pod_status(pod: &Value, set: &Value) -> Value {
 fn claims<'w>(set: &'w Value, world: &'w World) -> impl Iterator<Item = Value> + 'w {
     let name = text(&set["metadata"]["name"]);
     let templates = set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten();
-    let prefixes: Vec<String> =
-        templates.map(|template| format!("{}-{name}-", text(&template["metadata"]["name"]))).collect();
+    let templates: Vec<&str> = templates.map(|template| text(&template["metadata"]["name"])).collect();
     let is_claim = move |claim: &&Value| {
-        let name = text(&claim["metadata"]["name"]);
-        let ordinal = |prefix: &String| {
-            name.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.parse::<u32>().is_ok())
-        };
-        prefixes.iter().any(ordinal)
+        let claim = text(&claim["metadata"]["name"]);
+        templates.iter().any(|template| names::is_claim_of(claim, template, name))
     };
     within(&world.claims, text(&set["metadata"]["namespace"])).filter(is_claim).map(|claim| {
         let size = claim["status"]["capacity"]
@@ -298,9 +297,9 @@ mod tests {
                 Role::Budget => {
                     let mut budget = companion.manifest;
                     budget["status"] = json!({"disruptionsAllowed": 1});
-                    world.budgets.push(budget);
+                    world.beside.entry(Kind::PodDisruptionBudget).or_default().push(budget);
                 }
-                _ => world.services.push(companion.manifest),
+                _ => world.beside.entry(Kind::Service).or_default().push(companion.manifest),
             }
         }
         let status = status(&world);

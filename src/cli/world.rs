@@ -1,15 +1,16 @@
 //! What a cluster, or one namespace of it, holds that a command looks at.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Service};
-use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
 use serde_json::Value;
 
 use super::Failure;
 use super::cluster::{Cluster, ClusterArgs};
+use crate::companions::hosts::CLAIMING;
 use crate::companions::neighbours::Neighbours;
-use crate::companions::{Labels, labels_of};
+use crate::companions::{Kind, Labels, labels_of};
 
 /// Which sets of which cluster a command is about, and how it tells of them.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -55,39 +56,42 @@ pub struct World {
     pub sets: Vec<Value>,
     /// Namespaces.
     pub namespaces: Vec<Value>,
-    /// Services.
-    pub services: Vec<Value>,
-    /// Disruption budgets.
-    pub budgets: Vec<Value>,
-    /// Ingresses, of all namespaces: a host is for the whole cluster.
-    pub ingresses: Vec<Value>,
+    /// What stands beside the sets, by kind; of what claims hosts that of all namespaces. A kind that
+    /// is absent is not served.
+    pub beside: Neighbours,
+    /// The kinds that the reader may not see: nothing is known of them.
+    pub unseen: BTreeSet<Kind>,
     /// Claims.
     pub claims: Vec<Value>,
     /// Pods.
     pub pods: Vec<Value>,
 }
 
-/// The objects of one namespace.
-pub struct Room {
-    services: Vec<Value>,
-    budgets: Vec<Value>,
-    ingresses: Vec<Value>,
-}
-
 impl World {
     /// Reads one namespace, or all. What the reader may not see of other namespaces (their labels,
     /// their Ingresses) counts as not there.
     pub fn read(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
-        let ingresses = match cluster.list::<Ingress>(None) {
-            Ok(ingresses) => ingresses,
-            Err(_) => cluster.list::<Ingress>(namespace)?,
-        };
+        let (mut beside, mut unseen) = (Neighbours::new(), BTreeSet::new());
+        for (kind, resource) in cluster.kinds()? {
+            let elsewhere = CLAIMING.contains(&kind).then(|| cluster.list_of(&resource, None));
+            let objects = match elsewhere {
+                Some(Ok(objects)) => Ok(objects),
+                _ => cluster.list_of(&resource, namespace),
+            };
+            match (kind, objects) {
+                (_, Ok(objects)) => _ = beside.insert(kind, objects),
+                (Kind::Service | Kind::PodDisruptionBudget, Err(error)) => return Err(error),
+                (_, Err(_)) => {
+                    beside.insert(kind, Vec::new());
+                    unseen.insert(kind);
+                }
+            }
+        }
         Ok(Self {
             sets: cluster.list::<StatefulSet>(namespace)?,
             namespaces: cluster.list::<Namespace>(None).unwrap_or_default(),
-            services: cluster.list::<Service>(namespace)?,
-            budgets: cluster.list::<PodDisruptionBudget>(namespace)?,
-            ingresses,
+            beside,
+            unseen,
             claims: cluster.list::<PersistentVolumeClaim>(namespace)?,
             pods: cluster.list::<Pod>(namespace)?,
         })
@@ -100,22 +104,16 @@ impl World {
         found.map(labels_of).unwrap_or_default()
     }
 
-    /// What stands beside the sets of a namespace.
+    /// What stands beside the sets of a namespace, and what claims hosts in any.
     #[must_use]
-    pub fn room(&self, namespace: &str) -> Room {
-        Room {
-            services: within(&self.services, namespace).cloned().collect(),
-            budgets: within(&self.budgets, namespace).cloned().collect(),
-            ingresses: self.ingresses.clone(),
-        }
-    }
-}
-
-impl Room {
-    /// As companions are settled among them.
-    #[must_use]
-    pub fn neighbours(&self) -> Neighbours<'_> {
-        Neighbours { services: &self.services, budgets: &self.budgets, ingresses: &self.ingresses }
+    pub fn neighbours(&self, namespace: &str) -> Neighbours {
+        let beside = self.beside.iter();
+        let near = beside.map(|(kind, objects)| {
+            let near =
+                |object: &&Value| CLAIMING.contains(kind) || object["metadata"]["namespace"] == namespace;
+            (*kind, objects.iter().filter(near).cloned().collect())
+        });
+        near.collect()
     }
 }
 

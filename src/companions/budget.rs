@@ -3,10 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::{Companions, Role, manifest};
+use crate::catalogue::Asked;
 use crate::intent::{DisruptionBudget, IntOrPercent, Intent};
 use crate::settings::text;
 
-pub(super) fn desired(set: &Value, intent: &Intent, companions: &mut Companions) {
+pub(super) fn desired(set: &Value, intent: &Intent, asked: &Asked, companions: &mut Companions) {
     let replicas = set["spec"]["replicas"].as_u64().unwrap_or(1);
     if replicas <= 1 {
         let why = "a budget for one pod either forbids every drain or protects nothing";
@@ -29,8 +30,8 @@ pub(super) fn desired(set: &Value, intent: &Intent, companions: &mut Companions)
             IntOrPercent::Percent(_) => Value::from(count.to_string()),
         },
         "selector": set["spec"]["selector"],
-        // A pod that is broken anyway is no reason to stop a drain (KEP-3017).
-        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        // A pod that is broken anyway is no reason to stop a drain, unless a quorum needs it.
+        "unhealthyPodEvictionPolicy": asked.disruption_budget.unhealthy_pod_eviction_policy.as_str(),
     });
     let name = text(&set["metadata"]["name"]);
     companions

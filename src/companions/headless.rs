@@ -4,9 +4,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{Companions, Role, add_port, container_ports, manifest, pod_labels};
+use crate::catalogue::Asked;
 use crate::settings::text;
 
-pub(super) fn desired(set: &Value, companions: &mut Companions) {
+pub(super) fn desired(set: &Value, asked: &Asked, companions: &mut Companions) {
     let name = text(&set["spec"]["serviceName"]);
     if name.is_empty() {
         return companions
@@ -20,6 +21,13 @@ pub(super) fn desired(set: &Value, companions: &mut Companions) {
     let mut ports = Vec::new();
     for port in container_ports(set) {
         add_port(&mut ports, port["containerPort"].as_u64().unwrap_or_default(), port);
+    }
+    for extra in &asked.headless_service.ports {
+        let protocol = extra.protocol.as_str();
+        if !ports.iter().any(|port| port["port"] == extra.port && port["protocol"] == protocol) {
+            let port = json!({"name": extra.name, "containerPort": extra.port, "protocol": protocol});
+            add_port(&mut ports, extra.port.into(), &port);
+        }
     }
     let spec = json!({
         "clusterIP": "None", "publishNotReadyAddresses": true, "selector": selector, "ports": ports,

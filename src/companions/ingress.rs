@@ -1,4 +1,5 @@
-//! The Ingress, or the route of a Gateway: to the client Service, for a host that is granted.
+//! The Ingress, or the route of a Gateway ([`route`]): to the client Service, for a host that is
+//! granted.
 //!
 //! Nothing that a user wrote becomes an annotation: whoever may write StatefulSets alone would gain
 //! what annotations mean to ingress controllers (CVE-2021-25742 and its successors). The name of an
@@ -6,9 +7,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Companions, Labels, Role, manifest};
+use super::{Companions, Labels, Role, manifest, route};
 use crate::configuration::{Configuration, HostGrant};
-use crate::intent::{Gateway, Ingress, Intent, PortRef};
+use crate::intent::{Ingress, Intent, PortRef};
 use crate::settings::text;
 
 pub(super) fn desired(
@@ -21,7 +22,7 @@ pub(super) fn desired(
     let role = if intent.gateway.is_some() { Role::Route } else { Role::Ingress };
     let Some(wanted) = &intent.ingress else {
         if let Some(gateway) = &intent.gateway {
-            tcp_route(set, gateway, configuration, namespace, companions);
+            route::without_host(set, route::To { gateway, configuration, namespace }, companions);
         }
         return;
     };
@@ -38,14 +39,8 @@ pub(super) fn desired(
         Err((what, remedy)) => return companions.problem(role, what, remedy),
     };
     if let Some(gateway) = &intent.gateway {
-        let route = json!({
-            "hostnames": [wanted.host],
-            "rules": [{
-                "matches": [{"path": {"type": "PathPrefix", "value": wanted.path.as_deref().unwrap_or("/")}}],
-                "backendRefs": [backend(set, &port)],
-            }],
-        });
-        return attach(set, gateway, "HTTPRoute", route, configuration, namespace, companions);
+        let to = route::To { gateway, configuration, namespace };
+        return route::with_host(set, wanted, &port, to, companions);
     }
     match ingress(set, wanted, grant, &port) {
         Ok(manifest) => companions.want(Role::Ingress, manifest),
@@ -94,62 +89,9 @@ fn ingress(
     Ok(manifest)
 }
 
-/// A route without a host: for whatever speaks TCP.
-fn tcp_route(
-    set: &Value,
-    gateway: &Gateway,
-    configuration: &Configuration,
-    namespace: &Labels,
-    companions: &mut Companions,
-) {
-    match port(companions, None) {
-        Ok(port) if port["appProtocol"] == "http" => {
-            let what = format!(
-                "stateward.dev/gateway: port {} speaks HTTP, and no host is named",
-                text(&port["name"])
-            );
-            companions.problem(Role::Route, what, "add the annotation stateward.dev/ingress-host");
-        }
-        Ok(port) => {
-            let route = json!({"rules": [{"backendRefs": [backend(set, &port)]}]});
-            attach(set, gateway, "TCPRoute", route, configuration, namespace, companions);
-        }
-        Err((what, remedy)) => companions.problem(Role::Route, what, remedy),
-    }
-}
-
-/// Attaches a route to its Gateway, if that is granted.
-fn attach(
-    set: &Value,
-    gateway: &Gateway,
-    kind: &str,
-    mut spec: Value,
-    configuration: &Configuration,
-    namespace: &Labels,
-    companions: &mut Companions,
-) {
-    let own = text(&set["metadata"]["namespace"]);
-    let at = (gateway.namespace.as_deref().unwrap_or(own), gateway.name.as_str());
-    // A Gateway of the namespace's own is nobody else's to grant.
-    if at.0 != own && !configuration.is_gateway_granted(at, namespace) {
-        let what = format!("stateward.dev/gateway: {}/{} is not granted to this namespace", at.0, at.1);
-        let remedy = "ask whoever runs stateward to add it to gateways of its configuration";
-        return companions.problem(Role::Route, what, remedy);
-    }
-    spec["parentRefs"] = json!([{"name": at.1, "namespace": at.0}]);
-    let name = text(&set["metadata"]["name"]);
-    let mut manifest = manifest(set, Role::Route, name, Map::from_iter([("spec".to_owned(), spec)]));
-    manifest["kind"] = Value::from(kind);
-    companions.want(Role::Route, manifest);
-}
-
-fn backend(set: &Value, port: &Value) -> Value {
-    json!({"name": set["metadata"]["name"], "port": port["port"]})
-}
-
 /// The port of the client Service that is meant: the one that is named, else the one that speaks
 /// HTTP, else the only one.
-fn port(companions: &Companions, wanted: Option<&PortRef>) -> Result<Value, (String, String)> {
+pub(super) fn port(companions: &Companions, wanted: Option<&PortRef>) -> Result<Value, (String, String)> {
     let client = companions.wanted.iter().find(|companion| companion.role == Role::Client);
     let Some(ports) = client.and_then(|client| client.manifest["spec"]["ports"].as_array()) else {
         let what = "there is no client Service of ours to send requests to";
@@ -248,38 +190,5 @@ gateways:
                 .ends_with("write one of postgresql, http-metrics")
         );
         assert!(host(json!({"stateward.dev/service": "none"})).contains("no client Service"));
-    }
-
-    #[test]
-    fn a_gateway_gets_a_route_instead() {
-        let route = outside(&json!({
-            "stateward.dev/gateway": "infra/public", "stateward.dev/ingress-host": "db.shop.example.com",
-        }))
-        .unwrap();
-        assert_eq!(
-            (&route["apiVersion"], &route["kind"]),
-            (&json!("gateway.networking.k8s.io/v1"), &json!("HTTPRoute"))
-        );
-        assert_eq!(
-            route["spec"],
-            json!({
-                "parentRefs": [{"name": "public", "namespace": "infra"}],
-                "hostnames": ["db.shop.example.com"],
-                "rules": [{
-                    "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
-                    "backendRefs": [{"name": "db", "port": 9187}],
-                }],
-            })
-        );
-        let tcp = outside(
-            &json!({"stateward.dev/gateway": "infra/public", "stateward.dev/service-ports": "5432:postgresql"}),
-        );
-        let tcp = tcp.unwrap();
-        assert_eq!(tcp["kind"], "TCPRoute");
-        assert_eq!(tcp["spec"]["rules"], json!([{"backendRefs": [{"name": "db", "port": 5432}]}]));
-        let error = outside(&json!({
-            "stateward.dev/gateway": "infra/internal", "stateward.dev/service-ports": "5432:postgresql",
-        }));
-        assert!(error.unwrap_err().starts_with("stateward.dev/gateway: infra/internal is not granted"));
     }
 }

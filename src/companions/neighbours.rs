@@ -1,21 +1,22 @@
 //! What else stands in the namespace, and what follows for the companions of one set: nothing of
 //! anybody else's is touched, doubled or fought.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use super::{Companion, Companions, Problem, Role, Withheld};
+use super::{Companion, Companions, Kind, Problem, Role, hosts};
 use crate::names;
 use crate::settings::text;
 
-/// The objects of the set's namespace that may matter, ours among them.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Neighbours<'a> {
-    /// Services.
-    pub services: &'a [Value],
-    /// Disruption budgets.
-    pub budgets: &'a [Value],
-    /// Ingresses, those of other namespaces among them: hosts are for the whole cluster.
-    pub ingresses: &'a [Value],
+/// The objects that may matter, by kind: those of the set's namespace, ours among them, and of what
+/// has hosts those of other namespaces too. A kind that only some clusters serve and that is absent
+/// is not served by this one.
+pub type Neighbours = BTreeMap<Kind, Vec<Value>>;
+
+/// The neighbours of one kind.
+fn of(neighbours: &Neighbours, kind: Kind) -> &[Value] {
+    neighbours.get(&kind).map_or(&[], Vec::as_slice)
 }
 
 /// Whether `object` is a companion that we keep beside the set of this name: by its labels. One that
@@ -49,47 +50,93 @@ pub fn taken_over(object: &Value) -> Option<String> {
     let entries = metadata["managedFields"].as_array().into_iter().flatten();
     let other = entries
         .filter(|entry| entry["operation"] == "Apply" && entry["manager"] != names::MANAGER)
-        .find(|entry| !entry["fieldsV1"]["f:spec"].is_null());
+        .find(|entry| {
+            let fields = entry["fieldsV1"].as_object().into_iter().flatten();
+            fields.into_iter().any(|(field, _)| !matches!(field.as_str(), "f:metadata" | "f:status"))
+        });
     other.map(|entry| text(&entry["manager"]).to_owned())
 }
 
 /// What is to be made of `desired` beside these neighbours.
 #[must_use]
-pub fn settle(desired: Companions, set: &Value, neighbours: Neighbours) -> Companions {
-    let name = text(&set["metadata"]["name"]);
+pub fn settle(desired: Companions, set: &Value, neighbours: &Neighbours) -> Companions {
     let mut settled =
         Companions { withheld: desired.withheld, problems: desired.problems, ..Companions::default() };
     for companion in desired.wanted {
-        let (others, found) = match companion.role {
-            Role::Headless | Role::Client => {
-                (neighbours.services, other_service(set, &companion, neighbours.services))
-            }
-            Role::Budget => (neighbours.budgets, other_budget(set, neighbours.budgets)),
-            Role::Ingress => (neighbours.ingresses, None),
-            Role::Route | Role::Secret => (&[][..], None),
-        };
-        let namespace = &set["metadata"]["namespace"];
-        let foreign = others.iter().find(|other| {
-            other["metadata"]["namespace"] == *namespace
-                && other["metadata"]["name"] == companion.name()
-                && !is_ours(other, name)
-        });
-        let claim = older_claim(set, &companion, neighbours.ingresses);
-        match (found, foreign) {
-            (_, Some(foreign)) if companion.role == Role::Headless => settled.check_headless(set, foreign),
-            (Some(other), _) => {
-                let why = format!("{other} selects these pods already");
-                settled.withheld.push(Withheld { role: companion.role, why });
-            }
-            (None, Some(foreign)) => settled.problems.push(clash(companion.role, foreign)),
-            (None, None) if claim.is_some() => settled.problems.extend(claim),
-            (None, None) => settled.wanted.push(companion),
+        let (role, kind) = (companion.role, companion.kind);
+        let foreign = of(neighbours, kind).iter().find(|other| is_namesake(other, &companion, set));
+        if kind.is_optional() && !neighbours.contains_key(&kind) {
+            settled.problems.push(unserved(&companion));
+        } else if let (Some(foreign), Role::Headless) = (foreign, role) {
+            settled.check_headless(set, foreign);
+        } else if let Some(other) = instead(set, role, neighbours) {
+            settled.withhold(role, format!("{other} selects these pods already"));
+        } else if let Some(foreign) = foreign {
+            settled.problems.push(clash(&companion, foreign));
+        } else if let Some(claim) = hosts::older_claim(set, &companion, neighbours) {
+            settled.problems.push(claim);
+        } else if let Some((what, remedy)) = settled.lacks(set, role, neighbours) {
+            settled.problem(role, what, remedy);
+        } else {
+            settled.wanted.push(companion);
         }
     }
     settled
 }
 
+/// Whether `other` has the name of `companion` and is none of ours.
+fn is_namesake(other: &Value, companion: &Companion, set: &Value) -> bool {
+    let metadata = &other["metadata"];
+    metadata["namespace"] == set["metadata"]["namespace"]
+        && metadata["name"] == companion.name()
+        && !is_ours(other, text(&set["metadata"]["name"]))
+}
+
+/// What of somebody else's does what a companion of this role would do.
+fn instead(set: &Value, role: Role, neighbours: &Neighbours) -> Option<String> {
+    match role {
+        Role::Client => other_service(set, of(neighbours, Kind::Service)),
+        Role::Budget => other_budget(set, of(neighbours, Kind::PodDisruptionBudget)),
+        _ => None,
+    }
+}
+
+fn unserved(companion: &Companion) -> Problem {
+    let (kind, role) = (companion.kind, companion.role);
+    let remedy = match role {
+        Role::Route => {
+            format!("install the Gateway API, and the route comes by itself; or take {} away", key(role))
+        }
+        _ => format!("install what brings {kind}, and it comes by itself"),
+    };
+    Problem { role, what: format!("this cluster has no {kind}"), remedy, in_favour_of: None }
+}
+
 impl Companions {
+    /// What a companion needs beside it and does not have: a way into the pods.
+    fn lacks(&self, set: &Value, role: Role, neighbours: &Neighbours) -> Option<(String, &'static str)> {
+        let name = &set["metadata"]["name"];
+        let has = |role: Role| {
+            let made = |service: &Value| {
+                let labels = &service["metadata"]["labels"];
+                labels[names::COMPANION] == role.as_str() && is_ours(service, text(name))
+            };
+            self.wanted.iter().any(|companion| companion.role == role)
+                || of(neighbours, Kind::Service).iter().any(made)
+        };
+        match role {
+            Role::Ingress | Role::Route if !has(Role::Client) => Some((
+                format!("there is no client Service {} of ours to send requests to", text(name)),
+                "let it be made, or make the Ingress or route yourself",
+            )),
+            Role::Monitor if !has(Role::Headless) => Some((
+                "the headless Service is not ours, so nothing says by which labels to find it".to_owned(),
+                "make a ServiceMonitor yourself",
+            )),
+            _ => None,
+        }
+    }
+
     /// The Service that the user chose as `serviceName` and made: it is left alone, and what keeps
     /// it from giving the pods their names is told.
     fn check_headless(&mut self, set: &Value, service: &Value) {
@@ -111,35 +158,37 @@ impl Companions {
     }
 }
 
-fn clash(role: Role, foreign: &Value) -> Problem {
-    let (_, kind) = role.kind();
-    let name = text(&foreign["metadata"]["name"]);
+fn clash(companion: &Companion, foreign: &Value) -> Problem {
+    let (role, kind) = (companion.role, companion.kind);
+    let keep = match role {
+        Role::Headless | Role::Client | Role::Budget => {
+            format!("; or keep it, and set {} to none", key(role))
+        }
+        Role::Ingress | Role::Route | Role::Secret => format!("; or keep it, and take {} away", key(role)),
+        Role::ServiceAccount | Role::NetworkPolicy | Role::Monitor => String::new(),
+    };
     Problem {
         role,
-        what: format!("there is another {kind} {name}, which is not ours"),
-        remedy: match role {
-            Role::Headless | Role::Client | Role::Budget => {
-                format!("rename or delete it, and ours comes; or keep it, and set {} to none", key(role))
-            }
-            _ => format!("rename or delete it, and ours comes; or keep it, and take {} away", key(role)),
-        },
+        what: format!("there is another {kind} {}, which is not ours", text(&foreign["metadata"]["name"])),
+        remedy: format!("rename or delete it, and ours comes{keep}"),
+        in_favour_of: None,
     }
 }
 
+/// The annotation that brings a companion; the rest comes from profiles.
 fn key(role: Role) -> &'static str {
     match role {
         Role::Headless | Role::Client => "stateward.dev/service",
         Role::Budget => "stateward.dev/disruption-budget",
-        Role::Ingress | Role::Route => "stateward.dev/ingress-host",
+        Role::Ingress => "stateward.dev/ingress-host",
+        Role::Route => "stateward.dev/gateway",
         Role::Secret => "stateward.dev/generate-secret",
+        Role::ServiceAccount | Role::NetworkPolicy | Role::Monitor => "stateward.dev/profile",
     }
 }
 
 /// A Service of somebody else's, other than the governing one, that selects the pods.
-fn other_service(set: &Value, companion: &Companion, services: &[Value]) -> Option<String> {
-    if companion.role == Role::Headless {
-        return None;
-    }
+fn other_service(set: &Value, services: &[Value]) -> Option<String> {
     let set_name = text(&set["metadata"]["name"]);
     let governing = &set["spec"]["serviceName"];
     let found = services.iter().find(|service| {
@@ -148,43 +197,6 @@ fn other_service(set: &Value, companion: &Companion, services: &[Value]) -> Opti
             && selects(&service["spec"]["selector"], set)
     });
     found.map(|service| format!("Service {}", text(&service["metadata"]["name"])))
-}
-
-/// The Ingress of another namespace that has the host of ours for longer. A host belongs to one
-/// namespace; within one, several sets may share it.
-fn older_claim(set: &Value, companion: &Companion, ingresses: &[Value]) -> Option<Problem> {
-    if companion.role != Role::Ingress {
-        return None;
-    }
-    let own = &set["metadata"]["namespace"];
-    let host = &companion.manifest["spec"]["rules"][0]["host"];
-    let created = |ingress: &Value| text(&ingress["metadata"]["creationTimestamp"]).to_owned();
-    let ours = ingresses.iter().find(|ingress| {
-        ingress["metadata"]["namespace"] == *own
-            && ingress["metadata"]["name"] == companion.name()
-            && is_ours(ingress, text(&set["metadata"]["name"]))
-    });
-    let since = ours.map(created);
-    let has_host = |ingress: &Value| {
-        let rules = ingress["spec"]["rules"].as_array();
-        rules.into_iter().flatten().any(|rule| rule["host"] == *host)
-    };
-    let older = |ingress: &&Value| {
-        // Made in one second: the namespace that comes first has it, so that both say the same.
-        let earlier = |since: &String| {
-            let namespace = |value: &Value| text(value).to_owned();
-            (created(ingress), namespace(&ingress["metadata"]["namespace"])) < (since.clone(), namespace(own))
-        };
-        ingress["metadata"]["namespace"] != *own && has_host(ingress) && since.as_ref().is_none_or(earlier)
-    };
-    let holder = ingresses.iter().find(older)?;
-    let metadata = &holder["metadata"];
-    let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
-    Some(Problem {
-        role: Role::Ingress,
-        what: format!("host {} belongs to Ingress {name} in namespace {namespace}", text(host)),
-        remedy: "choose another host, or have that one taken away".to_owned(),
-    })
 }
 
 /// A budget of somebody else's that selects the pods: with two, every eviction fails.
@@ -227,7 +239,11 @@ mod tests {
     use super::*;
 
     fn settled(services: &[Value], budgets: &[Value]) -> Companions {
-        settle(desired(&set(), &json!({})), &set(), Neighbours { services, budgets, ingresses: &[] })
+        let neighbours = Neighbours::from([
+            (Kind::Service, services.to_vec()),
+            (Kind::PodDisruptionBudget, budgets.to_vec()),
+        ]);
+        settle(desired(&set(), &json!({})), &set(), &neighbours)
     }
 
     fn roles(companions: &Companions) -> Vec<Role> {
@@ -254,22 +270,9 @@ mod tests {
         let settled = settled(&[service("read", &json!({"selector": {"app": "db"}}))], &[]);
         assert_eq!(roles(&settled), [Role::Headless, Role::Budget]);
         assert_eq!(settled.withheld[0].why, "Service read selects these pods already");
-        assert_eq!(
-            roles(&super::settle(
-                desired(&set(), &json!({})),
-                &set(),
-                Neighbours {
-                    services: &[
-                        service("other", &json!({"selector": {"app": "web"}})),
-                        service("external", &json!({}))
-                    ],
-                    budgets: &[],
-                    ingresses: &[],
-                }
-            ))
-            .len(),
-            3
-        );
+        let others =
+            [service("other", &json!({"selector": {"app": "web"}})), service("external", &json!({}))];
+        assert_eq!(roles(&self::settled(&others, &[])).len(), 3);
     }
 
     #[test]
@@ -322,35 +325,6 @@ mod tests {
     }
 
     #[test]
-    fn a_host_belongs_to_the_namespace_that_had_it_first() {
-        let configuration = Configuration::parse("hosts: [{host: a.example.com}]").unwrap();
-        let annotations = json!({"stateward.dev/ingress-host": "a.example.com", "stateward.dev/ingress-port": "postgresql"});
-        let desired = || desired_by(&configuration, &set(), &annotations);
-        let ours = desired().wanted.into_iter().find(|c| c.role == Role::Ingress).unwrap().manifest;
-        let made = |ingress: &Value, namespace: &str, at: &str| {
-            let mut ingress = ingress.clone();
-            ingress["metadata"]["namespace"] = json!(namespace);
-            ingress["metadata"]["creationTimestamp"] = json!(at);
-            ingress
-        };
-        let theirs = made(
-            &json!({"metadata": {"name": "web"}, "spec": ours["spec"]}),
-            "other",
-            "2026-01-02T00:00:00Z",
-        );
-        let settled = |ingresses: &[Value]| {
-            settle(desired(), &set(), Neighbours { ingresses, ..Neighbours::default() })
-        };
-        let told = settled(std::slice::from_ref(&theirs));
-        assert_eq!(told.problems[0].what, "host a.example.com belongs to Ingress web in namespace other");
-        let older = made(&ours, "shop", "2026-01-01T00:00:00Z");
-        assert_eq!(settled(&[older, theirs.clone()]).problems, []);
-        let younger = made(&ours, "shop", "2026-01-03T00:00:00Z");
-        assert_eq!(settled(&[younger, theirs.clone()]).problems.len(), 1);
-        assert_eq!(settled(&[made(&theirs, "shop", "2026-01-01T00:00:00Z")]).problems, []);
-    }
-
-    #[test]
     fn one_that_somebody_took_over_is_theirs() {
         let mut ours = desired(&set(), &json!({})).wanted[2].manifest.clone();
         assert_eq!(taken_over(&ours), None);
@@ -366,5 +340,27 @@ mod tests {
         ours["metadata"]["annotations"] = json!({"meta.helm.sh/release-name": "x"});
         assert_eq!(taken_over(&ours).as_deref(), Some("Helm"));
         assert!(!is_ours(&ours, "db"));
+    }
+
+    #[test]
+    fn a_route_needs_its_kind_and_a_service_to_lead_to() {
+        let configuration = Configuration::parse("gateways: [{gateway: infra/public}]").unwrap();
+        let asked = json!({"stateward.dev/gateway": "infra/public", "stateward.dev/service-ports": "5432:postgresql"});
+        let settled = |neighbours: Neighbours| {
+            let settled = settle(desired_by(&configuration, &set(), &asked), &set(), &neighbours);
+            (
+                roles(&settled).contains(&Role::Route),
+                settled.problems.first().map(|problem| problem.what.clone()),
+            )
+        };
+        assert_eq!(settled(Neighbours::new()), (false, Some("this cluster has no TCPRoute".to_owned())));
+        let routes = || (Kind::TcpRoute, Vec::new());
+        assert_eq!(settled(Neighbours::from([routes()])), (true, None));
+        let read = service("read", &json!({"selector": {"app": "db"}}));
+        let (made, problem) = settled(Neighbours::from([routes(), (Kind::Service, vec![read])]));
+        assert_eq!(
+            (made, problem.as_deref()),
+            (false, Some("there is no client Service db of ours to send requests to"))
+        );
     }
 }

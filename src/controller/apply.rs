@@ -5,9 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Secret, Service};
-use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DeleteParams, GetParams, Patch, PatchParams, Preconditions};
 use kube::core::{ApiResource, DynamicObject, Request};
 use kube::{Api, Client};
@@ -17,7 +14,7 @@ use super::dereference::is_managed;
 use super::lease::Leadership;
 use super::plan::{Act, Step};
 use super::secret;
-use crate::companions::{Labels, Role};
+use crate::companions::Labels;
 use crate::names;
 use crate::settings::text;
 use crate::stores::said;
@@ -87,16 +84,18 @@ impl Writer {
         Self { client, leadership, metrics }
     }
 
-    /// Does one step for `set`; `namespace` are the labels of its namespace. Gives whether something
-    /// was written.
+    /// Does one step for `set`; `namespace` are the labels of its namespace, `resource` is how the
+    /// cluster serves the step's kind. Gives whether something was written.
     pub(super) async fn execute(
         &self,
         set: &Value,
         namespace: &Labels,
         step: &Step,
+        resource: &ApiResource,
     ) -> Result<bool, WriteError> {
-        let api = self.api(set, step.role);
-        let kind = step.role.kind().1;
+        let own = text(&set["metadata"]["namespace"]);
+        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), own, resource);
+        let kind = step.kind.as_str();
         match &step.act {
             Act::Create(manifest) => {
                 let mut manifest = manifest.clone();
@@ -196,17 +195,6 @@ impl Writer {
         };
         self.metrics.controller.writes.get_or_create(&Write { kind, verb, result }).inc();
         answer
-    }
-
-    fn api(&self, set: &Value, role: Role) -> Api<DynamicObject> {
-        let resource = match role {
-            Role::Headless | Role::Client => ApiResource::erase::<Service>(&()),
-            Role::Budget => ApiResource::erase::<PodDisruptionBudget>(&()),
-            // Routes are not planned for.
-            Role::Ingress | Role::Route => ApiResource::erase::<Ingress>(&()),
-            Role::Secret => ApiResource::erase::<Secret>(&()),
-        };
-        Api::namespaced_with(self.client.clone(), text(&set["metadata"]["namespace"]), &resource)
     }
 
     /// The client, for what is not written by server-side apply.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::companions::Kind;
 use crate::server::{duration, own_namespace};
 
 /// Arguments of the controller.
@@ -35,6 +36,11 @@ pub struct ControllerArgs {
     #[arg(long, env = "STATEWARD_PROFILES", value_name = "DIR")]
     pub profiles: Option<PathBuf>,
 
+    /// Kinds not to keep, and to do without a right to, as the API server names them in the plural
+    #[arg(long, env = "STATEWARD_WITHOUT", value_name = "KINDS", value_delimiter = ',')]
+    #[arg(value_parser = kind)]
+    pub without: Vec<Kind>,
+
     /// How often to look at a set that nothing happened to
     #[arg(long, env = "STATEWARD_RESYNC_PERIOD", default_value = "10m", value_name = "DURATION")]
     #[arg(value_parser = duration)]
@@ -51,6 +57,16 @@ pub struct ControllerArgs {
     /// What to log: error, warn, info, debug, trace, or a filter such as stateward=debug
     #[arg(long, env = "STATEWARD_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: Option<String>,
+}
+
+/// A kind that the controller can do without: not those by which sets are reached and drained.
+fn kind(text: &str) -> Result<Kind, String> {
+    let can = |kind: &Kind| !matches!(kind, Kind::Service | Kind::PodDisruptionBudget);
+    let known = || Kind::ALL.into_iter().filter(can);
+    known().find(|kind| kind.plural() == text).ok_or_else(|| {
+        let known: Vec<&str> = known().map(Kind::plural).collect();
+        format!("write one of {}", known.join(", "))
+    })
 }
 
 impl ControllerArgs {
@@ -96,5 +112,13 @@ mod tests {
         );
         assert_eq!(parse("--lease-namespace guard").unwrap().lease_namespace(), "guard");
         assert!(parse("--resync-period often").is_err());
+    }
+
+    #[test]
+    fn what_it_can_do_without_is_named() {
+        let without = parse("--without ingresses,secrets").unwrap().without;
+        assert_eq!(without, [Kind::Ingress, Kind::Secret]);
+        let error = parse("--without services").unwrap_err().to_string();
+        assert!(error.contains("write one of ingresses, networkpolicies"), "{error}");
     }
 }

@@ -6,13 +6,13 @@ use crate::catalogue::Catalogue;
 use crate::companions::Labels;
 use crate::intent::{self, Intent};
 use crate::names;
-use crate::record::Record;
-use crate::settings::Settings;
+use crate::record::{Read, Record};
+use crate::settings::{Settings, text};
 
 /// What is to be done about one set.
 #[derive(Debug)]
 pub(super) enum Case {
-    /// Nothing: it is going, or nothing about it is ours, or our webhook has not seen it.
+    /// Nothing: it is going, or nothing about it is ours, or our webhook has yet to see it.
     Nothing,
     /// It is not managed: what we keep beside it is given back.
     Unmanaged,
@@ -39,7 +39,7 @@ pub(super) fn dereference(set: &Value, namespace: &Labels, catalogue: &Catalogue
         None => return Case::Nothing,
     }
     let Some(pin) = Record::pin_of(set) else {
-        return Case::Nothing;
+        return never_expanded(set);
     };
     let (intent, faults) = Intent::parse(metadata.get("labels"), metadata.get("annotations"));
     if let Some(fault) = faults.first() {
@@ -52,6 +52,29 @@ pub(super) fn dereference(set: &Value, namespace: &Labels, catalogue: &Catalogue
             what: format!("nobody knows {pin}, which it is pinned to"),
             remedy: format!("set {} to latest, or give the controller that profile", names::PROFILE_REVISION),
         },
+    }
+}
+
+/// The webhook was away when the set was labelled. Sets that were there before their namespace was
+/// labelled are expanded when something of them changes, and nothing is wrong with that.
+fn never_expanded(set: &Value) -> Case {
+    if matches!(Record::of(set), Read::Newer) {
+        return Case::Unclear {
+            what: "a newer stateward has expanded it".to_owned(),
+            remedy: "let the controller be of the same version as the webhook".to_owned(),
+        };
+    }
+    if set["metadata"]["labels"][names::MANAGED].is_null() {
+        return Case::Nothing;
+    }
+    let name = text(&set["metadata"]["name"]);
+    let remedy = format!(
+        "apply it again when the webhook is back, or: kubectl annotate statefulset {name} \
+         expanded-at=\"$(date)\""
+    );
+    Case::Unclear {
+        what: "it was labelled while the webhook was away, and never expanded".to_owned(),
+        remedy,
     }
 }
 
@@ -110,7 +133,11 @@ mod tests {
         assert_eq!(case(&going, &Labels::new()), "nothing");
         let mut bare = set(Some("true"));
         bare["metadata"]["annotations"].take();
-        assert_eq!(case(&bare, &Labels::new()), "nothing");
+        assert_eq!(case(&bare, &Labels::new()), "unclear", "it says itself that it is managed");
+        let mut bare = set(None);
+        bare["metadata"]["annotations"].take();
+        let labelled = Labels::from([(names::MANAGED.into(), "true".into())]);
+        assert_eq!(case(&bare, &labelled), "nothing", "it was there before its namespace was labelled");
     }
 
     #[test]

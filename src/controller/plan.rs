@@ -3,13 +3,14 @@
 //! Everything here rests on what a watch told, which may be old: each step carries the uid and the
 //! version that it is meant for, and the API server refuses it for any other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::owned::{self, Owner};
-use crate::companions::neighbours::taken_over;
-use crate::companions::{Companions, Role};
+use crate::companions::neighbours::{Neighbours, taken_over};
+use crate::companions::{Companions, Kind, Role};
 use crate::names;
 use crate::settings::text;
 
@@ -18,6 +19,8 @@ use crate::settings::text;
 pub(super) struct Step {
     /// For what.
     pub(super) role: Role,
+    /// To an object of what kind.
+    pub(super) kind: Kind,
     /// What.
     pub(super) act: Act,
 }
@@ -53,34 +56,20 @@ impl Act {
     }
 }
 
-/// The objects of a set's namespace, as the watches know them.
+/// The objects that may concern a set, as the watches know them. Of a kind that the cluster does not
+/// serve there is no entry.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Live {
-    /// Services.
-    pub(super) services: Vec<Arc<Value>>,
-    /// Disruption budgets.
-    pub(super) budgets: Vec<Arc<Value>>,
-    /// Ingresses.
-    pub(super) ingresses: Vec<Arc<Value>>,
-    /// Ingresses of other namespaces: a host is for the whole cluster.
-    pub(super) elsewhere: Vec<Arc<Value>>,
+    /// Those of the set's namespace.
+    pub(super) beside: BTreeMap<Kind, Vec<Arc<Value>>>,
+    /// Those of other namespaces that claim hosts, where the set wants one.
+    pub(super) elsewhere: BTreeMap<Kind, Vec<Arc<Value>>>,
 }
 
 impl Live {
-    /// Those that are of the kind of a companion in this role; Secrets are never read, and routes not
-    /// kept.
-    fn of(&self, role: Role) -> &[Arc<Value>] {
-        match role {
-            Role::Headless | Role::Client => &self.services,
-            Role::Budget => &self.budgets,
-            Role::Ingress => &self.ingresses,
-            Role::Route | Role::Secret => &[],
-        }
-    }
-
     /// Those that we made beside `set` and that nothing else controls, with what they are for.
     fn ours<'a>(&'a self, set: &'a Value) -> impl Iterator<Item = (Role, &'a Value)> {
-        let all = self.services.iter().chain(&self.budgets).chain(&self.ingresses);
+        let all = self.beside.values().flatten();
         all.filter_map(|object| Some((role(object)?, &**object))).filter(|(_, object)| is_of(object, set))
     }
 
@@ -109,28 +98,23 @@ fn is_labelled_for(object: &Value, set: &str) -> bool {
 }
 
 /// The objects among which a set's companions are to settle. A copy of one of ours that somebody
-/// made by hand loses our label here, as it is none of ours; those of other sets do not matter.
-pub(super) fn neighbours(set: &Value, objects: &[Arc<Value>]) -> Vec<Value> {
+/// made by hand loses our label here, as it is none of ours.
+pub(super) fn neighbours(set: &Value, live: &Live) -> Neighbours {
     let name = text(&set["metadata"]["name"]);
-    let relevant = objects.iter().filter(|object| !is_of_another(object, name));
-    relevant
-        .map(|object| {
-            let mut object = Value::clone(object);
-            if is_labelled_for(&object, name) && !is_of(&object, set) {
-                object["metadata"]["labels"][names::MANAGED_BY].take();
-            }
-            object
-        })
-        .collect()
-}
-
-/// Whether `object` is a companion of another set that selects that set's pods alone. Most objects of
-/// a namespace with many sets are, so they must cost nothing.
-fn is_of_another(object: &Value, set: &str) -> bool {
-    let labelled = &object["metadata"]["labels"][names::STATEFULSET];
-    let selector = &object["spec"]["selector"];
-    let selected = [&selector[names::STATEFULSET], &selector["matchLabels"][names::STATEFULSET]];
-    labelled.is_string() && labelled != set && selected.contains(&labelled)
+    let as_neighbour = |object: &Arc<Value>| {
+        let mut object = Value::clone(object);
+        if is_labelled_for(&object, name) && !is_of(&object, set) {
+            object["metadata"]["labels"][names::MANAGED_BY].take();
+        }
+        object
+    };
+    let beside = live.beside.iter();
+    let mut neighbours: Neighbours =
+        beside.map(|(kind, objects)| (*kind, objects.iter().map(as_neighbour).collect())).collect();
+    for (kind, objects) in &live.elsewhere {
+        neighbours.entry(*kind).or_default().extend(objects.iter().map(|object| Value::clone(object)));
+    }
+    neighbours
 }
 
 /// The steps for a managed set. `desired` is what it should have if it were alone, `settled` what of
@@ -151,6 +135,8 @@ pub(super) fn plan(set: &Value, desired: &Companions, settled: &Companions, live
         let act = match wanted(settled).or_else(|| wanted(desired).filter(|_| is_relied_on(role))) {
             Some(manifest) => update(object, manifest, set),
             None if is_relied_on(role) && settled.problems.iter().any(|problem| problem.role == role) => None,
+            // Pods run as it for as long as they live.
+            None if role == Role::ServiceAccount => None,
             None => Some(Act::Delete {
                 name: text(&object["metadata"]["name"]).to_owned(),
                 uid: text(&object["metadata"]["uid"]).to_owned(),
@@ -158,28 +144,29 @@ pub(super) fn plan(set: &Value, desired: &Companions, settled: &Companions, live
                 sure: owned::owner(object, set) == Owner::This,
             }),
         };
-        steps.extend(act.map(|act| Step { role, act }));
+        steps.extend(act.and_then(|act| step(object, act)));
     }
     // What goes goes first: a second budget stops every drain while it is there.
     steps.sort_by_key(|step| !matches!(step.act, Act::Delete { .. }));
     steps.extend(settled.wanted.iter().filter_map(|companion| {
-        let taken = live.of(companion.role).iter().any(|one| one["metadata"]["name"] == companion.name());
+        let of_kind = live.beside.get(&companion.kind).into_iter().flatten();
+        let taken = of_kind.into_iter().any(|one| one["metadata"]["name"] == companion.name());
         let manifest = companion.manifest.clone();
         let act = match companion.role {
             Role::Secret => Act::Secret(manifest),
             _ if taken => return None,
             _ => Act::Create(manifest),
         };
-        Some(Step { role: companion.role, act })
+        Some(Step { role: companion.role, kind: companion.kind, act })
     }));
     steps
 }
 
 /// The steps for a set that is not managed (any more): everything of ours is given back.
 pub(super) fn release(set: &Value, live: &Live) -> Vec<Step> {
-    let given = live.ours(set).filter_map(|(role, object)| {
+    let given = live.ours(set).filter_map(|(_, object)| {
         let manifest = owned::handed_back(object)?;
-        Some(Step { role, act: Act::HandBack { manifest, to: None } })
+        step(object, Act::HandBack { manifest, to: None })
     });
     given.collect()
 }
@@ -194,7 +181,12 @@ fn is_relied_on(role: Role) -> bool {
 fn hand_over(object: &Value) -> Option<Step> {
     let to = taken_over(object)?;
     let manifest = owned::handed_back(object)?;
-    Some(Step { role: role(object)?, act: Act::HandBack { manifest, to: Some(to) } })
+    step(object, Act::HandBack { manifest, to: Some(to) })
+}
+
+/// A step for an object of ours.
+fn step(object: &Value, act: Act) -> Option<Step> {
+    Some(Step { role: role(object)?, kind: Kind::of(object)?, act })
 }
 
 /// The write that makes `object` as wanted; none where it is.

@@ -22,9 +22,11 @@ use super::quiet::Quiet;
 use super::report::{Notice, Teller, Trouble};
 use super::stores::{SetRef, Stores, sets};
 use super::trim;
+use super::wake::Waiting;
 use crate::catalogue::Catalogue;
-use crate::companions::neighbours::{Neighbours, settle};
-use crate::companions::{Companions, Labels, Role, desired};
+use crate::companions::hosts::CLAIMING;
+use crate::companions::neighbours::settle;
+use crate::companions::{Companions, Kind, Labels, Role, desired};
 use crate::configuration::Configuration;
 use crate::settings::text;
 use crate::telemetry::{Metrics, Reconciled};
@@ -46,7 +48,11 @@ pub(super) struct Context {
     pub(super) metrics: Arc<Metrics>,
     /// The pause between two looks at a set that nothing happened to.
     pub(super) resync: Duration,
+    /// The kinds that are not kept.
+    pub(super) without: Vec<Kind>,
     pub(super) quiet: Quiet<SetRef>,
+    /// The sets that were woken.
+    pub(super) waiting: Arc<Waiting>,
     /// The sets, by uid, whose Secret is known to be there.
     pub(super) secrets: Mutex<HashMap<SetRef, String>>,
     /// Failures in a row, by set.
@@ -80,6 +86,7 @@ pub(super) async fn reconcile(
 ) -> Result<Action, Infallible> {
     let began = Instant::now();
     let (key, set) = (ObjectRef::from_obj_with(&*object, sets()), trim::manifest(&object));
+    context.waiting.done(&key);
     // Dereference, desired, settle, plan: no client required.
     let decision = context.decide(&key, &set);
     // Apply and prune: client required.
@@ -124,21 +131,24 @@ impl Context {
             Case::Nothing => {}
             Case::Unmanaged => {
                 decision.outcome = "unmanaged";
-                decision.steps = plan::release(set, &self.stores.live(namespace_name));
+                decision.steps = plan::release(set, &self.stores.live(key, &[], false));
             }
             Case::Unclear { what, remedy } => {
                 decision.outcome = "unclear";
-                decision.troubles.insert(Trouble { role: "set", what, remedy });
+                decision.troubles.insert(Trouble { role: "set", what, remedy, in_favour_of: None });
             }
             Case::Managed(settings) => {
                 decision.outcome = "settled";
                 let configuration = self.configuration.load();
-                let desired = desired(set, &settings, &configuration, &decision.namespace);
-                let wants_host = desired.wanted.iter().any(|companion| companion.role == Role::Ingress);
-                let mut live = self.stores.live(namespace_name);
-                if wants_host {
-                    live.elsewhere = self.stores.ingresses_elsewhere(namespace_name);
+                let mut desired = desired(set, &settings, &configuration, &decision.namespace);
+                desired.leave_out(&self.without);
+                for companion in &mut desired.wanted {
+                    let version = self.stores.resource(companion.kind).api_version;
+                    companion.manifest["apiVersion"] = Value::from(version);
                 }
+                let wants_host = desired.wanted.iter().any(|companion| CLAIMING.contains(&companion.kind));
+                let names = [&*key.name, text(&set["spec"]["serviceName"])];
+                let live = self.stores.live(key, &names, wants_host);
                 let settled = self.settle(key, set, &desired, &live, &mut decision);
                 decision.steps = plan::plan(set, &desired, &settled, &live);
                 decision.steps.retain(|step| step.role != Role::Secret || !self.has_secret(key, set));
@@ -158,15 +168,12 @@ impl Context {
         live: &Live,
         decision: &mut Decision,
     ) -> Companions {
-        let services = plan::neighbours(set, &live.services);
-        let budgets = plan::neighbours(set, &live.budgets);
-        let mut ingresses = plan::neighbours(set, &live.ingresses);
-        ingresses.extend(live.elsewhere.iter().map(|ingress| Value::clone(ingress)));
-        let neighbours = Neighbours { services: &services, budgets: &budgets, ingresses: &ingresses };
-        let mut settled = settle(desired.clone(), set, neighbours);
-        settled.leave_routes();
+        let mut settled = settle(desired.clone(), set, &plan::neighbours(set, live));
         let wants = |companions: &Companions| companions.wanted.iter().any(|one| one.role == Role::Budget);
         let yields = settled.withheld.iter().find(|withheld| withheld.role == Role::Budget);
+        let has = |role| live.has(role, set);
+        let left_alone = !has(Role::Budget) && (has(Role::Headless) || has(Role::Client));
+        self.quiet.found(key, wants(&settled) && left_alone);
         if wants(desired)
             && let Some(withheld) = yields
         {
@@ -187,7 +194,8 @@ impl Context {
         let metadata = &set["metadata"];
         let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
         for step in &decision.steps {
-            match self.writer.execute(set, &decision.namespace, step).await {
+            let resource = self.stores.resource(step.kind);
+            match self.writer.execute(set, &decision.namespace, step, &resource).await {
                 Ok(written) => {
                     done.written |= written;
                     if written {
@@ -217,7 +225,11 @@ impl Context {
         let mut troubles = decision.troubles.clone();
         let told = done.failures.iter().filter(|(_, error)| is_told(error, failures));
         troubles.extend(told.map(|(role, error)| trouble(*role, error)));
-        self.teller.tell(key, set, troubles, &done.notices).await;
+        let find = |namespace: &str, name: &str| {
+            let found = self.stores.set(&ObjectRef::new_with(name, sets()).within(namespace));
+            found.map(|object| trim::manifest(&object))
+        };
+        self.teller.tell(key, set, troubles, &done.notices, find).await;
         let next = if failures > 0 { pause(failures) } else { self.resync };
         jittered(decision.again.map_or(next, |again| again.min(next)), decision.again.is_some())
     }
@@ -250,8 +262,7 @@ fn notice(step: &Step, decision: &Decision) -> Option<Notice> {
     match &step.act {
         Act::HandBack { manifest, to: Some(to) } => {
             let name = text(&manifest["metadata"]["name"]);
-            let kind = step.role.kind().1;
-            let note = format!("{kind} {name} is {to}'s from now on: stateward leaves it alone");
+            let note = format!("{} {name} is {to}'s from now on: stateward leaves it alone", step.kind);
             Some(Notice { reason: "CompanionHandedOver", note })
         }
         Act::Delete { .. } if step.role == Role::Budget => {
@@ -274,13 +285,14 @@ fn is_told(error: &WriteError, failures: u32) -> bool {
 fn trouble(role: Role, error: &WriteError) -> Trouble {
     let remedy = match (error, error.code()) {
         (WriteError::Claimed(_), _) => {
-            "restore the Secret from a backup, or make it with the password that the data knows"
+            "restore the Secret from a backup, or make it yourself: with the password that the data knows, or with \
+             any where nothing was written yet"
         }
         (_, 403) => "give stateward's controller that right, or the namespace more quota; it tries again",
         (_, 400 | 422) => "change what the message names; it tries again",
         _ => "it tries again by itself",
     };
-    Trouble { role: role.as_str(), what: error.to_string(), remedy: remedy.to_owned() }
+    Trouble { role: role.as_str(), what: error.to_string(), remedy: remedy.to_owned(), in_favour_of: None }
 }
 
 fn pause(failures: u32) -> Duration {

@@ -24,12 +24,14 @@ pub(super) struct Trouble {
     pub(super) what: String,
     /// What to do about it.
     pub(super) remedy: String,
+    /// The set in whose favour it was decided, by namespace and name.
+    pub(super) in_favour_of: Option<(String, String)>,
 }
 
 impl From<&Problem> for Trouble {
     fn from(problem: &Problem) -> Self {
-        let Problem { role, what, remedy } = problem;
-        Self { role: role.as_str(), what: what.clone(), remedy: remedy.clone() }
+        let Problem { role, what, remedy, in_favour_of } = problem.clone();
+        Self { role: role.as_str(), what, remedy, in_favour_of }
     }
 }
 
@@ -55,11 +57,24 @@ impl Teller {
     }
 
     /// Tells all that is wrong beside `set` now, of which only what is new becomes an Event, and what
-    /// was done.
-    pub(super) async fn tell(&self, key: &SetRef, set: &Value, now: BTreeSet<Trouble>, done: &[Notice]) {
+    /// was done. Whoever was preferred, if `find` knows it, is told so.
+    pub(super) async fn tell(
+        &self,
+        key: &SetRef,
+        set: &Value,
+        now: BTreeSet<Trouble>,
+        done: &[Notice],
+        find: impl Fn(&str, &str) -> Option<Value>,
+    ) {
         for trouble in self.news(key, now) {
             let note = format!("{}; {}", trouble.what, trouble.remedy);
             self.publish(set, EventType::Warning, "CompanionProblem", note).await;
+            let winner = trouble.in_favour_of.as_ref();
+            if let Some(winner) = winner.and_then(|(namespace, name)| find(namespace, name)) {
+                let note =
+                    format!("{}; StatefulSet {} wants it too, and does not get it", trouble.what, shown(key));
+                self.publish(&winner, EventType::Normal, "CompanionPreferred", note).await;
+            }
         }
         for notice in done {
             self.publish(set, EventType::Normal, notice.reason, notice.note.clone()).await;
@@ -112,6 +127,10 @@ impl Teller {
             tracing::warn!(%error, "cannot tell what is wrong with a companion by an Event");
         }
     }
+}
+
+fn shown(key: &SetRef) -> String {
+    format!("{}/{}", key.namespace.as_deref().unwrap_or_default(), key.name)
 }
 
 fn label(key: &SetRef, role: &'static str) -> Companion {

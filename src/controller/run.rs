@@ -18,7 +18,9 @@ use super::quiet::Quiet;
 use super::reconcile::{Context, reconcile};
 use super::report::Teller;
 use super::stores::{Stores, sets};
+use super::wake::{Waiting, Wake};
 use crate::catalogue::Catalogue;
+use crate::companions::Kind;
 use crate::server::{Readiness, Signals, StartError, connect, serve_admin, tell_ready, tls};
 use crate::telemetry::{self, Metrics};
 
@@ -81,6 +83,7 @@ pub async fn run(args: ControllerArgs, catalogue: Catalogue) -> Result<(), Contr
         catalogue: Arc::new(catalogue),
         leadership: candidate.leadership(),
         resync: args.resync_period,
+        without: args.without.clone(),
     };
     let addresses = serde_json::json!({ "admin": admin });
     let tell = tell_ready(&readiness, args.ready_file.as_deref(), &addresses);
@@ -106,6 +109,7 @@ struct Replica {
     catalogue: Arc<Catalogue>,
     leadership: Leadership,
     resync: Duration,
+    without: Vec<Kind>,
 }
 
 impl Replica {
@@ -128,7 +132,11 @@ impl Replica {
     /// Watches and reconciles for ever. Dropping it ends all of it: nothing here is spawned.
     async fn work(&self, platform: &mut Platform) {
         let (wake, woken) = unbounded();
-        let (stores, writer_of_sets) = Stores::new(wake, self.readiness.clone(), Arc::clone(&self.metrics));
+        let writer_of_sets = kube::runtime::reflector::store::Writer::new(sets());
+        let waiting = Arc::new(Waiting::new(Arc::clone(&self.metrics)));
+        let known_sets = writer_of_sets.as_reader();
+        let wake = Wake::new(known_sets.clone(), wake, Arc::clone(&waiting));
+        let stores = Stores::new(wake, self.readiness.clone(), Arc::clone(&self.metrics), &self.without);
         let writer = Writer::new(self.client.clone(), self.leadership.clone(), Arc::clone(&self.metrics));
         let context = Arc::new(Context {
             stores: Arc::clone(&stores),
@@ -138,7 +146,9 @@ impl Replica {
             configuration: Arc::clone(&platform.current),
             metrics: Arc::clone(&self.metrics),
             resync: self.resync,
+            without: self.without.clone(),
             quiet: Quiet::default(),
+            waiting,
             secrets: Mutex::new(HashMap::new()),
             failures: Mutex::new(HashMap::new()),
         });
@@ -153,20 +163,22 @@ impl Replica {
                 |object, context| Box::pin(reconcile(object, context)),
                 never,
                 Arc::clone(&context),
-                stores.sets.clone(),
+                known_sets,
                 queue,
                 Config::default().concurrency(CONCURRENCY),
             );
             let gone = reconciles.for_each(async |done| {
                 if let Err(Error::ObjectNotFound(set)) = done {
-                    context.forget(&set.into_kind_unchecked(sets()));
+                    let set = set.into_kind_unchecked(sets());
+                    context.waiting.done(&set);
+                    context.forget(&set);
                 }
             });
             gone.await;
         };
         futures::join!(
             stores.follow(&self.client, writer_of_sets),
-            platform.follow(|| stores.wake_every_one()),
+            platform.follow(|| stores.wake_all()),
             reconciles,
         );
     }

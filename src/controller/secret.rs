@@ -6,7 +6,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Api;
 use kube::api::{ListParams, PostParams};
 use serde_json::Value;
@@ -19,14 +20,17 @@ use crate::settings::text;
 /// Random bytes of one value: 32 characters in base64url, more than anybody can guess.
 const BYTES: usize = 24;
 
+/// For how long a claim counts as one that no pod has used yet, for want of the Secret.
+const FRESH: SignedDuration = SignedDuration::from_mins(5);
+
 /// Makes the Secret that `manifest` describes, if there is none. Gives whether it was made.
 pub(super) async fn make(writer: &Writer, set: &Value, manifest: &Value) -> Result<bool, WriteError> {
     let namespace = text(&set["metadata"]["namespace"]);
-    if let Some(claim) = older_claim(writer, set, namespace).await? {
+    if let Some(claim) = written_claim(writer, set, namespace).await? {
         let secret = text(&manifest["metadata"]["name"]);
         let what = format!(
-            "Secret {secret} is not made: claim {claim} is older than the set, so its data may know \
-             another password"
+            "Secret {secret} is not made: claim {claim} was there before, so its data may know another \
+             password"
         );
         return Err(WriteError::Claimed(what));
     }
@@ -64,22 +68,36 @@ fn random() -> Result<String, WriteError> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// A claim of a set of this name that was there before this set.
-async fn older_claim(writer: &Writer, set: &Value, namespace: &str) -> Result<Option<String>, WriteError> {
-    let metadata = &set["metadata"];
+/// A claim of the set, or of one of its name before it, on which something may have been written.
+async fn written_claim(writer: &Writer, set: &Value, namespace: &str) -> Result<Option<String>, WriteError> {
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(writer.client().clone(), namespace);
-    let params = ListParams::default().labels(&format!("{}={}", names::STATEFULSET, text(&metadata["name"])));
-    let list = writer.ask("list", "PersistentVolumeClaim", claims.list_metadata(&params)).await?;
+    let list =
+        writer.ask("list", "PersistentVolumeClaim", claims.list_metadata(&ListParams::default())).await?;
+    let written = list.items.into_iter().find(|claim| is_written(&claim.metadata, set, Timestamp::now()));
+    Ok(written.and_then(|claim| claim.metadata.name))
+}
+
+/// Whether a claim is the set's and may hold data: it is older than the set, or so old that pods
+/// would have used it. Its own claims appear in the moment in which its Secret is made.
+fn is_written(claim: &ObjectMeta, set: &Value, now: Timestamp) -> bool {
+    let metadata = &set["metadata"];
+    let (name, of) = (claim.name.as_deref().unwrap_or_default(), text(&metadata["name"]));
+    let templates = set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten();
+    let labels = claim.labels.as_ref().and_then(|labels| labels.get(names::STATEFULSET));
+    let ours = labels.is_some_and(|label| label == of)
+        || templates.into_iter().any(|one| names::is_claim_of(name, text(&one["metadata"]["name"]), of));
+    let Some(claimed) = claim.creation_timestamp.as_ref().map(|time| time.0).filter(|_| ours) else {
+        return false;
+    };
     let born: Option<Timestamp> = text(&metadata["creationTimestamp"]).parse().ok();
-    let older = list.items.into_iter().find(|claim| {
-        let claimed = claim.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        matches!((claimed, born), (Some(claimed), Some(born)) if claimed < born)
-    });
-    Ok(older.and_then(|claim| claim.metadata.name))
+    born.is_some_and(|born| claimed < born) || now.duration_since(claimed) > FRESH
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -88,5 +106,28 @@ mod tests {
         assert_ne!(one, other);
         assert_eq!(one.len(), 32);
         assert!(one.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{one}");
+    }
+
+    #[test]
+    fn a_claim_with_data_is_told_from_one_that_was_just_made() {
+        let time = |minutes: i64| Timestamp::from_second(1_800_000_000 + 60 * minutes).unwrap();
+        let set = json!({
+            "metadata": {"name": "db", "creationTimestamp": time(0).to_string()},
+            "spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]},
+        });
+        let written = |name: &str, made: i64, now: i64| {
+            let claim = ObjectMeta {
+                name: Some(name.to_owned()),
+                creation_timestamp: Some(Time(time(made))),
+                ..ObjectMeta::default()
+            };
+            is_written(&claim, &set, time(now))
+        };
+        assert!(!written("data-db-0", 0, 1), "made with the set");
+        assert!(written("data-db-0", -1, 0), "older than the set");
+        assert!(written("data-db-0", 0, 6), "the Secret was deleted, or nobody was there to make it");
+        for of_another in ["data-db-x-0", "other-db-0", "data-db-", "data-db-one"] {
+            assert!(!written(of_another, -9, 9), "{of_another}");
+        }
     }
 }

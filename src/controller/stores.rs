@@ -1,30 +1,32 @@
-//! What the controller knows of the cluster, kept up to date by watches, and whom a change wakes.
+//! What the controller knows of the cluster, kept up to date by watches.
 //!
 //! All StatefulSets are watched, trimmed, and not just those with our label: a watch by label tells
 //! of a set that loses it as deleted, and a namespace can opt its sets in. Secrets are never read.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use futures::channel::mpsc::UnboundedSender;
+use futures::future::join_all;
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Namespace, Service};
-use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::core::{ApiResource, DynamicObject};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{ObjectRef, Store as Reader};
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::{WatchStreamExt, watcher::Config};
-use kube::{Api, Client, Resource};
+use kube::runtime::watcher::{self, Config, Event, watcher};
+use kube::{Api, Client};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::memory::Memory;
 use super::plan::Live;
+use super::served::{self, Served};
 use super::trim;
-use crate::companions::{Labels, labels_of};
-use crate::names;
+use super::wake::Wake;
+use crate::companions::hosts::CLAIMING;
+use crate::companions::{Kind, Labels, labels_of};
 use crate::server::Readiness;
 use crate::settings::text;
 use crate::telemetry::{Metrics, Store};
@@ -34,88 +36,171 @@ pub(super) type SetRef = ObjectRef<DynamicObject>;
 
 /// The stores.
 pub(super) struct Stores {
-    /// The sets.
-    pub(super) sets: Reader<DynamicObject>,
-    services: Memory,
-    budgets: Memory,
-    ingresses: Memory,
+    /// The objects beside the sets.
+    beside: BTreeMap<Kind, Memory>,
+    /// How the kinds are addressed whose objects we know.
+    known: RwLock<Served>,
     namespaces: Memory,
-    wake: UnboundedSender<SetRef>,
+    wake: Wake,
     readiness: Readiness,
     metrics: Arc<Metrics>,
 }
 
-/// The names of the stores: parts of `/readyz`, and a metric's label.
-const STORES: [&str; 5] = ["statefulsets", "services", "poddisruptionbudgets", "ingresses", "namespaces"];
+/// Names of stores: parts of `/readyz`, and a metric's label.
+const SETS: &str = "statefulsets";
+const NAMESPACES: &str = "namespaces";
+/// The part of `/readyz` that waits for what kinds there are.
+const DISCOVERY: &str = "discovery";
 
 /// The kind of the sets.
 pub(super) fn sets() -> ApiResource {
     ApiResource::erase::<StatefulSet>(&())
 }
 
+/// The kinds that are watched.
+fn kinds() -> impl Iterator<Item = Kind> {
+    Kind::ALL.into_iter().filter(|kind| *kind != Kind::Secret)
+}
+
 impl Stores {
-    /// Stores that know nothing yet, and the writer of the sets.
+    /// Stores that know nothing yet. Kinds in `without` are not looked at.
     pub(super) fn new(
-        wake: UnboundedSender<SetRef>,
+        wake: Wake,
         readiness: Readiness,
         metrics: Arc<Metrics>,
-    ) -> (Arc<Self>, Writer<DynamicObject>) {
-        let writer = Writer::new(sets());
-        for store in STORES {
-            readiness.wait_for(store, "waiting for the first list");
+        without: &[Kind],
+    ) -> Arc<Self> {
+        let kept = || kinds().filter(|kind| !without.contains(kind));
+        let built_in = kept().filter(|kind| !kind.is_optional()).map(Kind::plural);
+        for part in [SETS, NAMESPACES, DISCOVERY].into_iter().chain(built_in) {
+            readiness.wait_for(part, "waiting for the first list");
         }
-        let stores = Self {
-            sets: writer.as_reader(),
-            services: Memory::default(),
-            budgets: Memory::default(),
-            ingresses: Memory::default(),
+        Arc::new(Self {
+            beside: kept().map(|kind| (kind, Memory::default())).collect(),
+            known: RwLock::default(),
             namespaces: Memory::default(),
             wake,
             readiness,
             metrics,
-        };
-        (Arc::new(stores), writer)
+        })
     }
 
     /// A replica that waits for its turn needs no stores to be ready.
     pub(super) fn rest(readiness: &Readiness) {
-        for store in STORES {
-            readiness.ready(store);
+        for part in [SETS, NAMESPACES, DISCOVERY].into_iter().chain(kinds().map(Kind::plural)) {
+            if readiness.waits_for(part) {
+                readiness.ready(part);
+            }
         }
     }
 
     /// Follows the cluster for ever.
     pub(super) async fn follow(&self, client: &Client, mut writer: Writer<DynamicObject>) {
-        let [of_sets, of_services, of_budgets, of_ingresses, of_namespaces] = STORES;
+        let (served, _) = watch::channel(Served::new());
+        let (of_sets, of_namespaces) = (sets(), ApiResource::erase::<Namespace>(&()));
+        let mut listed = Vec::new();
+        let beside = self.beside.keys().map(|&kind| {
+            let served = served.subscribe();
+            async move {
+                if kind.is_optional() {
+                    self.follow_optional(kind, client, served).await;
+                } else {
+                    self.follow_kind(kind, client, kind.resource()).await;
+                }
+            }
+        });
         futures::join!(
-            self.watch::<StatefulSet>(of_sets, client, |event| self.take_set(&mut writer, event)),
-            self.watch::<Service>(of_services, client, |event| {
-                self.services.take(neighbour::<Service>(event), |changed| self.wake_for(changed));
-            }),
-            self.watch::<PodDisruptionBudget>(of_budgets, client, |event| {
-                self.budgets.take(neighbour::<PodDisruptionBudget>(event), |changed| self.wake_for(changed));
-            }),
-            self.watch::<Ingress>(of_ingresses, client, |event| {
-                self.ingresses.take(neighbour::<Ingress>(event), |changed| {
-                    self.wake_for(changed);
-                    self.wake_hosts();
+            self.watch(SETS, client, &of_sets, |event| self.take_set(&mut writer, &mut listed, event)),
+            self.watch(NAMESPACES, client, &of_namespaces, |event| {
+                self.namespaces.take(neighbour(event, &of_namespaces), |changed| {
+                    self.wake.namespace(text(&changed["metadata"]["name"]));
                 });
             }),
-            self.watch::<Namespace>(of_namespaces, client, |event| {
-                self.namespaces.take(neighbour::<Namespace>(event), |changed| {
-                    self.wake_all(text(&changed["metadata"]["name"]));
-                });
-            }),
+            join_all(beside),
+            self.discover(client, &served),
         );
     }
 
-    async fn watch<K: Resource<DynamicType = ()>>(
+    /// Asks for ever what kinds are served. The first answer is waited for, and the first lists of
+    /// what it names.
+    async fn discover(&self, client: &Client, served: &watch::Sender<Served>) {
+        loop {
+            match served::ask(client).await {
+                Ok(found) => {
+                    if self.readiness.waits_for(DISCOVERY) {
+                        for kind in found.keys().filter(|kind| self.beside.contains_key(kind)) {
+                            self.readiness.wait_for(kind.plural(), "waiting for the first list");
+                        }
+                    }
+                    let is_news = |known: &mut Served| {
+                        let news = *known != found;
+                        known.clone_from(&found);
+                        news
+                    };
+                    if served.send_if_modified(is_news) {
+                        let kinds: Vec<&str> = found.keys().map(|kind| kind.as_str()).collect();
+                        tracing::info!(?kinds, "this cluster serves");
+                    }
+                    self.readiness.ready(DISCOVERY);
+                }
+                Err(error) => {
+                    let error = crate::stores::said(&error);
+                    tracing::warn!(%error, "cannot ask which kinds are served; trying again");
+                    if self.readiness.waits_for(DISCOVERY) {
+                        self.readiness.wait_for(DISCOVERY, error);
+                    }
+                }
+            }
+            tokio::time::sleep(served::PAUSE).await;
+        }
+    }
+
+    /// Follows a kind for as long as it is served, and forgets its objects when it is not.
+    async fn follow_optional(&self, kind: Kind, client: &Client, mut served: watch::Receiver<Served>) {
+        loop {
+            let now = served.borrow_and_update().get(&kind).cloned();
+            let Some(resource) = now else {
+                if served.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            let same = resource.clone();
+            tokio::select! {
+                () = self.follow_kind(kind, client, resource) => {}
+                _ = served.wait_for(|served| served.get(&kind) != Some(&same)) => {}
+            }
+            self.write_known().remove(&kind);
+            if let Some(memory) = self.beside.get(&kind) {
+                memory.clear(|_| ());
+            }
+            self.readiness.ready(kind.plural());
+            self.wake.all();
+        }
+    }
+
+    async fn follow_kind(&self, kind: Kind, client: &Client, resource: ApiResource) {
+        let Some(memory) = self.beside.get(&kind) else { return };
+        let take = |event| {
+            let complete = matches!(event, Event::InitDone);
+            memory.take(neighbour(event, &resource), |changed| self.wake.neighbour(kind, changed));
+            if complete && self.write_known().insert(kind, resource.clone()).is_none() && kind.is_optional() {
+                // Whoever wants one has been told that there is no such kind.
+                self.wake.all();
+            }
+        };
+        self.watch(kind.plural(), client, &resource, take).await;
+    }
+
+    async fn watch(
         &self,
         store: &'static str,
         client: &Client,
+        resource: &ApiResource,
         mut take: impl FnMut(Event<DynamicObject>),
     ) {
-        let mut events = pin!(events::<K>(client));
+        let mut events = pin!(events(client, resource));
+        let mut listed = false;
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
@@ -123,13 +208,14 @@ impl Stores {
                     take(event);
                     self.heard(store);
                     if complete {
+                        listed = true;
                         self.readiness.ready(store);
                     }
                 }
                 Err(error) => {
                     let error = said(&error);
                     tracing::warn!(store, %error, "lost touch with the API server; trying again");
-                    if self.metrics.store_synced.get(&Store { store }).is_none() {
+                    if !listed && self.readiness.waits_for(store) {
                         self.readiness.wait_for(store, error);
                     }
                 }
@@ -142,83 +228,76 @@ impl Stores {
         self.metrics.store_synced.get_or_create(&Store { store }).set(now);
     }
 
-    /// A set that went wakes its reconcile too, which finds it gone.
-    fn take_set(&self, writer: &mut Writer<DynamicObject>, event: Event<DynamicObject>) {
+    /// A set that went wakes its reconcile too, which finds it gone. What a list brings is `listed`
+    /// until it is complete: before, it cannot be looked at.
+    fn take_set(
+        &self,
+        writer: &mut Writer<DynamicObject>,
+        listed: &mut Vec<SetRef>,
+        event: Event<DynamicObject>,
+    ) {
         let event = map(event, |mut object| {
             trim::set(&mut object);
             object
         });
-        let changed = match &event {
-            Event::Apply(object) | Event::InitApply(object) => {
-                let set = ObjectRef::from_obj_with(object, sets());
-                let known = self.sets.get(&set);
-                known.is_none_or(|known| !is_same_set(&known, object)).then_some(set)
+        let changed = |object: &DynamicObject| {
+            let set = ObjectRef::from_obj_with(object, sets());
+            let known = self.wake.sets().get(&set);
+            known.is_none_or(|known| !is_same_set(&known, object)).then_some(set)
+        };
+        let mut woken = match &event {
+            Event::Init => {
+                listed.clear();
+                Vec::new()
             }
-            Event::Delete(object) => Some(ObjectRef::from_obj_with(object, sets())),
-            Event::Init | Event::InitDone => None,
+            Event::InitApply(object) => {
+                listed.extend(changed(object));
+                Vec::new()
+            }
+            Event::InitDone => std::mem::take(listed),
+            Event::Apply(object) => changed(object).into_iter().collect(),
+            Event::Delete(object) => vec![ObjectRef::from_obj_with(object, sets())],
         };
         writer.apply_watcher_event(&event);
-        if let Some(set) = changed {
-            self.wake(set);
+        woken.extend(self.wake.keep_index(&event));
+        for set in woken {
+            self.wake.set(set);
         }
     }
 
-    /// A Service or a budget came, changed or went. One of ours concerns its set; any other may
-    /// concern every set of its namespace.
-    fn wake_for(&self, object: &Value) {
-        let metadata = &object["metadata"];
-        let namespace = text(&metadata["namespace"]);
-        let labels = &metadata["labels"];
-        match &labels[names::STATEFULSET] {
-            Value::String(set) if labels[names::MANAGED_BY] == names::MANAGER => {
-                self.wake(ObjectRef::new_with(set, sets()).within(namespace));
-            }
-            _ => self.wake_all(namespace),
+    /// What may concern a set: in its namespace, and where it wants a host, elsewhere. `names` are
+    /// those that its companions have.
+    pub(super) fn live(&self, key: &SetRef, names: &[&str], wants_host: bool) -> Live {
+        let namespace = key.namespace.as_deref().unwrap_or_default();
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let stores = || self.beside.iter().filter(|(kind, _)| known.contains_key(*kind));
+        let elsewhere = stores().filter(|(kind, _)| wants_host && CLAIMING.contains(*kind));
+        Live {
+            beside: stores()
+                .map(|(kind, memory)| (*kind, memory.around(namespace, &key.name, names)))
+                .collect(),
+            elsewhere: elsewhere.map(|(kind, memory)| (*kind, memory.outside(namespace))).collect(),
         }
     }
 
-    /// Wakes the sets that want a host, in whatever namespace: one may have become free, or taken.
-    fn wake_hosts(&self) {
-        let wants = |set: &DynamicObject| {
-            set.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(names::INGRESS_HOST))
-        };
-        for set in self.sets.state_filter(wants) {
-            self.wake(ObjectRef::from_obj_with(&*set, sets()));
-        }
-    }
-
-    /// Wakes the sets of a namespace.
-    fn wake_all(&self, namespace: &str) {
-        for set in self.sets.state_filter(|set| set.metadata.namespace.as_deref() == Some(namespace)) {
-            self.wake(ObjectRef::from_obj_with(&*set, sets()));
-        }
+    /// A set.
+    pub(super) fn set(&self, key: &SetRef) -> Option<Arc<DynamicObject>> {
+        self.wake.sets().get(key)
     }
 
     /// Wakes all sets.
-    pub(super) fn wake_every_one(&self) {
-        for set in self.sets.state() {
-            self.wake(ObjectRef::from_obj_with(&*set, sets()));
-        }
+    pub(super) fn wake_all(&self) {
+        self.wake.all();
     }
 
-    fn wake(&self, set: SetRef) {
-        // Nobody listens any more when the work has stopped.
-        let _ = self.wake.unbounded_send(set);
+    /// How the cluster serves a kind.
+    pub(super) fn resource(&self, kind: Kind) -> ApiResource {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(&kind).cloned().unwrap_or_else(|| kind.resource())
     }
 
-    /// The objects beside the sets of a namespace.
-    pub(super) fn live(&self, namespace: &str) -> Live {
-        Live {
-            services: self.services.of(namespace),
-            budgets: self.budgets.of(namespace),
-            ingresses: self.ingresses.of(namespace),
-            elsewhere: Vec::new(),
-        }
-    }
-
-    /// The Ingresses of all namespaces but one.
-    pub(super) fn ingresses_elsewhere(&self, namespace: &str) -> Vec<Arc<Value>> {
-        self.ingresses.outside(namespace)
+    fn write_known(&self) -> std::sync::RwLockWriteGuard<'_, Served> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The labels of a namespace.
@@ -227,10 +306,11 @@ impl Stores {
     }
 }
 
-fn events<K: Resource<DynamicType = ()>>(
+fn events(
     client: &Client,
-) -> impl Stream<Item = watcher::Result<Event<DynamicObject>>> + use<K> {
-    let api = Api::<DynamicObject>::all_with(client.clone(), &ApiResource::erase::<K>(&()));
+    resource: &ApiResource,
+) -> impl Stream<Item = watcher::Result<Event<DynamicObject>>> + use<> {
+    let api = Api::<DynamicObject>::all_with(client.clone(), resource);
     watcher(api, Config::default()).default_backoff().into_stream()
 }
 
@@ -248,8 +328,8 @@ fn is_same_set(one: &DynamicObject, other: &DynamicObject) -> bool {
     one.data == other.data && metadata(one) == metadata(other)
 }
 
-fn neighbour<K: Resource<DynamicType = ()>>(event: Event<DynamicObject>) -> Event<Value> {
-    map(event, |object| trim::neighbour(object, &K::api_version(&()), &K::kind(&())))
+fn neighbour(event: Event<DynamicObject>, resource: &ApiResource) -> Event<Value> {
+    map(event, |object| trim::neighbour(object, &resource.api_version, &resource.kind))
 }
 
 fn map<A, B>(event: Event<A>, change: impl FnOnce(A) -> B) -> Event<B> {

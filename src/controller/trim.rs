@@ -32,6 +32,15 @@ pub(super) fn set(object: &mut DynamicObject) {
         },
         "spec": pod,
     });
+    // Their names tell which claims are the set's.
+    if let Some(templates) = spec["volumeClaimTemplates"].as_array() {
+        let named =
+            templates.iter().map(|template| json!({"metadata": pick(&template["metadata"], &["name"])}));
+        lean["volumeClaimTemplates"] = named.collect();
+    }
+    if let Some(account) = template["spec"].get("serviceAccountName") {
+        lean["template"]["spec"]["serviceAccountName"] = account.clone();
+    }
     object.data = json!({"spec": lean});
 }
 
@@ -43,15 +52,30 @@ pub(super) fn manifest(object: &DynamicObject) -> Value {
     })
 }
 
-/// Leaves of a Service, a budget or a Namespace what companions and their neighbours depend on: a
-/// change of the rest, such as a budget's status with every pod that comes or goes, wakes nobody.
+/// Leaves of a neighbour what companions depend on: a change of the rest, such as a budget's status
+/// with every pod that comes or goes, wakes nobody. Of what is not ours and neither selects pods nor
+/// claims hosts, that is its name.
 pub(super) fn neighbour(object: DynamicObject, api_version: &str, kind: &str) -> Value {
     let mut metadata = object.metadata;
     if let Some(entries) = &mut metadata.managed_fields {
         entries.retain(|entry| entry.subresource.is_none());
     }
     metadata.generation = None;
-    json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": object.data["spec"]})
+    let labels = metadata.labels.as_ref();
+    let ours = labels.is_some_and(|labels| labels.contains_key(names::COMPANION));
+    let counts = ours || !matches!(kind, "NetworkPolicy" | "ServiceAccount" | "ServiceMonitor" | "TCPRoute");
+    let mut lean = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
+    if counts {
+        // The one kind without a spec is a ServiceAccount.
+        for field in ["spec", "automountServiceAccountToken"] {
+            if let Some(value) = object.data.get(field) {
+                lean[field] = value.clone();
+            }
+        }
+    } else {
+        lean["metadata"]["managedFields"].take();
+    }
+    lean
 }
 
 /// Whether two states of a neighbour differ in nothing but their version.
@@ -116,6 +140,29 @@ mod tests {
         };
         assert_eq!(companions(&lean), companions(&whole));
         assert_eq!(companions(&lean).wanted.len(), 4);
+    }
+
+    #[test]
+    fn of_strangers_without_a_say_the_name_is_kept() {
+        let trimmed = |labels: Value, kind: &str| {
+            let object = json!({
+                "metadata": {"name": "db", "labels": labels, "managedFields": [{"manager": "x"}]},
+                "spec": {"a": 1}, "automountServiceAccountToken": false,
+            });
+            neighbour(serde_json::from_value(object).unwrap(), "v1", kind)
+        };
+        let ours = json!({names::COMPANION: "network-policy"});
+        for kind in ["NetworkPolicy", "ServiceAccount"] {
+            let stranger = trimmed(json!({}), kind);
+            assert_eq!((&stranger["spec"], &stranger["metadata"]["name"]), (&Value::Null, &json!("db")));
+            assert_eq!(stranger["metadata"]["managedFields"], Value::Null);
+            let ours = trimmed(ours.clone(), kind);
+            assert_eq!(
+                (&ours["spec"]["a"], &ours["automountServiceAccountToken"]),
+                (&json!(1), &json!(false))
+            );
+        }
+        assert_eq!(trimmed(json!({}), "Ingress")["spec"]["a"], 1);
     }
 
     #[test]

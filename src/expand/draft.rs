@@ -56,7 +56,8 @@ impl<'a> Draft<'a> {
         self.main_container()[list].as_array().map_or(&[], Vec::as_slice)
     }
 
-    /// The profile's offers of one family, the main container named.
+    /// The profile's offers of one family, the main container and the set named: `$(name)` as a whole
+    /// value stands for the set's name.
     #[must_use]
     pub fn offers(&self, family: Family) -> Vec<Offer> {
         let placeholder = ItemKey::text("name", "$(main)");
@@ -67,6 +68,9 @@ impl<'a> Draft<'a> {
             if offer.path.0.iter().any(is_placeholder) {
                 let step = |step| if is_placeholder(step) { &main } else { step };
                 offer.path = Path(offer.path.0.iter().map(step).cloned().collect());
+            }
+            if offer.value == "$(name)" {
+                offer.value = Value::from(self.settings.name.as_str());
             }
             offer
         };

@@ -37,6 +37,12 @@ impl Readiness {
         self.parts.send_if_modified(|parts| parts.insert(part, None) != Some(None));
     }
 
+    /// Whether `part` is not ready.
+    #[must_use]
+    pub fn waits_for(&self, part: &'static str) -> bool {
+        self.parts.borrow().get(part).is_some_and(Option::is_some)
+    }
+
     /// Whether every part is ready.
     #[must_use]
     pub fn is_ready(&self) -> bool {

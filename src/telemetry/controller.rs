@@ -20,7 +20,7 @@ pub struct Reconciled {
 /// Labels of counted writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Write {
-    /// `Service`, `PodDisruptionBudget`, `Secret` or `Event`.
+    /// `Event`, or that of a companion.
     pub kind: &'static str,
     /// `create`, `apply`, `release` or `delete`.
     pub verb: &'static str,
@@ -46,6 +46,7 @@ pub struct ControllerMetrics {
     pub leader: Gauge,
     pub reconciles: Family<Reconciled, Counter>,
     pub duration: Histogram,
+    pub queue_depth: Gauge,
     pub writes: Family<Write, Counter>,
     pub problems: Family<Companion, Gauge>,
     pub configuration_faults: Gauge,
@@ -57,6 +58,7 @@ impl Default for ControllerMetrics {
             leader: Gauge::default(),
             reconciles: Family::default(),
             duration: Histogram::new(DURATIONS),
+            queue_depth: Gauge::default(),
             writes: Family::default(),
             problems: Family::default(),
             configuration_faults: Gauge::default(),
@@ -72,6 +74,8 @@ impl ControllerMetrics {
         registry.register("controller_reconciles", help, self.reconciles.clone());
         let help = "Time of one reconcile";
         registry.register("controller_reconcile_duration_seconds", help, self.duration.clone());
+        let help = "StatefulSets that something happened to and that were not looked at since";
+        registry.register("controller_queue_depth", help, self.queue_depth.clone());
         let help = "Writes of companions tried, by kind, verb and result";
         registry.register("controller_writes", help, self.writes.clone());
         let help = "Companions that something is wrong with; see the Events of the StatefulSet";

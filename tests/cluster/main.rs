@@ -12,6 +12,7 @@
 
 mod adoption;
 mod annotations;
+mod asked;
 mod clients;
 mod commands;
 mod companions;

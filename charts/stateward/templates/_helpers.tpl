@@ -36,3 +36,17 @@ stateward.{{ .Release.Namespace }}.svc
 {{- define "stateward.listen" -}}
 {{ .root.Values.listenAddress }}:{{ int .port }}
 {{- end -}}
+
+{{/*
+The kinds that the controller is to do without, as its argument names them: those that values switch off.
+*/}}
+{{- define "stateward.without" -}}
+{{- $kinds := list }}
+{{- if not .ingresses }}{{ $kinds = append $kinds "ingresses" }}{{ end }}
+{{- if not .gatewayRoutes }}{{ $kinds = concat $kinds (list "httproutes" "tcproutes" "tlsroutes") }}{{ end }}
+{{- if not .secrets }}{{ $kinds = append $kinds "secrets" }}{{ end }}
+{{- if not .networkPolicies }}{{ $kinds = append $kinds "networkpolicies" }}{{ end }}
+{{- if not .serviceAccounts }}{{ $kinds = append $kinds "serviceaccounts" }}{{ end }}
+{{- if not .serviceMonitors }}{{ $kinds = append $kinds "servicemonitors" }}{{ end }}
+{{- join "," $kinds }}
+{{- end }}

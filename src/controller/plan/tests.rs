@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::catalogue::Catalogue;
-use crate::companions::neighbours::{Neighbours, settle};
+use crate::companions::neighbours::settle;
 use crate::companions::{Labels, desired};
 use crate::configuration::Configuration;
 use crate::intent::Intent;
@@ -55,14 +55,21 @@ fn all() -> Live {
         let of_kind = wanted.iter().filter(|one| one.manifest["kind"] == kind);
         of_kind.map(|one| Arc::new(applied(&one.manifest))).collect()
     };
-    Live { services: live("Service"), budgets: live("PodDisruptionBudget"), ..Live::default() }
+    let beside = [Kind::Service, Kind::PodDisruptionBudget].map(|kind| (kind, live(kind.as_str())));
+    Live { beside: beside.into(), ..Live::default() }
+}
+
+fn services(live: &mut Live) -> &mut Vec<Arc<Value>> {
+    live.beside.entry(Kind::Service).or_default()
+}
+
+fn budgets(live: &mut Live) -> &mut Vec<Arc<Value>> {
+    live.beside.entry(Kind::PodDisruptionBudget).or_default()
 }
 
 fn steps(set: &Value, live: &Live) -> Vec<String> {
     let desired = wanted(set);
-    let (services, budgets) = (neighbours(set, &live.services), neighbours(set, &live.budgets));
-    let settled =
-        settle(desired.clone(), set, Neighbours { services: &services, budgets: &budgets, ingresses: &[] });
+    let settled = settle(desired.clone(), set, &neighbours(set, live));
     words(plan(set, &desired, &settled, live))
 }
 
@@ -80,10 +87,8 @@ fn words(steps: Vec<Step>) -> Vec<String> {
     steps.into_iter().map(word).collect()
 }
 
-fn changed(live: &Arc<Value>, change: impl FnOnce(&mut Value)) -> Arc<Value> {
-    let mut object = Value::clone(live);
-    change(&mut object);
-    Arc::new(object)
+fn change(live: &mut Arc<Value>, change: impl FnOnce(&mut Value)) {
+    change(Arc::make_mut(live));
 }
 
 #[test]
@@ -95,7 +100,7 @@ fn what_is_absent_is_made_and_what_is_there_is_left() {
 #[test]
 fn what_differs_is_applied_with_the_uid_that_it_has() {
     let mut live = all();
-    live.budgets[0] = changed(&live.budgets[0], |budget| budget["spec"]["maxUnavailable"] = json!(2));
+    change(&mut budgets(&mut live)[0], |budget| budget["spec"]["maxUnavailable"] = json!(2));
     assert_eq!(steps(&set(), &live), ["apply budget"]);
     let wanted = wanted(&set());
     let steps = plan(&set(), &wanted, &wanted, &live);
@@ -108,26 +113,27 @@ fn what_differs_is_applied_with_the_uid_that_it_has() {
 fn a_foreign_object_of_the_name_is_not_touched() {
     let foreign =
         json!({"kind": "Service", "metadata": {"name": "db"}, "spec": {"selector": {"app": "web"}}});
-    let live = Live { services: vec![Arc::new(foreign)], ..Live::default() };
+    let live = Live { beside: [(Kind::Service, vec![Arc::new(foreign)])].into(), ..Live::default() };
     assert_eq!(steps(&set(), &live), ["create headless", "create budget"]);
 }
 
 #[test]
 fn a_copy_of_ours_is_foreign() {
     let mut live = all();
-    let copy = changed(&live.budgets[0], |budget| {
+    let mut copy = Arc::clone(&budgets(&mut live)[0]);
+    change(&mut copy, |budget| {
         budget["metadata"]["name"] = json!("copy");
         budget["metadata"]["managedFields"][0]["manager"] = json!("kubectl-create");
     });
-    live.budgets.push(copy);
+    budgets(&mut live).push(copy);
     assert_eq!(steps(&set(), &live), ["delete budget db"], "two budgets would stop every drain");
 }
 
 #[test]
 fn ours_yields_to_another_budget_before_anything_else() {
     let mut live = all();
-    live.services.clear();
-    live.budgets.push(Arc::new(json!({"metadata": {"name": "mine"}, "spec": {"selector": {}}})));
+    services(&mut live).clear();
+    budgets(&mut live).push(Arc::new(json!({"metadata": {"name": "mine"}, "spec": {"selector": {}}})));
     assert_eq!(steps(&set(), &live), ["delete budget db", "create headless", "create client"]);
 }
 
@@ -135,9 +141,9 @@ fn ours_yields_to_another_budget_before_anything_else() {
 fn a_service_that_clients_use_stays_when_another_comes() {
     let mut live = all();
     let other = json!({"metadata": {"name": "read"}, "spec": {"selector": {names::STATEFULSET: "db"}}});
-    live.services.push(Arc::new(other));
+    services(&mut live).push(Arc::new(other));
     assert_eq!(steps(&set(), &live), [""; 0]);
-    live.services.retain(|service| service["metadata"]["name"] != "db");
+    services(&mut live).retain(|service| service["metadata"]["name"] != "db");
     assert_eq!(steps(&set(), &live), [""; 0], "but it is not made then");
 }
 
@@ -151,11 +157,11 @@ fn what_is_no_longer_wanted_goes() {
 #[test]
 fn what_was_taken_over_is_handed_over_once() {
     let mut live = all();
-    live.services[1] = changed(&live.services[1], |service| {
+    change(&mut services(&mut live)[1], |service| {
         service["metadata"]["annotations"] = json!({names::LAST_APPLIED: "{}"});
     });
     assert_eq!(steps(&set(), &live), ["hand back client to kubectl apply"]);
-    live.services[1] = changed(&live.services[1], |service| {
+    change(&mut services(&mut live)[1], |service| {
         let ours = &mut service["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"];
         ours.as_object_mut().unwrap().remove("f:labels");
     });
@@ -174,7 +180,7 @@ fn another_set_of_the_name_takes_on_what_was_left() {
 #[test]
 fn what_is_going_is_waited_for() {
     let mut live = all();
-    live.services[0] = changed(&live.services[0], |service| {
+    change(&mut services(&mut live)[0], |service| {
         service["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     });
     assert_eq!(steps(&set(), &live), [""; 0]);

@@ -11,7 +11,7 @@ use super::{block_on, wait_for};
 
 /// Seconds between two looks at a set that nothing happens to, and of quiet before a budget of ours
 /// comes back.
-const CONFIGURATION: &str = "{disruptionBudgets: {quietTime: 4s}, hosts: [{host: '*.example.com'}]}\n";
+const CONFIGURATION: &str = "{disruptionBudgets: {quietTime: 4s}, hosts: [{host: '*.example.com'}], gateways: [{gateway: infra/public}]}\n";
 
 /// A running controller.
 pub(crate) struct Controller {

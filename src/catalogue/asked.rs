@@ -1,0 +1,181 @@
+//! What a profile asks for beside its sets.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Companions' settings of a profile, its parents' merged in.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Asked {
+    /// The headless Service.
+    pub headless_service: AskedService,
+    /// The disruption budget.
+    pub disruption_budget: AskedBudget,
+    /// `ingress` and `egress` of a NetworkPolicy for the pods; `podSelector: $(pods)` in a peer
+    /// stands for them. None is made where this is absent.
+    pub network_policy: Option<Value>,
+    /// The spec of a ServiceMonitor, without its selector.
+    pub service_monitor: Option<Map<String, Value>>,
+    /// A ServiceAccount of the set's name, where the template runs the pods as it
+    /// (`serviceAccountName: $(name)`).
+    pub service_account: Option<AskedAccount>,
+}
+
+/// What a profile says of the headless Service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AskedService {
+    /// Ports besides those that containers declare.
+    pub ports: Vec<AskedPort>,
+}
+
+/// A port that no container declares.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedPort {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub port: u16,
+    /// TCP, unless it says otherwise.
+    #[serde(default)]
+    pub protocol: Protocol,
+}
+
+/// The protocol of a port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    #[serde(rename = "TCP")]
+    Tcp,
+    /// UDP.
+    #[serde(rename = "UDP")]
+    Udp,
+    /// SCTP.
+    #[serde(rename = "SCTP")]
+    Sctp,
+}
+
+impl Protocol {
+    /// As the API names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
+        }
+    }
+}
+
+/// What a profile says of the disruption budget.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AskedBudget {
+    /// Whether pods that are broken anyway may be evicted. A system with a quorum says
+    /// `IfHealthyBudget`: a member that catches up is not ready, and counts all the same.
+    pub unhealthy_pod_eviction_policy: EvictionPolicy,
+}
+
+/// `unhealthyPodEvictionPolicy` of a disruption budget (KEP-3017).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum EvictionPolicy {
+    /// They may.
+    #[default]
+    AlwaysAllow,
+    /// Only while enough others are healthy.
+    IfHealthyBudget,
+}
+
+impl EvictionPolicy {
+    /// As the API names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AlwaysAllow => "AlwaysAllow",
+            Self::IfHealthyBudget => "IfHealthyBudget",
+        }
+    }
+}
+
+/// What a profile says of the pods' ServiceAccount.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AskedAccount {
+    /// Whether pods get its token without asking.
+    pub automount_service_account_token: Option<bool>,
+    /// Annotations, such as those that grant a role of a cloud.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Asked {
+    /// Reads `companions` of a profile, its parents' merged in; null where none has it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(companions: &Value) -> Result<Self, String> {
+        if companions.is_null() {
+            return Ok(Self::default());
+        }
+        let asked: Self = serde_json::from_value(companions.clone()).map_err(|error| error.to_string())?;
+        if let Some(rules) = &asked.network_policy {
+            check_rules(rules)?;
+        }
+        Ok(asked)
+    }
+}
+
+/// Says what the API server would say of a NetworkPolicy, before there is one.
+fn check_rules(rules: &Value) -> Result<(), String> {
+    let Some(map) = rules.as_object().filter(|map| !map.is_empty()) else {
+        return Err("networkPolicy: write ingress, egress or both".to_owned());
+    };
+    if let Some(key) = map.keys().find(|key| !matches!(key.as_str(), "ingress" | "egress")) {
+        return Err(format!("networkPolicy: unknown field {key}; write ingress, egress or both"));
+    }
+    // The placeholder of the pods is the one text that may stand for a selector.
+    let text = rules.to_string().replace("\"podSelector\":\"$(pods)\"", "\"podSelector\":{}");
+    let read = serde_json::from_str::<NetworkPolicySpec>(&text);
+    read.map(|_| ()).map_err(|error| format!("networkPolicy: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn all_of_it_is_read() {
+        let asked = Asked::parse(&json!({
+            "headlessService": {"ports": [{"name": "gossip", "port": 8301, "protocol": "UDP"}]},
+            "disruptionBudget": {"unhealthyPodEvictionPolicy": "IfHealthyBudget"},
+            "networkPolicy": {"ingress": [{"from": [{"podSelector": "$(pods)"}]}]},
+            "serviceMonitor": {"endpoints": [{"port": "http-metrics"}]},
+            "serviceAccount": {"automountServiceAccountToken": true},
+        }))
+        .unwrap();
+        assert_eq!(asked.headless_service.ports[0].protocol, Protocol::Udp);
+        assert_eq!(asked.disruption_budget.unhealthy_pod_eviction_policy, EvictionPolicy::IfHealthyBudget);
+        assert_eq!(Asked::parse(&Value::Null), Ok(Asked::default()));
+    }
+
+    #[test]
+    fn what_the_api_server_would_refuse_is_refused_here() {
+        for (wrong, why) in [
+            (json!({"networkPolicy": {}}), "write ingress, egress or both"),
+            (json!({"networkPolicy": {"podSelector": {}}}), "unknown field podSelector"),
+            (json!({"networkPolicy": {"ingress": [{"from": "all"}]}}), "networkPolicy: invalid type"),
+            (json!({"disruptionBudget": {"unhealthyPodEvictionPolicy": "Never"}}), "unknown variant `Never`"),
+            (json!({"headlessService": {"ports": [{"port": 1}]}}), "missing field `name`"),
+            (json!({"services": []}), "unknown field `services`"),
+        ] {
+            let error = Asked::parse(&wrong).unwrap_err();
+            assert!(error.contains(why), "{wrong}: {error}");
+        }
+    }
+}
