@@ -1,4 +1,4 @@
-//! The laws of admission, over generated StatefulSets, histories of updates and arbitrary JSON.
+//! The laws of admission, and of companions, over generated StatefulSets, histories of updates and arbitrary JSON.
 //!
 //! The API server and its clients are small models here (`server`, `clients`): only what decides
 //! which fields arrive. What a real server does with the same requests is tested elsewhere.
@@ -8,6 +8,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // this crate is all tests
 
 mod clients;
+mod companions;
 mod creation;
 mod engines;
 mod manifests;
