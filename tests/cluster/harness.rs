@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 pub(crate) use self::cluster::{Stateward, cluster};
 pub(crate) use self::controller::Controller;
 pub(crate) use self::hook::{Answer, Hook, Place, away, changed_by, expanded_by, forward, inject_sidecar};
-pub(crate) use self::kubectl::{Client, Said};
+pub(crate) use self::kubectl::{Client, Said, run};
 pub(crate) use self::manifest::{MAIN, Manifest, app, postgres};
 pub(crate) use self::space::Space;
 pub(crate) use self::state::{Snapshot, changes};

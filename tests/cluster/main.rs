@@ -22,5 +22,6 @@ mod legality;
 mod lifecycle;
 mod nothing_unasked;
 mod refusals;
+mod rights;
 mod takeover;
 mod undo;
