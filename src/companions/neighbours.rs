@@ -83,6 +83,14 @@ pub fn settle(desired: Companions, set: &Value, neighbours: Neighbours) -> Compa
             }
             (None, Some(foreign)) => settled.problems.push(clash(companion.role, foreign)),
             (None, None) if claim.is_some() => settled.problems.extend(claim),
+            (None, None) if !settled.has_backend(&companion, set, neighbours) => {
+                let remedy = "let it be made, or make the Ingress or route yourself";
+                settled.problem(
+                    companion.role,
+                    "there is no client Service of ours to send requests to",
+                    remedy,
+                );
+            }
             (None, None) => settled.wanted.push(companion),
         }
     }
@@ -90,6 +98,24 @@ pub fn settle(desired: Companions, set: &Value, neighbours: Neighbours) -> Compa
 }
 
 impl Companions {
+    /// Whether an Ingress or a route leads to a Service of ours: else whoever may write StatefulSets
+    /// alone would show the Service of another to the world. Where somebody took our Service over, the
+    /// Ingress that was there stays.
+    fn has_backend(&self, companion: &Companion, set: &Value, neighbours: Neighbours) -> bool {
+        let name = text(&set["metadata"]["name"]);
+        let named = |object: &&Value| {
+            object["metadata"]["name"] == name
+                && object["metadata"]["namespace"] == set["metadata"]["namespace"]
+        };
+        let service = neighbours.services.iter().find(named);
+        !matches!(companion.role, Role::Ingress | Role::Route)
+            || self.wanted.iter().any(|wanted| wanted.role == Role::Client)
+            || service.is_some_and(|service| {
+                is_ours(service, name)
+                    || neighbours.ingresses.iter().filter(named).any(|one| is_ours(one, name))
+            })
+    }
+
     /// The Service that the user chose as `serviceName` and made: it is left alone, and what keeps
     /// it from giving the pods their names is told.
     fn check_headless(&mut self, set: &Value, service: &Value) {
@@ -348,6 +374,28 @@ mod tests {
         let younger = made(&ours, "shop", "2026-01-03T00:00:00Z");
         assert_eq!(settled(&[younger, theirs.clone()]).problems.len(), 1);
         assert_eq!(settled(&[made(&theirs, "shop", "2026-01-01T00:00:00Z")]).problems, []);
+    }
+
+    #[test]
+    fn an_ingress_leads_to_a_service_of_ours() {
+        let configuration = Configuration::parse("hosts: [{host: a.example.com}]").unwrap();
+        let annotations = json!({"stateward.dev/ingress-host": "a.example.com", "stateward.dev/ingress-port": "postgresql"});
+        let desired = desired_by(&configuration, &set(), &annotations);
+        let found = |role| desired.wanted.iter().find(|one| one.role == role).unwrap().manifest.clone();
+        let (client, ingress) = (found(Role::Client), found(Role::Ingress));
+        let made = |services: &[Value], ingresses: &[Value]| {
+            let settled = settle(desired.clone(), &set(), Neighbours { services, budgets: &[], ingresses });
+            let told = settled.problems.iter().any(|problem| problem.role == Role::Ingress);
+            assert_ne!(roles(&settled).contains(&Role::Ingress), told, "{:?}", settled.problems);
+            !told
+        };
+        let theirs = service("db", &json!({"selector": {"app": "ledger"}}));
+        let selecting = service("read", &json!({"selector": {"app": "db"}}));
+        assert!(made(&[], &[]) && made(std::slice::from_ref(&client), &[]));
+        assert!(!made(std::slice::from_ref(&theirs), &[]), "another's");
+        assert!(!made(std::slice::from_ref(&selecting), &[]), "none, and whoever makes one is shown");
+        assert!(made(&[selecting, client], &[]), "ours stays beside another");
+        assert!(made(&[theirs], &[ingress]), "taken over");
     }
 
     #[test]
