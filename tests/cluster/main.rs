@@ -16,6 +16,7 @@ mod clients;
 mod commands;
 mod companions;
 mod data;
+mod deputy;
 mod harness;
 mod immutable;
 mod legality;
