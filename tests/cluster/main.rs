@@ -19,6 +19,7 @@ mod data;
 mod deputy;
 mod harness;
 mod immutable;
+mod installation;
 mod legality;
 mod lifecycle;
 mod nothing_unasked;
