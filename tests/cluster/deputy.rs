@@ -105,7 +105,9 @@ fn what_is_not_granted_is_not_made_and_the_user_is_told() {
         deputy.make(&set);
     }
     // Told at the end of a look, when what is to be made has been made.
-    NOT_GRANTED.iter().for_each(|(name, _, told)| deputy.told(name, told));
+    for (name, _, told) in NOT_GRANTED {
+        deputy.told(name, told);
+    }
     deputy.wait_looks("gateway");
     assert_eq!(deputy.space.list(INGRESSES.0, INGRESSES.1), Vec::<Value>::new());
     for service in deputy.space.list(SERVICES.0, SERVICES.1) {

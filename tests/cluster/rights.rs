@@ -301,7 +301,9 @@ fn every_right_of_the_chart_is_used_and_none_is_missing() {
         granted.len(),
         unseen.len()
     );
-    unseen.iter().for_each(|right| println!("{right}"));
+    for right in unseen {
+        println!("{right}");
+    }
     wait_for("every right to be used", || {
         let requests = audit.look();
         let unused: Vec<String> = seen
