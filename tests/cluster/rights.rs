@@ -5,12 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Space, app, cluster, postgres, run, wait_for};
+use crate::harness::{Audit, Client, Request, Space, app, postgres, run, wait_for};
 
 /// Where the chart is installed.
 const NAMESPACE: &str = "stateward-system";
@@ -32,25 +30,6 @@ struct Right {
     verb: String,
     /// For the object of this name; for all if empty.
     name: String,
-}
-
-/// A request of one of the accounts that was answered.
-#[derive(Debug)]
-struct Request {
-    account: String,
-    namespace: String,
-    group: String,
-    resource: String,
-    verb: String,
-    name: String,
-    code: u64,
-    message: String,
-}
-
-/// The audit log, read on and on.
-struct Audit {
-    log: File,
-    requests: Vec<Request>,
 }
 
 impl fmt::Display for Right {
@@ -78,75 +57,14 @@ impl Right {
     }
 }
 
-impl Request {
-    /// A line of the log.
-    fn read(line: &str) -> Self {
-        let event: Value = serde_json::from_str(line).expect("a line of the audit log");
-        let object = &event["objectRef"];
-        let field = |name: &str| text(&object[name]).to_owned();
-        let subresource = object["subresource"].as_str().map(|part| format!("/{part}"));
-        let account = text(&event["user"]["username"]).rsplit(':').next().unwrap_or_default().to_owned();
-        Self {
-            account,
-            namespace: field("namespace"),
-            group: field("apiGroup"),
-            resource: field("resource") + &subresource.unwrap_or_default(),
-            verb: text(&event["verb"]).to_owned(),
-            name: field("name"),
-            code: event["responseStatus"]["code"].as_u64().unwrap_or_default(),
-            message: text(&event["responseStatus"]["message"]).to_owned(),
-        }
-    }
-
-    /// Whether a right was missing. What a quota or a namespace that goes keeps out is answered by 403
-    /// as well, and no right would let it in.
-    fn lacked_a_right(&self) -> bool {
-        let admission = ["exceeded quota", "because it is being terminated"];
-        self.code == 403 && !admission.iter().any(|words| self.message.contains(words))
-    }
-}
-
-impl Audit {
-    fn open() -> Self {
-        let log = File::open(cluster().dir.join("logs/audit.log")).expect("the API server's audit log");
-        Self { log, requests: Vec::new() }
-    }
-
-    /// Reads what is new.
-    ///
-    /// # Panics
-    /// If a right was missing.
-    fn look(&mut self) -> &[Request] {
-        let mut news = String::new();
-        self.log.read_to_string(&mut news).expect("the audit log");
-        let whole = news.rfind('\n').map_or(0, |end| end + 1);
-        let rest = i64::try_from(news.len() - whole).expect("a length");
-        self.log.seek(SeekFrom::Current(-rest)).expect("a place in the audit log");
-        self.requests.extend(news[..whole].lines().map(Request::read));
-        let missing: BTreeSet<String> = self
-            .requests
-            .iter()
-            .filter(|one| one.lacked_a_right())
-            .map(|one| {
-                format!(
-                    "{}: {} {}.{} {}: {}",
-                    one.account, one.verb, one.resource, one.group, one.name, one.message
-                )
-            })
-            .collect();
-        assert!(missing.is_empty(), "rights are missing in the chart:\n{missing:#?}");
-        &self.requests
-    }
-
-    /// Waits until the controller has done this in the space, and fails early where it may not.
-    fn wait(&mut self, space: &Space, verb: &str, resource: &str) {
-        wait_for(&format!("{verb} {resource}"), || {
-            let did = |one: &&Request| {
-                one.namespace == space.name && one.verb == verb && one.resource == resource && one.code < 300
-            };
-            self.look().iter().find(did).map(drop).ok_or_else(|| "not in the audit log".to_owned())
-        });
-    }
+/// Waits until the controller has done this in the space, and fails early where it may not.
+fn wait(audit: &mut Audit, space: &Space, verb: &str, resource: &str) {
+    wait_for(&format!("{verb} {resource}"), || {
+        let did = |one: &&Request| {
+            one.namespace == space.name && one.verb == verb && one.resource == resource && one.code < 300
+        };
+        audit.look().iter().find(did).map(drop).ok_or_else(|| "not in the audit log".to_owned())
+    });
 }
 
 fn text(value: &Value) -> &str {
@@ -247,19 +165,19 @@ fn exercise_the_controller(space: &Space, audit: &mut Audit) {
     let all = all.annotate("ingress-host", &format!("{}.example.com", space.name));
     let _ = space.send(Client::Apply, &all).ok();
     for resource in ["services", "poddisruptionbudgets", "ingresses"] {
-        audit.wait(space, "patch", resource);
+        wait(audit, space, "patch", resource);
     }
-    audit.wait(space, "create", "secrets");
+    wait(audit, space, "create", "secrets");
     // ... and taken away again.
     annotate("db", "stateward.dev/ingress-host-");
-    audit.wait(space, "delete", "ingresses");
+    wait(audit, space, "delete", "ingresses");
     let _ = space.kubectl(&["scale", "statefulset/db", "--replicas=1"]).ok();
-    audit.wait(space, "delete", "poddisruptionbudgets");
+    wait(audit, space, "delete", "poddisruptionbudgets");
     annotate("db", "stateward.dev/service=none");
-    audit.wait(space, "delete", "services");
+    wait(audit, space, "delete", "services");
     // What is given back is looked at once more before.
     let _ = space.kubectl(&["label", "statefulset/db", "stateward.dev/managed-"]).ok();
-    audit.wait(space, "get", "statefulsets");
+    wait(audit, space, "get", "statefulsets");
 }
 
 /// Somebody damages the leaf in the Secret: the webhook writes another.
