@@ -178,10 +178,9 @@ mod tests {
             "spec": {"clusterIP": "None", "selector": {"app": "db"}}});
         let budget = json!({"metadata": {"name": "mine", "namespace": "shop"},
             "spec": {"selector": {"matchLabels": {"app": "db"}}}});
-        let world = World {
-            beside: [(Kind::Service, vec![service]), (Kind::PodDisruptionBudget, vec![budget])].into(),
-            ..World::default()
-        };
+        let mut world = World::empty();
+        world.beside.insert(Kind::Service, vec![service]);
+        world.beside.insert(Kind::PodDisruptionBudget, vec![budget]);
         insta::assert_snapshot!(told(&adoption(&world)), @r"
         StatefulSet shop/db
           profile   postgresql@93fd394e/18,debian
@@ -195,7 +194,7 @@ mod tests {
 
     #[test]
     fn nothing_restarts() {
-        let adoption = adoption(&World::default());
+        let adoption = adoption(&World::empty());
         assert_eq!(adoption["restarts"], false);
         assert_eq!(adoption["appear"], json!(["Service db", "PodDisruptionBudget db"]));
     }

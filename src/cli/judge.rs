@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::input::{self, Document, Source};
-use crate::companions::neighbours::{self, Neighbours};
+use crate::companions::neighbours;
 use crate::companions::{self, Companion, Companions, Kind, Role};
 use crate::configuration::Configuration;
 use crate::defaults;
@@ -63,7 +63,7 @@ impl<'a> Judge<'a> {
             return Companions::default();
         };
         // No cluster is asked, so every kind counts as served.
-        let mut neighbours: Neighbours = Kind::ALL.map(|kind| (kind, Vec::new())).into();
+        let mut neighbours = neighbours::nothing();
         let documents = sources.iter().flat_map(|source| &source.documents);
         for object in documents.flat_map(Document::objects) {
             if input::namespace(object, self.namespace) == namespace

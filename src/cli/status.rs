@@ -250,7 +250,7 @@ mod tests {
                 claim("data-db-1", "Pending"),
                 claim("data-db-x", "Lost"),
             ],
-            ..World::default()
+            ..World::empty()
         }
     }
 

@@ -117,6 +117,14 @@ impl World {
     }
 }
 
+#[cfg(test)]
+impl World {
+    /// A cluster that serves all kinds and has nothing.
+    pub fn empty() -> Self {
+        Self { beside: crate::companions::neighbours::nothing(), ..Self::default() }
+    }
+}
+
 /// The objects of one namespace.
 pub fn within<'o>(objects: &'o [Value], namespace: &str) -> impl Iterator<Item = &'o Value> {
     objects.iter().filter(move |object| object["metadata"]["namespace"] == namespace)

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Companions, Role, manifest};
 use crate::catalogue::Asked;
 use crate::intent::{DisruptionBudget, IntOrPercent, Intent};
+use crate::names;
 use crate::settings::text;
 
 pub(super) fn desired(set: &Value, intent: &Intent, asked: &Asked, companions: &mut Companions) {
@@ -24,16 +25,25 @@ pub(super) fn desired(set: &Value, intent: &Intent, asked: &Asked, companions: &
         Some(DisruptionBudget::MaxUnavailable(count)) => ("maxUnavailable", count),
         Some(DisruptionBudget::MinAvailable(count)) => ("minAvailable", count),
     };
+    let name = text(&set["metadata"]["name"]);
+    let spec = &set["spec"];
+    let mut selector = spec["selector"].clone();
+    // These pods alone: a selector may hold pods of others, and nobody can evict what two budgets hold.
+    if spec["template"]["metadata"]["labels"][names::STATEFULSET] == name
+        && let Some(map) = selector.as_object_mut()
+        && let Some(labels) = map.entry("matchLabels").or_insert_with(|| json!({})).as_object_mut()
+    {
+        labels.insert(names::STATEFULSET.to_owned(), Value::from(name));
+    }
     let spec = json!({
         field: match count {
             IntOrPercent::Int(count) => Value::from(count),
             IntOrPercent::Percent(_) => Value::from(count.to_string()),
         },
-        "selector": set["spec"]["selector"],
+        "selector": selector,
         // A pod that is broken anyway is no reason to stop a drain, unless a quorum needs it.
         "unhealthyPodEvictionPolicy": asked.disruption_budget.unhealthy_pod_eviction_policy.as_str(),
     });
-    let name = text(&set["metadata"]["name"]);
     companions
         .want(Role::Budget, manifest(set, Role::Budget, name, Map::from_iter([("spec".to_owned(), spec)])));
 }
@@ -93,6 +103,31 @@ mod tests {
         assert_eq!(budget(3, Some("max-unavailable=30%")).unwrap()["maxUnavailable"], "30%");
         assert_eq!(budget(3, Some("min-available=2")).unwrap()["minAvailable"], 2);
         assert_eq!(budget(3, Some("min-available=50%")).unwrap()["minAvailable"], "50%");
+    }
+
+    #[test]
+    fn it_holds_the_pods_of_this_set_alone() {
+        let held = |selector: Value, labels: Value| {
+            let mut set = set();
+            set["spec"]["selector"] = selector;
+            set["spec"]["template"]["metadata"]["labels"] = labels;
+            desired(&set, &json!({})).wanted.into_iter().find(|one| one.role == Role::Budget).map(|one| {
+                let budget = &one.manifest["spec"];
+                budget["selector"].clone()
+            })
+        };
+        let (own, ours) = (json!({"app": "db"}), json!({"app": "db", "stateward.dev/statefulset": "db"}));
+        let selector = |labels: &Value| json!({"matchLabels": labels});
+        assert_eq!(held(selector(&own), ours.clone()), Some(selector(&ours)));
+        // An adopted set's pods may not carry our label.
+        assert_eq!(held(selector(&own), own.clone()), Some(selector(&own)));
+        let expressions = json!([{"key": "app", "operator": "Exists"}]);
+        assert_eq!(
+            held(json!({"matchExpressions": expressions}), ours),
+            Some(json!({
+                "matchExpressions": expressions, "matchLabels": {"stateward.dev/statefulset": "db"},
+            }))
+        );
     }
 
     #[test]

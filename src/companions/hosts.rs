@@ -57,7 +57,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::companions::neighbours::settle;
+    use crate::companions::neighbours::{nothing, settle};
     use crate::companions::testing::{desired_by, set};
     use crate::companions::{Companions, Role};
     use crate::configuration::Configuration;
@@ -79,6 +79,12 @@ mod tests {
         object
     }
 
+    fn among_those(kind: Kind, objects: Vec<Value>) -> Neighbours {
+        let mut neighbours = nothing();
+        neighbours.insert(kind, objects);
+        neighbours
+    }
+
     fn ours() -> Value {
         let wanted = wanted(&json!({})).wanted;
         wanted.into_iter().find(|companion| companion.role == Role::Ingress).unwrap().manifest
@@ -95,9 +101,8 @@ mod tests {
             "other",
             "2026-01-02T00:00:00Z",
         );
-        let among = |ingresses: Vec<Value>| {
-            problems(wanted(&json!({})), &Neighbours::from([(Kind::Ingress, ingresses)]))
-        };
+        let among =
+            |ingresses: Vec<Value>| problems(wanted(&json!({})), &among_those(Kind::Ingress, ingresses));
         let told = among(vec![theirs.clone()]);
         assert_eq!(told[0].what, "host a.example.com belongs to Ingress web in namespace other");
         assert_eq!(told[0].in_favour_of, None, "nobody of ours is to be told");
@@ -113,11 +118,7 @@ mod tests {
         let mut route = made(&ours(), "other", "2026-01-02T00:00:00Z");
         route["kind"] = json!("TLSRoute");
         route["spec"] = json!({"hostnames": ["b.example.com", HOST]});
-        let neighbours = || {
-            let mut neighbours = Neighbours::from([(Kind::TlsRoute, vec![route.clone()])]);
-            neighbours.insert(Kind::HttpRoute, Vec::new());
-            neighbours
-        };
+        let neighbours = || among_those(Kind::TlsRoute, vec![route.clone()]);
         for annotations in [json!({}), json!({"stateward.dev/gateway": "infra/public"})] {
             let told = problems(wanted(&annotations), &neighbours());
             assert_eq!(told[0].what, "host a.example.com belongs to TLSRoute db in namespace other");

@@ -10,9 +10,14 @@ use crate::names;
 use crate::settings::text;
 
 /// The objects that may matter, by kind: those of the set's namespace, ours among them, and of what
-/// has hosts those of other namespaces too. A kind that only some clusters serve and that is absent
-/// is not served by this one.
+/// has hosts those of other namespaces too. A kind that is absent is not served by the cluster.
 pub type Neighbours = BTreeMap<Kind, Vec<Value>>;
+
+/// A cluster that serves all kinds and has nothing of them.
+#[must_use]
+pub fn nothing() -> Neighbours {
+    Kind::ALL.map(|kind| (kind, Vec::new())).into()
+}
 
 /// The neighbours of one kind.
 fn of(neighbours: &Neighbours, kind: Kind) -> &[Value] {
@@ -65,7 +70,8 @@ pub fn settle(desired: Companions, set: &Value, neighbours: &Neighbours) -> Comp
     for companion in desired.wanted {
         let (role, kind) = (companion.role, companion.kind);
         let foreign = of(neighbours, kind).iter().find(|other| is_namesake(other, &companion, set));
-        if kind.is_optional() && !neighbours.contains_key(&kind) {
+        // Secrets are never looked at.
+        if kind != Kind::Secret && !neighbours.contains_key(&kind) {
             settled.problems.push(unserved(&companion));
         } else if let (Some(foreign), Role::Headless) = (foreign, role) {
             settled.check_headless(set, foreign);
@@ -124,8 +130,20 @@ impl Companions {
             self.wanted.iter().any(|companion| companion.role == role)
                 || of(neighbours, Kind::Service).iter().any(made)
         };
+        // Where somebody took our Service over, what led to it still does. Else whoever may write
+        // StatefulSets alone would show the Service of another to the world.
+        let led = || {
+            let named = |object: &Value| {
+                object["metadata"]["name"] == *name
+                    && object["metadata"]["namespace"] == set["metadata"]["namespace"]
+            };
+            let kinds = hosts::CLAIMING.into_iter().chain([Kind::TcpRoute]);
+            let mut ours = kinds.flat_map(|kind| of(neighbours, kind));
+            of(neighbours, Kind::Service).iter().any(named)
+                && ours.any(|object| named(object) && is_ours(object, text(name)))
+        };
         match role {
-            Role::Ingress | Role::Route if !has(Role::Client) => Some((
+            Role::Ingress | Role::Route if !has(Role::Client) && !led() => Some((
                 format!("there is no client Service {} of ours to send requests to", text(name)),
                 "let it be made, or make the Ingress or route yourself",
             )),
@@ -239,10 +257,9 @@ mod tests {
     use super::*;
 
     fn settled(services: &[Value], budgets: &[Value]) -> Companions {
-        let neighbours = Neighbours::from([
-            (Kind::Service, services.to_vec()),
-            (Kind::PodDisruptionBudget, budgets.to_vec()),
-        ]);
+        let mut neighbours = nothing();
+        neighbours.insert(Kind::Service, services.to_vec());
+        neighbours.insert(Kind::PodDisruptionBudget, budgets.to_vec());
         settle(desired(&set(), &json!({})), &set(), &neighbours)
     }
 
@@ -325,6 +342,31 @@ mod tests {
     }
 
     #[test]
+    fn an_ingress_leads_to_a_service_of_ours() {
+        let configuration = Configuration::parse("hosts: [{host: a.example.com}]").unwrap();
+        let annotations = json!({"stateward.dev/ingress-host": "a.example.com", "stateward.dev/ingress-port": "postgresql"});
+        let desired = desired_by(&configuration, &set(), &annotations);
+        let found = |role| desired.wanted.iter().find(|one| one.role == role).unwrap().manifest.clone();
+        let (client, ingress) = (found(Role::Client), found(Role::Ingress));
+        let made = |services: &[Value], ingresses: &[Value]| {
+            let mut neighbours = nothing();
+            neighbours.insert(Kind::Service, services.to_vec());
+            neighbours.insert(Kind::Ingress, ingresses.to_vec());
+            let settled = settle(desired.clone(), &set(), &neighbours);
+            let told = settled.problems.iter().any(|problem| problem.role == Role::Ingress);
+            assert_ne!(roles(&settled).contains(&Role::Ingress), told, "{:?}", settled.problems);
+            !told
+        };
+        let theirs = service("db", &json!({"selector": {"app": "ledger"}}));
+        let selecting = service("read", &json!({"selector": {"app": "db"}}));
+        assert!(made(&[], &[]) && made(std::slice::from_ref(&client), &[]));
+        assert!(!made(std::slice::from_ref(&theirs), &[]), "another's");
+        assert!(!made(std::slice::from_ref(&selecting), &[]), "none, and whoever makes one is shown");
+        assert!(made(&[selecting, client], &[]), "ours stays beside another");
+        assert!(made(&[theirs], &[ingress]), "taken over");
+    }
+
+    #[test]
     fn one_that_somebody_took_over_is_theirs() {
         let mut ours = desired(&set(), &json!({})).wanted[2].manifest.clone();
         assert_eq!(taken_over(&ours), None);
@@ -353,11 +395,14 @@ mod tests {
                 settled.problems.first().map(|problem| problem.what.clone()),
             )
         };
-        assert_eq!(settled(Neighbours::new()), (false, Some("this cluster has no TCPRoute".to_owned())));
-        let routes = || (Kind::TcpRoute, Vec::new());
-        assert_eq!(settled(Neighbours::from([routes()])), (true, None));
+        let mut neighbours = nothing();
+        neighbours.remove(&Kind::TcpRoute);
+        assert_eq!(settled(neighbours), (false, Some("this cluster has no TCPRoute".to_owned())));
+        assert_eq!(settled(nothing()), (true, None));
+        let mut neighbours = nothing();
         let read = service("read", &json!({"selector": {"app": "db"}}));
-        let (made, problem) = settled(Neighbours::from([routes(), (Kind::Service, vec![read])]));
+        neighbours.insert(Kind::Service, vec![read]);
+        let (made, problem) = settled(neighbours);
         assert_eq!(
             (made, problem.as_deref()),
             (false, Some("there is no client Service db of ours to send requests to"))

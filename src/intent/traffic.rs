@@ -27,8 +27,9 @@ pub(crate) fn path(text: &str) -> Result<String, Complaint> {
     if dots || text.contains("//") || escaped.contains("%2f") || escaped.contains("%5c") {
         return bad("has a `//`, `.`, `..` or an escaped slash in it");
     }
-    if text.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "?#\\".contains(letter))
-    {
+    // Fewer than a URL may have: a proxy may read quotes, braces, semicolons and variables as its own
+    // configuration (CVE-2021-25745, CVE-2021-25748), and whoever writes this need not be allowed to.
+    if !text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._~%+:@=,/".contains(letter)) {
         return bad("has a character that no path of a route may have");
     }
     Ok(text.to_owned())
@@ -69,6 +70,12 @@ mod tests {
     fn paths() {
         const WRITE: &str = "write a path that begins with a slash, for example `/search`";
         good("ingress-path", &["/", "/search", "/a.b/c/"]);
+        for letter in
+            ["?", "#", "\\", ";", "{", "}", "\"", "'", "$", "`", "*", "(", "|", "^", " ", "\n", "\u{e4}"]
+        {
+            assert!(path(&format!("/a{letter}b")).is_err(), "{letter:?}");
+        }
+        good("ingress-path", &["/v1:list", "/a%20b", "/~me/x=1,2+@"]);
         bad(
             "ingress-path",
             &[

@@ -13,6 +13,7 @@
 
 mod certificates;
 mod cluster;
+mod dashboards;
 mod documentation;
 mod golden;
 mod helm;

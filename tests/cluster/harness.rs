@@ -3,6 +3,7 @@
 //! Tests run at once: each touches its namespace alone. One that changes the webhook (takes it away,
 //! swaps versions) gives its namespace a [`Hook`] instead, which the main configuration leaves alone.
 
+mod audit;
 mod cluster;
 mod controller;
 mod hook;
@@ -17,10 +18,11 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
+pub(crate) use self::audit::{Audit, Request};
 pub(crate) use self::cluster::{Stateward, cluster};
 pub(crate) use self::controller::Controller;
 pub(crate) use self::hook::{Answer, Hook, Place, away, changed_by, expanded_by, forward, inject_sidecar};
-pub(crate) use self::kubectl::{Client, Said};
+pub(crate) use self::kubectl::{Client, Said, run};
 pub(crate) use self::manifest::{MAIN, Manifest, app, postgres};
 pub(crate) use self::space::Space;
 pub(crate) use self::state::{Snapshot, changes};

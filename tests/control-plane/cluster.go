@@ -18,6 +18,9 @@ var stagesYAML []byte
 //go:embed bootstrap.yaml
 var bootstrapYAML []byte
 
+//go:embed audit.yaml
+var auditYAML []byte
+
 const (
 	// startLimit is generous, for a machine that is busy compiling; an idle one needs a few seconds.
 	startLimit = 3 * time.Minute
@@ -137,11 +140,12 @@ func (c *cluster) prepare() error {
 			return err
 		}
 	}
-	if err := os.WriteFile(c.path("config", "stages.yaml"), stagesYAML, 0o600); err != nil {
-		return err
-	}
-	if err := os.WriteFile(c.path("config", "bootstrap.yaml"), bootstrapYAML, 0o600); err != nil {
-		return err
+	for name, text := range map[string][]byte{
+		"stages.yaml": stagesYAML, "bootstrap.yaml": bootstrapYAML, "audit.yaml": auditYAML,
+	} {
+		if err := os.WriteFile(c.path("config", name), text, 0o600); err != nil {
+			return err
+		}
 	}
 	if err := shareVolumes(); err != nil {
 		return err

@@ -28,14 +28,6 @@ type identity struct {
 var identities = []identity{
 	{name: "admin", user: "admin", groups: []string{"system:masters"}, public: true},
 	{
-		name: "stateward",
-		user: "system:serviceaccount:stateward-system:stateward",
-		groups: []string{
-			"system:serviceaccounts", "system:serviceaccounts:stateward-system", "system:authenticated",
-		},
-		public: true,
-	},
-	{
 		name: "stateward-controller",
 		user: "system:serviceaccount:stateward-system:stateward-controller",
 		groups: []string{

@@ -88,6 +88,12 @@ func (c *cluster) apiserverArgs() []string {
 		"--allow-privileged=true",
 		// Its plugin would mount tokens into every pod, which takes a kubelet.
 		"--disable-admission-plugins=ServiceAccount",
+		// On some clusters whoever names an owner that is to wait has to have a right to that owner's finalizers.
+		"--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
+		"--audit-policy-file=" + c.path("config", "audit.yaml"),
+		"--audit-log-path=" + c.path("logs", "audit.log"),
+		"--audit-log-maxsize=50", // Megabytes; a cluster of `make up` may run for days.
+		"--audit-log-maxbackup=1",
 		fmt.Sprintf("--etcd-servers=https://127.0.0.1:%d", c.ports.etcd),
 		"--etcd-cafile=" + c.path("pki", "ca.crt"),
 		"--etcd-certfile=" + c.path("pki", "etcd-client.crt"),

@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use stateward::companions::neighbours::{Neighbours, settle};
-use stateward::companions::{self, Companions, Kind, Labels, Role};
+use stateward::companions::neighbours::{nothing, settle};
+use stateward::companions::{self, Companions, Labels, Role};
 use stateward::configuration::Configuration;
 use stateward::engine::Decision;
 
@@ -113,7 +113,7 @@ proptest! {
     ) {
         let Some(set) = stored(&manifest, &name, &asking, replicas) else { return Ok(()) };
         let wanted = desired(&set);
-        let mut neighbours: Neighbours = Kind::ALL.map(|kind| (kind, Vec::new())).into();
+        let mut neighbours = nothing();
         for companion in &wanted.wanted {
             neighbours.entry(companion.kind).or_default().push(companion.manifest.clone());
         }

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::catalogue::Catalogue;
-use crate::companions::neighbours::settle;
+use crate::companions::neighbours::{nothing, settle};
 use crate::companions::{Labels, desired};
 use crate::configuration::Configuration;
 use crate::intent::Intent;
@@ -69,7 +69,9 @@ fn budgets(live: &mut Live) -> &mut Vec<Arc<Value>> {
 
 fn steps(set: &Value, live: &Live) -> Vec<String> {
     let desired = wanted(set);
-    let settled = settle(desired.clone(), set, &neighbours(set, live));
+    let mut around = nothing();
+    around.extend(neighbours(set, live));
+    let settled = settle(desired.clone(), set, &around);
     words(plan(set, &desired, &settled, live))
 }
 

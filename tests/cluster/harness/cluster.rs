@@ -75,7 +75,7 @@ impl Cluster {
         }
     }
 
-    /// The kubeconfig of `identity`: `admin`, `developer`, `stateward`.
+    /// The kubeconfig of `identity`: `admin`, `developer`, or one that a test has written.
     pub(crate) fn kubeconfig(&self, identity: &str) -> PathBuf {
         self.dir.join("kubeconfig").join(format!("{identity}.yaml"))
     }

@@ -9,9 +9,20 @@ use serde_json::Value;
 use super::cluster::{control_plane, first_line, new_file};
 use super::{block_on, wait_for};
 
-/// Seconds between two looks at a set that nothing happens to, and of quiet before a budget of ours
-/// comes back.
-const CONFIGURATION: &str = "{disruptionBudgets: {quietTime: 4s}, hosts: [{host: '*.example.com'}], gateways: [{gateway: infra/public}]}\n";
+/// What the platform grants: to all namespaces, and to those of one team. The quiet time is short, so
+/// that a test sees the end of it.
+const CONFIGURATION: &str = "
+disruptionBudgets: {quietTime: 4s}
+hosts:
+- host: '*.example.com'
+- {host: '*.limited.example.net', ingressClasses: [public], clusterIssuers: [ours]}
+- {host: '*.shop.example.net', namespaces: &shop {matchLabels: {example.com/team: shop}}}
+serviceClasses:
+  internal: {type: LoadBalancer, namespaces: *shop}
+gateways:
+- gateway: infra/public
+- {gateway: infra/internal, namespaces: *shop}
+";
 
 /// A running controller.
 pub(crate) struct Controller {

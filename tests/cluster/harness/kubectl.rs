@@ -115,7 +115,7 @@ impl Said {
 }
 
 /// Runs one of the cluster's programs to its end as `identity`, with `stdin`.
-pub(super) fn run(
+pub(crate) fn run(
     program: &str,
     identity: &str,
     arguments: &[&str],

@@ -6,6 +6,7 @@ use kube::api::{GetParams, ListParams};
 use kube::core::Request;
 use serde_json::{Value, json};
 
+use super::audit::assert_no_right_was_missing;
 use super::kubectl::run;
 use super::{Client, Manifest, Said, Snapshot, block_on, cluster, wait_for};
 
@@ -152,5 +153,8 @@ impl Drop for Space {
         // Not waited for: the namespace, too, goes with the cluster.
         let arguments = ["delete", "namespace", &self.name, "--wait=false"];
         let _ = run("kubectl", "developer", &arguments, "", &[]);
+        if !std::thread::panicking() {
+            assert_no_right_was_missing(&self.name);
+        }
     }
 }

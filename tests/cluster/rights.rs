@@ -1,0 +1,228 @@
+//! The chart's rights are the least that work: each that it grants is used, and none is missing.
+//!
+//! The API server's audit log tells what stateward's identities asked for and what it answered. Only
+//! what a test brings about is in there: who grants a further right makes it used here.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Audit, Client, Request, Space, app, postgres, run, wait_for};
+
+/// Where the chart is installed.
+const NAMESPACE: &str = "stateward-system";
+/// Each component's service account, and the template that holds its rights.
+const ACCOUNTS: [(&str, &str); 2] = [
+    ("stateward-webhook", "charts/stateward/templates/webhook-rbac.yaml"),
+    ("stateward-controller", "charts/stateward/templates/controller-rbac.yaml"),
+];
+
+/// One verb on one resource, as a rule of the chart grants it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Right {
+    file: &'static str,
+    account: &'static str,
+    /// Where it holds; everywhere if empty.
+    namespace: String,
+    group: String,
+    resource: String,
+    verb: String,
+    /// For the object of this name; for all if empty.
+    name: String,
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, account, namespace: _, group, resource, verb, name } = self;
+        write!(f, "{file}: {account} may {verb} {resource}.{group}")?;
+        if name.is_empty() { Ok(()) } else { write!(f, " {name}") }
+    }
+}
+
+impl Right {
+    /// Whether `request` needed it.
+    fn is_used_by(&self, request: &Request) -> bool {
+        let same = self.group == request.group && self.resource == request.resource;
+        // Who makes an object by server-side apply needs both.
+        let made = request.verb == "patch" && request.code == 201;
+        let verb = self.verb == request.verb || (self.verb == "create" && made);
+        // Asked for by the API server itself when an object is made whose owner is to wait for it.
+        let owned = self.verb == "update" && self.resource == "statefulsets/finalizers" && made;
+        let place = [(&self.namespace, &request.namespace), (&self.name, &request.name)];
+        request.account == self.account
+            && (matches!(request.code, 200..=299) || request.code == 409)
+            && ((same && verb) || owned)
+            && place.into_iter().all(|(granted, asked)| granted.is_empty() || granted == asked)
+    }
+}
+
+/// Waits until the controller has done this in the space, and fails early where it may not.
+fn wait(audit: &mut Audit, space: &Space, verb: &str, resource: &str) {
+    wait_for(&format!("{verb} {resource}"), || {
+        let did = |one: &&Request| {
+            one.namespace == space.name && one.verb == verb && one.resource == resource && one.code < 300
+        };
+        audit.look().iter().find(did).map(drop).ok_or_else(|| "not in the audit log".to_owned())
+    });
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// What `kubectl get` gives to who may everything.
+fn get(arguments: &[&str]) -> Value {
+    let said = run("kubectl", "admin", &[&["get", "-o", "json"], arguments].concat(), "", &[]).ok();
+    serde_json::from_str(&said.stdout).expect("an object")
+}
+
+/// What is granted to the accounts, by the roles that are bound to them.
+fn granted() -> BTreeSet<Right> {
+    let mut rights = BTreeSet::new();
+    let bindings = get(&["clusterrolebindings,rolebindings", "--all-namespaces"]);
+    for binding in items(&bindings["items"]) {
+        for (account, file) in ACCOUNTS {
+            let is_meant = |subject: &&Value| {
+                subject["kind"] == "ServiceAccount"
+                    && subject["name"] == account
+                    && subject["namespace"] == NAMESPACE
+            };
+            if items(&binding["subjects"]).any(|subject| is_meant(&subject)) {
+                let namespace = text(&binding["metadata"]["namespace"]);
+                let role = &binding["roleRef"];
+                let place = ["--namespace", namespace];
+                let role = get(&[&[text(&role["kind"]), text(&role["name"])], &place[..]].concat());
+                for rule in items(&role["rules"]) {
+                    take_apart(rule, (file, account, namespace), &mut rights);
+                }
+            }
+        }
+    }
+    rights
+}
+
+/// The rights of a rule, one by one.
+fn take_apart(
+    rule: &Value,
+    (file, account, namespace): (&'static str, &'static str, &str),
+    rights: &mut BTreeSet<Right>,
+) {
+    let list = |field: &str| items(&rule[field]).map(|item| text(item).to_owned()).collect::<Vec<_>>();
+    let names = match list("resourceNames") {
+        names if names.is_empty() => vec![String::new()],
+        names => names,
+    };
+    for group in list("apiGroups") {
+        for resource in list("resources") {
+            for verb in list("verbs") {
+                rights.extend(names.iter().map(|name| Right {
+                    file,
+                    account,
+                    namespace: namespace.to_owned(),
+                    group: group.clone(),
+                    resource: resource.clone(),
+                    verb: verb.clone(),
+                    name: name.clone(),
+                }));
+            }
+        }
+    }
+}
+
+/// The API groups that the API server itself serves. Others come by CustomResourceDefinitions, and
+/// here, if at all, for as long as some other test wants them: of a right on their kinds nothing can be
+/// told.
+fn served() -> BTreeSet<String> {
+    let built_in = ["apiservices", "--selector=kube-aggregator.kubernetes.io/automanaged=onstart"];
+    items(&get(&built_in)["items"]).map(|api| text(&api["spec"]["group"]).to_owned()).collect()
+}
+
+/// Brings about everything that the controller does, in the order in which it meets it.
+fn exercise_the_controller(space: &Space, audit: &mut Audit) {
+    let annotate = |set: &str, value: &str| {
+        let _ = space.kubectl(&["annotate", "--overwrite", &format!("statefulset/{set}"), value]).ok();
+    };
+    // Something of another's in the way of one companion: an Event.
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"selector": {"app": "elsewhere"}, "ports": [{"port": 80}]},
+    });
+    let _ = space.kubectl_with(&["create", "-f", "-"], &theirs.to_string()).ok();
+    let _ = space.send(Client::Apply, &app("web")).ok();
+    // Everything is made ...
+    let all = postgres("db").replicas(2);
+    let all = all.annotate("ingress-host", &format!("{}.example.com", space.name));
+    let _ = space.send(Client::Apply, &all).ok();
+    for resource in ["services", "poddisruptionbudgets", "ingresses"] {
+        wait(audit, space, "patch", resource);
+    }
+    wait(audit, space, "create", "secrets");
+    // ... and taken away again.
+    annotate("db", "stateward.dev/ingress-host-");
+    wait(audit, space, "delete", "ingresses");
+    let _ = space.kubectl(&["scale", "statefulset/db", "--replicas=1"]).ok();
+    wait(audit, space, "delete", "poddisruptionbudgets");
+    annotate("db", "stateward.dev/service=none");
+    wait(audit, space, "delete", "services");
+    // What is given back is looked at once more before.
+    let _ = space.kubectl(&["label", "statefulset/db", "stateward.dev/managed-"]).ok();
+    wait(audit, space, "get", "statefulsets");
+}
+
+/// Somebody damages the leaf in the Secret: the webhook writes another.
+fn exercise_the_webhook() {
+    let damage = r#"[{"op": "remove", "path": "/data/tls.crt"}]"#;
+    let secret = ["--namespace", NAMESPACE, "patch", "secret", "stateward-certificates"];
+    let _ = run("kubectl", "admin", &[&secret[..], &["--type=json", "-p", damage]].concat(), "", &[]).ok();
+}
+
+/// No request shows a right to finalizers: that the API server asks for it shows where it is missing.
+fn assert_finalizers_are_asked_for(space: &Space) {
+    let set = space.get("db");
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owned", "ownerReferences": [{
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": set["metadata"]["uid"],
+            "controller": true, "blockOwnerDeletion": true,
+        }]},
+    });
+    let said = space.kubectl_with(&["create", "-f", "-"], &object.to_string());
+    assert!(!said.success(), "the developer has no right to finalizers");
+    let _ = said.mentions(&["cannot set blockOwnerDeletion"]);
+}
+
+#[test]
+fn every_right_of_the_chart_is_used_and_none_is_missing() {
+    let space = Space::new("rights");
+    let mut audit = Audit::open();
+    exercise_the_webhook();
+    exercise_the_controller(&space, &mut audit);
+    assert_finalizers_are_asked_for(&space);
+
+    let (granted, served) = (granted(), served());
+    for (account, file) in ACCOUNTS {
+        assert!(granted.iter().any(|right| right.account == account), "{file} grants nothing to {account}");
+    }
+    let (seen, unseen): (Vec<_>, Vec<_>) = granted.iter().partition(|right| served.contains(&right.group));
+    println!(
+        "{} rights, of which {} are on kinds that come by CustomResourceDefinitions:",
+        granted.len(),
+        unseen.len()
+    );
+    for right in unseen {
+        println!("{right}");
+    }
+    wait_for("every right to be used", || {
+        let requests = audit.look();
+        let unused: Vec<String> = seen
+            .iter()
+            .filter(|right| !requests.iter().any(|request| right.is_used_by(request)))
+            .map(ToString::to_string)
+            .collect();
+        unused.is_empty().then_some(()).ok_or_else(|| format!("nobody uses\n{}", unused.join("\n")))
+    });
+}
