@@ -3,9 +3,8 @@
 //! Exit codes: 0 fine, 1 refused or faults found, 2 usage, 3 unreadable input, 4 cluster, 5 a fault
 //! of stateward itself.
 
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
@@ -20,9 +19,9 @@ use self::render::RenderArgs;
 use self::report::{Exit, Painter, Report};
 use self::world::SetsArgs;
 use crate::catalogue::{Catalogue, LoadError};
-use crate::configuration::Configuration;
 use crate::controller::{ControllerArgs, ControllerError};
 use crate::engine::{Engine, EngineError};
+use crate::platform::{self, ConfigurationError};
 use crate::server::{StartError, WebhookArgs};
 
 pub mod adopt;
@@ -116,8 +115,8 @@ pub enum Failure {
     #[error(transparent)]
     Profiles(#[from] LoadError),
     /// A configuration that cannot be used.
-    #[error("{}: cannot be used:\n  {}", .0.display(), .1)]
-    Configuration(PathBuf, String),
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
     /// A fault of our own.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -178,15 +177,15 @@ impl Command {
                 explain::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter)
             }
             Self::Status(Configured { args, scope, configuration }) => {
-                let configuration = read_configuration(configuration.as_deref())?;
+                let configuration = platform::read(configuration.as_deref())?;
                 status::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
             }
             Self::Adopt(Configured { args, scope, configuration }) => {
-                let configuration = read_configuration(configuration.as_deref())?;
+                let configuration = platform::read(configuration.as_deref())?;
                 adopt::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
             }
             Self::Eject(Configured { args, scope, configuration }) => {
-                let configuration = read_configuration(configuration.as_deref())?;
+                let configuration = platform::read(configuration.as_deref())?;
                 eject::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
             }
             Self::Webhook(args) => webhook::serve(args),
@@ -204,16 +203,6 @@ impl Scope {
     fn engine(&self) -> Result<Engine, Failure> {
         engine(&self.profiles)
     }
-}
-
-/// The configuration in a file; the default without one.
-fn read_configuration(path: Option<&Path>) -> Result<Configuration, Failure> {
-    let Some(path) = path else {
-        return Ok(Configuration::default());
-    };
-    let refuse = |lines: Vec<String>| Failure::Configuration(path.to_owned(), lines.join("\n  "));
-    let text = fs::read_to_string(path).map_err(|error| refuse(vec![error.to_string()]))?;
-    Configuration::parse(&text).map_err(|faults| refuse(faults.iter().map(ToString::to_string).collect()))
 }
 
 /// An engine that knows the built-in profiles and those in `paths`.
@@ -274,7 +263,7 @@ impl Failure {
         match self {
             Self::Serve(error) => of_code(error.exit_code()),
             Self::Controller(error) => of_code(error.exit_code()),
-            Self::Input(_) | Self::Profiles(_) | Self::Configuration(..) => Exit::Unreadable,
+            Self::Input(_) | Self::Profiles(_) | Self::Configuration(_) => Exit::Unreadable,
             Self::Engine(_) | Self::Output(_) => Exit::Internal,
             Self::Usage(_) => Exit::Usage,
             Self::Cluster(_) => Exit::Cluster,

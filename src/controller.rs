@@ -17,7 +17,6 @@ mod lease;
 mod memory;
 mod owned;
 mod plan;
-mod platform;
 mod quiet;
 mod reconcile;
 mod report;
@@ -27,5 +26,4 @@ mod stores;
 mod trim;
 
 pub use self::args::ControllerArgs;
-pub use self::platform::ConfigurationError;
 pub use self::run::{ControllerError, run};

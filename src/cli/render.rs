@@ -15,6 +15,7 @@ use crate::defaults;
 use crate::engine::{Admitted, Decision, Engine};
 use crate::fault::Fault;
 use crate::path::Path;
+use crate::platform;
 
 pub mod own;
 
@@ -33,7 +34,7 @@ pub struct RenderArgs {
     /// Print the objects that the controller would keep beside each set, too
     #[arg(long)]
     pub companions: bool,
-    /// The platform's configuration, which grants service classes
+    /// The platform's configuration, which grants service classes, hosts and Gateways
     #[arg(long, value_name = "FILE", requires = "companions")]
     pub configuration: Option<PathBuf>,
 }
@@ -59,11 +60,8 @@ pub fn run(
     let mut report = Report::default();
     let mut objects = Vec::new();
     let judge = Judge::new(engine, sources, namespace);
-    let companions = if args.companions {
-        Some((sources, super::read_configuration(args.configuration.as_deref())?))
-    } else {
-        None
-    };
+    let companions =
+        if args.companions { Some((sources, platform::read(args.configuration.as_deref())?)) } else { None };
     for source in sources {
         for document in &source.documents {
             let mut warnings = Vec::new();
