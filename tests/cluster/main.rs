@@ -22,5 +22,7 @@ mod legality;
 mod lifecycle;
 mod nothing_unasked;
 mod refusals;
+mod rendered;
 mod takeover;
 mod undo;
+mod warnings;

@@ -10,6 +10,7 @@ use std::sync::{LazyLock, Mutex};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 
+use super::controller::configuration;
 use super::{Controller, block_on};
 
 /// The cluster that all tests of this binary share.
@@ -18,6 +19,8 @@ pub(crate) struct Cluster {
     pub(crate) bin: PathBuf,
     /// Its directory.
     pub(crate) dir: PathBuf,
+    /// The file with what the platform grants.
+    pub(crate) configuration: PathBuf,
     /// For reading what the tests compare; kubectl writes.
     pub(crate) client: kube::Client,
     /// The stateward that is registered for all namespaces but those with a hook of their own.
@@ -64,11 +67,15 @@ impl Cluster {
         let dir = PathBuf::from(text(&report["dir"]));
         let kubeconfig = Path::new(text(&report["kubeconfigs"]["developer"])).to_owned();
         let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/profiles");
-        let stateward = Stateward::start(&dir, "webhook", &["--profiles", &profiles.to_string_lossy()], true);
+        let configuration = configuration(&dir);
+        let arguments =
+            ["--profiles", &profiles.to_string_lossy(), "--configuration", &configuration.to_string_lossy()];
+        let stateward = Stateward::start(&dir, "webhook", &arguments, true);
         Self {
             bin: PathBuf::from(text(&report["bin"])),
             client: block_on(client(&kubeconfig)),
             controller: Controller::start(&dir, "controller"),
+            configuration,
             dir,
             stateward,
             _control_plane: process,
