@@ -17,7 +17,7 @@ use self::input::{InputArgs, InputError, Source};
 use self::lint::LintArgs;
 use self::render::RenderArgs;
 use self::report::{Exit, Painter, Report};
-use self::world::SetsArgs;
+use self::status::StatusArgs;
 use crate::catalogue::{Catalogue, LoadError};
 use crate::controller::{ControllerArgs, ControllerError};
 use crate::engine::{Engine, EngineError};
@@ -56,7 +56,7 @@ enum Command {
     /// Say of each field what is injected, from where and why, and what is not
     Explain(Scoped<ExplainArgs>),
     /// Show how managed sets and what stands beside them are doing, and what to do where something is wrong
-    Status(Configured<SetsArgs>),
+    Status(Configured<StatusArgs>),
     /// Say what managing existing sets would mean: profile, companions that appear, yield or clash
     Adopt(Configured<AdoptArgs>),
     /// Print the full manifests of a set and its companions; applied, they hand everything back

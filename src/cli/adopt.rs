@@ -34,8 +34,8 @@ pub fn run(
     engine: &Engine,
     configuration: &Configuration,
 ) -> Result<Report, Failure> {
-    let world = args.sets.read(namespace)?;
-    let sets = world.sets.iter().filter(|set| !is_managed(set, &world));
+    let (_, world) = args.sets.read(namespace)?;
+    let sets = world.sets().filter(|set| !is_managed(set, &world));
     let adoptions: Vec<Value> =
         sets.map(|set| of(set, &world, engine, configuration)).collect::<Result<_, _>>()?;
     if let (Some(name), true) = (&args.sets.name, adoptions.is_empty()) {
@@ -178,7 +178,7 @@ mod tests {
             "spec": {"clusterIP": "None", "selector": {"app": "db"}}});
         let budget = json!({"metadata": {"name": "mine", "namespace": "shop"},
             "spec": {"selector": {"matchLabels": {"app": "db"}}}});
-        let world = World { services: vec![service], budgets: vec![budget], ..World::default() };
+        let world = World::default().with("Service", vec![service]).with("PodDisruptionBudget", vec![budget]);
         insta::assert_snapshot!(told(&adoption(&world)), @r"
         StatefulSet shop/db
           profile   postgresql@93fd394e/18,debian

@@ -1,15 +1,24 @@
 //! The cluster that a command reads from. No command writes.
 
-use std::future::Future;
+use std::fmt::Debug;
+use std::future::{Future, ready};
 use std::time::Duration;
 
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, TypeMeta};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use kube::Client;
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, PartialObjectMeta};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::core::DynamicResourceScope;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{Config, Event, watcher};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::Failure;
+use super::world::Kind;
 
 /// No command waits longer for one answer of the API server.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -53,16 +62,16 @@ impl ClusterArgs {
         Ok(Cluster { runtime, client, namespace })
     }
 
-    async fn config(&self) -> Result<Config, Box<dyn std::error::Error + Send + Sync>> {
+    async fn config(&self) -> Result<kube::Config, Box<dyn std::error::Error + Send + Sync>> {
         // Its own files name what they hold; in a pod there is none.
         let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
         if let Some(file) = &self.kubeconfig {
-            return Ok(Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?);
+            return Ok(kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?);
         }
         if self.context.is_some() {
-            return Ok(Config::from_kubeconfig(&options).await?);
+            return Ok(kube::Config::from_kubeconfig(&options).await?);
         }
-        Ok(Config::infer().await?)
+        Ok(kube::Config::infer().await?)
     }
 }
 
@@ -84,29 +93,23 @@ impl Cluster {
     }
 
     /// All objects of a kind, in one namespace or in all.
-    pub fn list<K>(&self, namespace: Option<&str>) -> Result<Vec<Value>, Failure>
-    where
-        K: kube::Resource<DynamicType = ()>,
-    {
-        let resource = ApiResource::erase::<K>(&());
-        let client = self.client.clone();
-        let api: Api<DynamicObject> = match namespace {
-            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
-            None => Api::all_with(client, &resource),
-        };
+    pub fn list(&self, kind: &Kind, namespace: Option<&str>) -> Result<Vec<Value>, Failure> {
+        match kind.metadata_of {
+            Some(_) => self.list_as::<PartialObjectMeta<DynamicObject>>(kind, namespace),
+            None => self.list_as::<DynamicObject>(kind, namespace),
+        }
+    }
+
+    fn list_as<K: Object>(&self, kind: &Kind, namespace: Option<&str>) -> Result<Vec<Value>, Failure> {
+        let api: Api<K> = self.api(kind, namespace);
         let mut objects = Vec::new();
         let mut page = ListParams::default().limit(PAGE);
+        page.label_selector = kind.metadata_of.map(str::to_owned);
         loop {
             let list = self.wait(api.list(&page))?.map_err(|error| {
-                Failure::Cluster(chain(&format!("failed to list {}", resource.plural), &error))
+                Failure::Cluster(chain(&format!("failed to list {}", kind.resource().plural), &error))
             })?;
-            let items = list.items.into_iter().map(|object| {
-                // Items of a list do not say what they are.
-                let types =
-                    TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
-                DynamicObject { types: Some(types), ..object }
-            });
-            objects.extend(items.filter_map(|object| serde_json::to_value(object).ok()));
+            objects.extend(list.items.into_iter().filter_map(|object| as_value(kind, object)));
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),
                 None => return Ok(objects),
@@ -114,11 +117,73 @@ impl Cluster {
         }
     }
 
+    /// All that happens to the objects of a kind, beginning with those that are there. It never ends:
+    /// what breaks off begins anew.
+    #[must_use]
+    pub fn watch(&self, kind: Kind, namespace: Option<&str>) -> BoxStream<'static, Event<Value>> {
+        match kind.metadata_of {
+            Some(_) => self.watch_as::<PartialObjectMeta<DynamicObject>>(kind, namespace),
+            None => self.watch_as::<DynamicObject>(kind, namespace),
+        }
+    }
+
+    fn watch_as<K: Object>(&self, kind: Kind, namespace: Option<&str>) -> BoxStream<'static, Event<Value>> {
+        let config = Config { label_selector: kind.metadata_of.map(str::to_owned), ..Config::default() };
+        let events = watcher(self.api::<K>(&kind, namespace), config).default_backoff();
+        events.filter_map(move |event| ready(of_values(event.ok(), |object| as_value(&kind, object)))).boxed()
+    }
+
+    fn api<K: Object>(&self, kind: &Kind, namespace: Option<&str>) -> Api<K> {
+        match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind.resource()),
+            None => Api::all_with(self.client.clone(), &kind.resource()),
+        }
+    }
+
+    /// Runs what takes its own time.
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
         let late =
             || Failure::Cluster(format!("the API server did not answer within {} s", PATIENCE.as_secs()));
         self.runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await }).map_err(|_| late())
     }
+}
+
+/// Whole objects, or their metadata.
+trait Object:
+    kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Serialize
+    + Send
+    + 'static
+{
+}
+
+impl Object for DynamicObject {}
+impl Object for PartialObjectMeta<DynamicObject> {}
+
+/// An object that says what it is, which items of a list do not.
+fn as_value(kind: &Kind, object: impl Serialize) -> Option<Value> {
+    let mut value = serde_json::to_value(object).ok()?;
+    let resource = kind.resource();
+    value["apiVersion"] = Value::from(resource.api_version);
+    value["kind"] = Value::from(resource.kind);
+    Some(value)
+}
+
+fn of_values<K>(event: Option<Event<K>>, value: impl Fn(K) -> Option<Value>) -> Option<Event<Value>> {
+    Some(match event? {
+        Event::Apply(object) => Event::Apply(value(object)?),
+        Event::Delete(object) => Event::Delete(value(object)?),
+        Event::InitApply(object) => Event::InitApply(value(object)?),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    })
 }
 
 /// An error with its causes on one line.

@@ -42,7 +42,7 @@ pub fn run(
     let namespace = namespace.unwrap_or(&cluster.namespace);
     let world = World::read(&cluster, Some(namespace))?;
     let named = |set: &&Value| set["metadata"]["name"] == args.name.as_str();
-    let Some(set) = world.sets.iter().find(named).filter(|set| is_managed(set, &world)) else {
+    let Some(set) = world.sets().find(named).filter(|set| is_managed(set, &world)) else {
         return Err(Failure::Cluster(format!(
             "no managed StatefulSet {} in namespace {namespace}",
             args.name

@@ -1,15 +1,16 @@
 //! What a cluster, or one namespace of it, holds that a command looks at.
 
-use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Service};
-use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use std::collections::BTreeMap;
+
+use kube::api::ApiResource;
+use kube::core::GroupVersionKind;
 use serde_json::Value;
 
 use super::Failure;
 use super::cluster::{Cluster, ClusterArgs};
 use crate::companions::neighbours::Neighbours;
 use crate::companions::{Labels, labels_of};
+use crate::names;
 
 /// Which sets of which cluster a command is about, and how it tells of them.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -37,34 +38,81 @@ pub enum SetsFormat {
     Json,
 }
 
+/// A kind that commands look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// `kind`.
+    pub name: &'static str,
+    api: (&'static str, &'static str),
+    plural: &'static str,
+    /// The objects of all namespaces matter, if the reader may see them.
+    everywhere: bool,
+    /// Nothing can be said without it; else what the reader may not see, or the cluster does not
+    /// serve, is not looked at.
+    needed: bool,
+    /// Of which objects the metadata is asked for, and nothing else: by this label.
+    pub metadata_of: Option<&'static str>,
+}
+
+const fn kind(api: (&'static str, &'static str), name: &'static str, plural: &'static str) -> Kind {
+    Kind { name, api, plural, everywhere: false, needed: true, metadata_of: None }
+}
+
+/// All of them.
+const KINDS: [Kind; 13] = [
+    kind(("apps", "v1"), "StatefulSet", "statefulsets"),
+    Kind { everywhere: true, needed: false, ..kind(("", "v1"), "Namespace", "namespaces") },
+    kind(("", "v1"), "Service", "services"),
+    kind(("policy", "v1"), "PodDisruptionBudget", "poddisruptionbudgets"),
+    Kind { everywhere: true, ..kind(("networking.k8s.io", "v1"), "Ingress", "ingresses") },
+    kind(("", "v1"), "PersistentVolumeClaim", "persistentvolumeclaims"),
+    kind(("", "v1"), "Pod", "pods"),
+    Kind { needed: false, ..kind(("discovery.k8s.io", "v1"), "EndpointSlice", "endpointslices") },
+    // Values are nobody's business here.
+    Kind { needed: false, metadata_of: Some(names::COMPANION), ..kind(("", "v1"), "Secret", "secrets") },
+    Kind { needed: false, ..kind(("gateway.networking.k8s.io", "v1"), "HTTPRoute", "httproutes") },
+    Kind { needed: false, ..kind(("gateway.networking.k8s.io", "v1alpha2"), "TCPRoute", "tcproutes") },
+    Kind { needed: false, ..kind(("networking.k8s.io", "v1"), "NetworkPolicy", "networkpolicies") },
+    Kind { needed: false, ..kind(("monitoring.coreos.com", "v1"), "ServiceMonitor", "servicemonitors") },
+];
+
+impl Kind {
+    /// For the client.
+    #[must_use]
+    pub fn resource(&self) -> ApiResource {
+        let (group, version) = self.api;
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, self.name), self.plural)
+    }
+}
+
+/// A kind that was read, and from which namespace; from all without one.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The kind.
+    pub kind: Kind,
+    /// The namespace.
+    pub namespace: Option<String>,
+}
+
 impl SetsArgs {
     /// The namespace asked for, or that of the context, or all; of the sets those that were named.
-    pub fn read(&self, namespace: Option<&str>) -> Result<World, Failure> {
+    pub fn read(&self, namespace: Option<&str>) -> Result<(Cluster, World), Failure> {
         let cluster = self.cluster.connect()?;
         let one = namespace.unwrap_or(&cluster.namespace);
         let mut world = World::read(&cluster, (!self.all_namespaces).then_some(one))?;
-        world.sets.retain(|set| self.name.as_deref().is_none_or(|name| set["metadata"]["name"] == name));
-        Ok(world)
+        world.name.clone_from(&self.name);
+        Ok((cluster, world))
     }
 }
 
 /// The objects, as the API server gives them.
 #[derive(Debug, Clone, Default)]
 pub struct World {
-    /// The sets that the command is about.
-    pub sets: Vec<Value>,
-    /// Namespaces.
-    pub namespaces: Vec<Value>,
-    /// Services.
-    pub services: Vec<Value>,
-    /// Disruption budgets.
-    pub budgets: Vec<Value>,
-    /// Ingresses, of all namespaces: a host is for the whole cluster.
-    pub ingresses: Vec<Value>,
-    /// Claims.
-    pub claims: Vec<Value>,
-    /// Pods.
-    pub pods: Vec<Value>,
+    /// What was read, and from where.
+    pub origins: Vec<Origin>,
+    /// The set that the command is about; all without one.
+    pub name: Option<String>,
+    objects: BTreeMap<&'static str, Vec<Value>>,
 }
 
 /// The objects of one namespace.
@@ -78,35 +126,73 @@ impl World {
     /// Reads one namespace, or all. What the reader may not see of other namespaces (their labels,
     /// their Ingresses) counts as not there.
     pub fn read(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
-        let ingresses = match cluster.list::<Ingress>(None) {
-            Ok(ingresses) => ingresses,
-            Err(_) => cluster.list::<Ingress>(namespace)?,
-        };
-        Ok(Self {
-            sets: cluster.list::<StatefulSet>(namespace)?,
-            namespaces: cluster.list::<Namespace>(None).unwrap_or_default(),
-            services: cluster.list::<Service>(namespace)?,
-            budgets: cluster.list::<PodDisruptionBudget>(namespace)?,
-            ingresses,
-            claims: cluster.list::<PersistentVolumeClaim>(namespace)?,
-            pods: cluster.list::<Pod>(namespace)?,
-        })
+        let mut world = Self::default();
+        for kind in KINDS {
+            let all =
+                if kind.everywhere { cluster.list(&kind, None).ok().map(|list| (None, list)) } else { None };
+            let (from, list) = match all {
+                Some((from, list)) => (from, Ok(list)),
+                // Namespaces are in no namespace.
+                None if kind.everywhere && !kind.needed => continue,
+                None => (namespace, cluster.list(&kind, namespace)),
+            };
+            match list {
+                Ok(list) => {
+                    world.origins.push(Origin { kind, namespace: from.map(str::to_owned) });
+                    world.objects.insert(kind.name, list);
+                }
+                Err(_) if !kind.needed => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(world)
+    }
+
+    /// With these objects of a kind.
+    #[must_use]
+    pub fn with(mut self, kind: &'static str, objects: Vec<Value>) -> Self {
+        self.objects.insert(kind, objects);
+        self
+    }
+
+    /// The objects of a kind; `None` if they could not be read.
+    #[must_use]
+    pub fn known(&self, kind: &str) -> Option<&[Value]> {
+        self.objects.get(kind).map(Vec::as_slice)
+    }
+
+    /// The objects of a kind, to be kept up to date.
+    pub fn known_mut(&mut self, kind: &'static str) -> &mut Vec<Value> {
+        self.objects.entry(kind).or_default()
+    }
+
+    /// The objects of a kind in one namespace, as far as they could be read.
+    pub fn within<'w>(&'w self, kind: &str, namespace: &str) -> impl Iterator<Item = &'w Value> {
+        let objects = self.known(kind).unwrap_or_default();
+        objects.iter().filter(move |object| object["metadata"]["namespace"] == namespace)
+    }
+
+    /// The sets that the command is about.
+    pub fn sets(&self) -> impl Iterator<Item = &Value> {
+        let sets = self.known("StatefulSet").unwrap_or_default().iter();
+        sets.filter(|set| self.name.as_deref().is_none_or(|name| set["metadata"]["name"] == name))
     }
 
     /// The labels of a namespace.
     #[must_use]
     pub fn labels(&self, namespace: &str) -> Labels {
-        let found = self.namespaces.iter().find(|object| object["metadata"]["name"] == namespace);
-        found.map(labels_of).unwrap_or_default()
+        let mut namespaces = self.known("Namespace").unwrap_or_default().iter();
+        namespaces.find(|object| object["metadata"]["name"] == namespace).map(labels_of).unwrap_or_default()
     }
 
     /// What stands beside the sets of a namespace.
     #[must_use]
     pub fn room(&self, namespace: &str) -> Room {
         Room {
-            services: within(&self.services, namespace).cloned().collect(),
-            budgets: within(&self.budgets, namespace).cloned().collect(),
-            ingresses: self.ingresses.clone(),
+            services: self.within("Service", namespace).cloned().collect(),
+            budgets: self.within("PodDisruptionBudget", namespace).cloned().collect(),
+            // Of all namespaces: a host is for the whole cluster.
+            ingresses: self.known("Ingress").unwrap_or_default().to_vec(),
         }
     }
 }
@@ -117,9 +203,4 @@ impl Room {
     pub fn neighbours(&self) -> Neighbours<'_> {
         Neighbours { services: &self.services, budgets: &self.budgets, ingresses: &self.ingresses }
     }
-}
-
-/// The objects of one namespace.
-pub fn within<'o>(objects: &'o [Value], namespace: &str) -> impl Iterator<Item = &'o Value> {
-    objects.iter().filter(move |object| object["metadata"]["namespace"] == namespace)
 }

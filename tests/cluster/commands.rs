@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Space, app, postgres};
+use crate::harness::{Client, Said, Space, app, cluster, postgres};
 
 fn read(space: &Space, arguments: &[&str]) -> Value {
     let said = space.stateward(&[arguments, &["-o", "json"]].concat());
@@ -50,6 +50,76 @@ fn status_tells_claims_and_pods() {
         (&json!("data-db-0"), &json!("Bound"))
     );
     let _ = space.stateward(&["status", "other"]).mentions(&["no managed StatefulSet other"]);
+}
+
+/// `status --wait`, by the platform's configuration.
+fn wait(space: &Space, timeout: &str) -> Said {
+    let configuration = cluster().configuration.display().to_string();
+    let arguments = ["status", "db", "--wait", "--timeout", timeout, "-o", "json"];
+    space.stateward(&[&arguments[..], &["--configuration", &configuration]].concat())
+}
+
+fn problems(said: &Said) -> Value {
+    let statuses: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|why| panic!("{why}: {said:?}"));
+    statuses[0]["problems"].clone()
+}
+
+#[test]
+fn status_waits_until_all_is_well() {
+    let space = Space::new("status-wait");
+    let _ = space.send(Client::Apply, &postgres("db").replicas(3).annotate("service", "ClusterIP")).ok();
+    let said = wait(&space, "90s").ok();
+    assert_eq!(problems(&said), json!([]));
+    let status: Value = serde_json::from_str(&said.stdout).unwrap();
+    let status = &status[0];
+    assert_eq!((&status["ready"], &status["disruptionsAllowed"]), (&json!(3), &json!(1)), "{status:#}");
+    let states: Vec<_> = status["companions"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
+    assert_eq!(states, ["there"; 4], "{status:#}");
+    let endpoint = json!({
+        "address": format!("db.{}.svc:5432", space.name), "port": "postgresql", "ready": 3, "by": "Service",
+    });
+    assert_eq!(status["endpoints"], json!([endpoint]), "{status:#}");
+    // A change that has just been asked for is waited for: no pod of the old revision is left.
+    let _ = space.kubectl(&["set", "image", "statefulset/db", "postgres=postgres:18.1"]).ok();
+    let _ = wait(&space, "90s").ok();
+    let current = space.get("db")["status"]["updateRevision"].clone();
+    let pods = space.list("/api/v1", "pods");
+    assert_eq!(pods.len(), 3);
+    assert!(
+        pods.iter().all(|pod| pod["metadata"]["labels"]["controller-revision-hash"] == current),
+        "{pods:?}"
+    );
+    // And so is what goes.
+    let none = "stateward.dev/disruption-budget=none";
+    let _ = space.kubectl(&["annotate", "statefulset/db", none]).ok();
+    let _ = wait(&space, "90s").ok();
+    assert_eq!(space.list("/apis/policy/v1", "poddisruptionbudgets"), Vec::<Value>::new());
+}
+
+#[test]
+fn status_says_what_is_missing_when_the_time_is_over() {
+    let space = Space::new("status-late");
+    let unready = "/spec/template/metadata/annotations";
+    let set = postgres("db").set(unready, json!({"stateward.dev/test-unready": "true"}));
+    let _ = space.send(Client::Apply, &set).ok();
+    let said = wait(&space, "3s");
+    assert!(!said.success());
+    let missing = format!("0 of 1 pods are ready; kubectl describe pod -n {} db-0 says why", space.name);
+    assert!(problems(&said).as_array().unwrap().contains(&json!(missing)), "{said:?}");
+    let _ = said.mentions(&[&format!("not settled after 3 s: {}/db", space.name), "stands in the status"]);
+    // While it waits, the pod becomes ready.
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| wait(&space, "90s"));
+        let _ = space.kubectl(&["annotate", "pod/db-0", "stateward.dev/test-unready-"]).ok();
+        let said = waiting.join().unwrap().ok();
+        assert_eq!(problems(&said), json!([]));
+    });
+    let said = space.stateward(&["status", "other", "--wait"]);
+    assert!(!said.success());
+    let _ = said.mentions(&["no managed StatefulSet other", "stateward adopt other --dry-run"]);
+    let said = space.stateward(&["status", "db", "--timeout", "3s"]);
+    assert!(!said.success());
+    let _ = said.mentions(&["--wait"]);
 }
 
 #[test]
