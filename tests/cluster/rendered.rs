@@ -65,28 +65,26 @@ fn named_by(fields: &Value, live: &Value) -> Value {
     if names.is_empty() {
         return live.clone();
     }
-    match live {
-        Value::Array(items) => {
-            let find = |item: &Value| {
-                names.iter().find(|(name, _)| {
-                    let (how, what) = name.split_once(':').unwrap();
-                    let what: Value = serde_json::from_str(what).unwrap();
-                    match how {
-                        "k" => what.as_object().unwrap().iter().all(|(field, value)| item[field] == *value),
-                        _ => what == *item,
-                    }
-                })
-            };
-            items.iter().filter_map(|item| find(item).map(|(_, fields)| named_by(fields, item))).collect()
+    let Value::Array(items) = live else {
+        let field = |(name, fields): &(&String, &Value)| {
+            let name = name.strip_prefix("f:").unwrap();
+            (name.to_owned(), named_by(fields, &live[name]))
+        };
+        return Value::Object(names.iter().map(field).collect::<Map<_, _>>());
+    };
+    let is_named = |name: &str, item: &Value| {
+        let (how, what) = name.split_once(':').unwrap();
+        let what: Value = serde_json::from_str(what).unwrap();
+        match how {
+            "k" => what.as_object().unwrap().iter().all(|(field, value)| item[field] == *value),
+            _ => what == *item,
         }
-        _ => {
-            let field = |(name, fields): &(&String, &Value)| {
-                let name = name.strip_prefix("f:").unwrap();
-                (name.to_owned(), named_by(fields, &live[name]))
-            };
-            Value::Object(names.iter().map(field).collect::<Map<_, _>>())
-        }
-    }
+    };
+    let named = items.iter().filter_map(|item| {
+        let (_, fields) = names.iter().find(|(name, _)| is_named(name, item))?;
+        Some(named_by(fields, item))
+    });
+    named.collect()
 }
 
 fn key(object: &Value) -> String {

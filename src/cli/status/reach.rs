@@ -87,13 +87,12 @@ fn balancers(service: &Value) -> Vec<&str> {
 pub(super) fn port_forward(set: &Value, settled: &Companions) -> Option<String> {
     let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
     let client = settled.wanted.iter().find(|companion| companion.role == Role::Client);
-    let (target, port) = match client {
-        Some(client) => (format!("service/{}", client.name()), &client.manifest["spec"]["ports"][0]["port"]),
-        None => {
-            let containers = set["spec"]["template"]["spec"]["containers"].as_array()?;
-            let port = containers.iter().find_map(|container| container["ports"].get(0))?;
-            (format!("pod/{name}-0"), &port["containerPort"])
-        }
+    let (target, port) = if let Some(client) = client {
+        (format!("service/{}", client.name()), &client.manifest["spec"]["ports"][0]["port"])
+    } else {
+        let containers = set["spec"]["template"]["spec"]["containers"].as_array()?;
+        let port = containers.iter().find_map(|container| container["ports"].get(0))?;
+        (format!("pod/{name}-0"), &port["containerPort"])
     };
     let port = port.as_u64()?;
     // Below 1024 only root may listen.

@@ -156,7 +156,7 @@ mod tests {
             json!({"namespace": "shop", "name": "b", "problems": ["Service b is missing"]}),
         ];
         assert_eq!(progress(&statuses), "1 of 2 settled; shop/b: Service b is missing");
-        let said = late(&statuses, Duration::from_secs(300));
+        let said = late(&statuses, Duration::from_mins(5));
         assert!(said.starts_with("error: not settled after 300 s: shop/b; "), "{said}");
     }
 }
