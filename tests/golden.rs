@@ -5,7 +5,7 @@
 //! there is a `change.yaml` (a merge patch to what is stored), of that change. With `STATEWARD_BLESS=1` they are
 //! written anew.
 
-#![allow(clippy::unwrap_used, reason = "clippy knows functions marked as tests alone")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "clippy knows functions marked as tests alone")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -133,8 +133,7 @@ fn warnings(engine: &Engine, folder: &Path, text: &str) -> Option<String> {
         json_patch::merge(&mut changed, &source(&change).documents[0].value);
         admitted = admit(Some(&stored), &filled(changed));
     }
-    let lines: String = admitted.warnings.iter().map(|line| format!("{line}\n")).collect();
-    (!lines.is_empty()).then_some(lines)
+    (!admitted.warnings.is_empty()).then(|| admitted.warnings.join("\n") + "\n")
 }
 
 fn source(text: &str) -> Source {

@@ -21,8 +21,8 @@ pub struct AdoptArgs {
     /// The sets.
     #[command(flatten)]
     pub sets: SetsArgs,
-    /// Say what would happen; nothing is written
-    #[arg(long, required = true)]
+    /// Say what would happen. Nothing is ever written: what adopts a set is its label
+    #[arg(long)]
     pub dry_run: bool,
 }
 
@@ -34,12 +34,26 @@ pub fn run(
     engine: &Engine,
     configuration: &Configuration,
 ) -> Result<Report, Failure> {
+    if !args.dry_run {
+        return Err(Failure::Usage(format!(
+            "adopt writes nothing: with --dry-run it says what managing a set would mean, and the label {}=true, which \
+             you put on, adopts it",
+            names::MANAGED
+        )));
+    }
     let (_, world) = args.sets.read(namespace)?;
     let sets = world.sets().filter(|set| !is_managed(set, &world));
     let adoptions: Vec<Value> =
         sets.map(|set| of(set, &world, engine, configuration)).collect::<Result<_, _>>()?;
     if let (Some(name), true) = (&args.sets.name, adoptions.is_empty()) {
-        return Err(Failure::Cluster(format!("no StatefulSet {name} that is not managed already")));
+        let place = world.place();
+        return Err(Failure::Cluster(if world.sets().next().is_none() {
+            format!("no StatefulSet {name} in {place}")
+        } else {
+            format!(
+                "StatefulSet {name} in {place} is managed already; stateward status {name} says how it is doing"
+            )
+        }));
     }
     let mut report = Report::default();
     let empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
@@ -48,7 +62,9 @@ pub fn run(
     }
     report.stdout = match args.sets.output {
         SetsFormat::Json => format!("{:#}\n", Value::from(adoptions)),
-        SetsFormat::Text if adoptions.is_empty() => "all StatefulSets are managed\n".to_owned(),
+        SetsFormat::Text if adoptions.is_empty() => {
+            format!("no StatefulSet in {} that is not managed already\n", world.place())
+        }
         SetsFormat::Text => adoptions.iter().map(told).collect::<Vec<_>>().join("\n"),
     };
     Ok(report)
@@ -70,11 +86,13 @@ pub fn of(
         labelled["metadata"]["labels"] = json!({});
     }
     labelled["metadata"]["labels"][names::MANAGED] = json!("true");
+    // Without it kubectl refuses to change a label that is there.
+    let overwrite = if set["metadata"]["labels"][names::MANAGED].is_null() { "" } else { " --overwrite" };
     let change = Change { namespace, before: Some(set), after: &labelled };
     let labels = world.labels(namespace);
     let mut adoption = json!({
         "namespace": namespace, "name": name,
-        "command": format!("kubectl label statefulset {name} -n {namespace} {}=true", names::MANAGED),
+        "command": format!("kubectl label statefulset {name} -n {namespace}{overwrite} {}=true", names::MANAGED),
     });
     match engine.admit(change, &OfWorld(&labels))? {
         Decision::Refused { faults, .. } => {

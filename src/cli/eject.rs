@@ -9,7 +9,7 @@ use super::Failure;
 use super::cluster::ClusterArgs;
 use super::output::{self, Format};
 use super::report::Report;
-use super::status::is_managed;
+use super::status::{is_managed, unmanaged};
 use super::world::World;
 use crate::companions::neighbours::settle;
 use crate::companions::{self, Role};
@@ -17,6 +17,9 @@ use crate::configuration::Configuration;
 use crate::engine::Engine;
 use crate::names;
 use crate::settings::text;
+
+/// The annotation that asks for a Secret.
+const GENERATE: &str = "stateward.dev/generate-secret";
 
 /// Arguments of `eject`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -40,13 +43,10 @@ pub fn run(
 ) -> Result<Report, Failure> {
     let cluster = args.cluster.connect()?;
     let namespace = namespace.unwrap_or(&cluster.namespace);
-    let world = World::read(&cluster, Some(namespace))?;
-    let named = |set: &&Value| set["metadata"]["name"] == args.name.as_str();
-    let Some(set) = world.sets().find(named).filter(|set| is_managed(set, &world)) else {
-        return Err(Failure::Cluster(format!(
-            "no managed StatefulSet {} in namespace {namespace}",
-            args.name
-        )));
+    let mut world = World::read(&cluster, Some(namespace))?;
+    world.name = Some(args.name.clone());
+    let Some(set) = world.sets().next().filter(|set| is_managed(set, &world)) else {
+        return Err(unmanaged(&args.name, &world));
     };
     let manifests = of(set, &world, engine, configuration);
     let stdout = match args.output {
@@ -56,11 +56,13 @@ pub fn run(
             documents.join("---\n")
         }
     };
-    let stderr = format!(
-        "keep these manifests and apply them: from then on the set and what stands beside it are yours, and no pod \
-         restarts; Secret {}-generated, if there is one, stays as it is\n",
-        args.name
-    );
+    let mut stderr =
+        "keep these manifests and apply them (kubectl apply -f FILE): from then on the set and what stands beside it are \
+         yours, and no pod restarts\n"
+            .to_owned();
+    if !set["metadata"]["annotations"][GENERATE].is_null() {
+        stderr.push_str(&format!("Secret {}-generated is not among them: it stays as it is\n", args.name));
+    }
     Ok(Report { stdout, stderr, ..Report::default() })
 }
 

@@ -53,9 +53,7 @@ pub fn run(
     };
     let mut statuses = of_all(&world);
     if let (Some(name), true) = (&args.sets.name, statuses.is_empty()) {
-        return Err(Failure::Cluster(format!(
-            "no managed StatefulSet {name}; stateward adopt {name} --dry-run says what managing it would mean"
-        )));
+        return Err(unmanaged(name, &world));
     }
     let mut report = Report::default();
     if args.wait && !statuses.iter().all(is_settled) {
@@ -82,7 +80,7 @@ pub fn run(
     }
     report.stdout = match args.sets.output {
         SetsFormat::Json => format!("{:#}\n", Value::from(statuses)),
-        SetsFormat::Text if statuses.is_empty() => "no managed StatefulSets\n".to_owned(),
+        SetsFormat::Text if statuses.is_empty() => format!("no managed StatefulSets in {}\n", world.place()),
         SetsFormat::Text => statuses.iter().map(told).collect::<Vec<_>>().join("\n"),
     };
     Ok(report)
@@ -91,6 +89,19 @@ pub fn run(
 /// Whether a set is managed, by itself or by its namespace.
 pub(super) fn is_managed(set: &Value, world: &World) -> bool {
     intent::is_managed(set, || world.labels(text(&set["metadata"]["namespace"]))).unwrap_or(false)
+}
+
+/// Why nothing can be said of a set: it is not there, or not managed.
+pub(super) fn unmanaged(name: &str, world: &World) -> Failure {
+    let place = world.place();
+    Failure::Cluster(if world.sets().next().is_none() {
+        format!("no StatefulSet {name} in {place}")
+    } else {
+        format!(
+            "StatefulSet {name} in {place} is not managed; stateward adopt {name} --dry-run says what managing it would \
+             mean"
+        )
+    })
 }
 
 /// Whether nothing is wrong and nothing is on its way.

@@ -112,6 +112,8 @@ pub struct World {
     pub origins: Vec<Origin>,
     /// The set that the command is about; all without one.
     pub name: Option<String>,
+    /// The namespace that was read; all without one.
+    pub namespace: Option<String>,
     objects: BTreeMap<&'static str, Vec<Value>>,
 }
 
@@ -126,7 +128,7 @@ impl World {
     /// Reads one namespace, or all. What the reader may not see of other namespaces (their labels,
     /// their Ingresses) counts as not there.
     pub fn read(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
-        let mut world = Self::default();
+        let mut world = Self { namespace: namespace.map(str::to_owned), ..Self::default() };
         for kind in KINDS {
             let all =
                 if kind.everywhere { cluster.list(&kind, None).ok().map(|list| (None, list)) } else { None };
@@ -176,6 +178,12 @@ impl World {
     pub fn sets(&self) -> impl Iterator<Item = &Value> {
         let sets = self.known("StatefulSet").unwrap_or_default().iter();
         sets.filter(|set| self.name.as_deref().is_none_or(|name| set["metadata"]["name"] == name))
+    }
+
+    /// Where the command looked, in words.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.namespace.as_ref().map_or("any namespace".to_owned(), |name| format!("namespace {name}"))
     }
 
     /// The labels of a namespace.

@@ -30,10 +30,16 @@ fn adopt_says_what_the_label_then_does() {
     assert_eq!(record["pin"], adoption["pin"]);
     let again = space.stateward(&["adopt", "old", "--dry-run"]);
     assert!(!again.success());
-    let _ = again.mentions(&["no StatefulSet old that is not managed already"]);
+    let _ = again.mentions(&["StatefulSet old in namespace ", "is managed already; stateward status old"]);
     let said = space.stateward(&["adopt", "old"]);
     assert!(!said.success());
-    let _ = said.mentions(&["--dry-run"]);
+    let _ = said.mentions(&["adopt writes nothing: with --dry-run", "stateward.dev/managed=true"]);
+    // One that was opted out already: the command still does what it says.
+    let _ = space.kubectl(&["label", "statefulset/old", "--overwrite", "stateward.dev/managed=false"]).ok();
+    let adoption = read(&space, &["adopt", "old", "--dry-run"])[0].clone();
+    let command = adoption["command"].as_str().unwrap().strip_prefix("kubectl ").unwrap();
+    let _ = space.kubectl(&command.split(' ').collect::<Vec<_>>()).ok();
+    let _ = space.stateward(&["status", "old"]).silent_about(&["not managed"]);
 }
 
 #[test]
@@ -49,7 +55,10 @@ fn status_tells_claims_and_pods() {
         (&status["claims"][0]["name"], &status["claims"][0]["phase"]),
         (&json!("data-db-0"), &json!("Bound"))
     );
-    let _ = space.stateward(&["status", "other"]).mentions(&["no managed StatefulSet other"]);
+    let _ = space.stateward(&["status", "other"]).mentions(&["no StatefulSet other in namespace status"]);
+    let _ = space.kubectl(&["label", "statefulset/db", "stateward.dev/managed-"]).ok();
+    let said = space.stateward(&["status", "db"]);
+    let _ = said.mentions(&["is not managed; stateward adopt db --dry-run"]);
 }
 
 /// `status --wait`, by the platform's configuration.
@@ -116,7 +125,7 @@ fn status_says_what_is_missing_when_the_time_is_over() {
     });
     let said = space.stateward(&["status", "other", "--wait"]);
     assert!(!said.success());
-    let _ = said.mentions(&["no managed StatefulSet other", "stateward adopt other --dry-run"]);
+    let _ = said.mentions(&["no StatefulSet other in namespace "]);
     let said = space.stateward(&["status", "db", "--timeout", "3s"]);
     assert!(!said.success());
     let _ = said.mentions(&["--wait"]);
@@ -138,5 +147,5 @@ fn what_is_ejected_and_applied_is_handed_back_and_restarts_nothing() {
     let gone = r#"[{"op": "remove", "path": "/spec/template/spec/terminationGracePeriodSeconds"}]"#;
     let _ = space.kubectl(&["patch", "statefulset", "db", "--type=json", "-p", gone]).ok();
     assert_eq!(space.get("db")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 30);
-    let _ = space.stateward(&["eject", "db"]).mentions(&["no managed StatefulSet db"]);
+    let _ = space.stateward(&["eject", "db"]).mentions(&["StatefulSet db in namespace ", "is not managed"]);
 }
