@@ -27,12 +27,8 @@ pub(super) fn endpoints(set: &Value, world: &World, problems: &mut Vec<String>) 
             lines.push(json!({"address": address, "port": port["name"], "ready": ready, "by": "Service"}));
         }
         lines.extend(outside(service));
-        let is_balanced = service["spec"]["type"] == "LoadBalancer";
-        if is_balanced && is_ours(service, name) && balancers(service).is_empty() {
-            problems.push(format!(
-                "Service {service_name} has no address of a load balancer yet; kubectl describe service -n {namespace} \
-                 {service_name} says why"
-            ));
+        if is_ours(service, name) {
+            problems.extend(unreached(set, service, ready));
         }
     }
     let ingress = world
@@ -45,6 +41,25 @@ pub(super) fn endpoints(set: &Value, world: &World, problems: &mut Vec<String>) 
         json!({"address": format!("{scheme}://{}{path}", text(&rule["host"])), "by": "Ingress"})
     }));
     lines
+}
+
+/// What keeps clients of our Service from the pods.
+fn unreached(set: &Value, service: &Value, behind: Option<usize>) -> Vec<String> {
+    let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&service["metadata"]["name"]));
+    let mut problems = Vec::new();
+    let ready = set["status"]["readyReplicas"].as_u64().unwrap_or(0);
+    if let Some(behind) = behind.filter(|behind| (*behind as u64) < ready) {
+        problems.push(format!(
+            "Service {name} leads to {behind} of {ready} ready pods; if that lasts, compare its selector with the labels of \
+             the pods: kubectl describe service -n {namespace} {name}"
+        ));
+    }
+    if service["spec"]["type"] == "LoadBalancer" && balancers(service).is_empty() {
+        problems.push(format!(
+            "Service {name} has no address of a load balancer yet; kubectl describe service -n {namespace} {name} says why"
+        ));
+    }
+    problems
 }
 
 /// How many pods a Service sends to; `None` where that could not be read.

@@ -104,14 +104,16 @@ fn what_is_wrong_is_told_with_what_to_do() {
 
 #[test]
 fn all_well_is_short() {
-    let slices = json!({
+    let slice = json!({
         "metadata": {"namespace": "shop", "labels": {"kubernetes.io/service-name": "db"}},
         "endpoints": [
             {"conditions": {"ready": true}, "targetRef": {"name": "db-0"}},
-            {"conditions": {"ready": false}, "targetRef": {"name": "db-1"}},
+            {"conditions": {"ready": true}, "targetRef": {"name": "db-1"}},
+            {"conditions": {"ready": false}, "targetRef": {"name": "db-2"}},
         ],
     });
-    let world = settled(|_| {}).with("EndpointSlice", vec![slices]);
+    // Another family of addresses leads to the same pods.
+    let mut world = settled(|_| {}).with("EndpointSlice", vec![slice.clone(), slice]);
     insta::assert_snapshot!(told(&status(&world)), @r"
     StatefulSet shop/db
       profile     postgresql@93fd394e/18,debian
@@ -124,10 +126,14 @@ fn all_well_is_short() {
       client      Service db: there
       budget      PodDisruptionBudget db: there
       drains      1 pod may be evicted now
-      endpoint    db.shop.svc:5432 (postgresql, 1 ready)
+      endpoint    db.shop.svc:5432 (postgresql, 2 ready)
       reach it    kubectl port-forward -n shop service/db 5432
     ");
     assert!(is_settled(&status(&world)));
+    for slice in world.known_mut("EndpointSlice") {
+        slice["endpoints"][1]["conditions"]["ready"] = json!(false);
+    }
+    assert!(problems(&world)[0].starts_with("Service db leads to 1 of 2 ready pods; if that lasts, "));
 }
 
 #[test]
