@@ -98,7 +98,10 @@ fn status_waits_until_all_is_well() {
         pods.iter().all(|pod| pod["metadata"]["labels"]["controller-revision-hash"] == current),
         "{pods:?}"
     );
-    // And so is what goes.
+    // So is what changes beside it, and what goes.
+    let _ = space.kubectl(&["annotate", "statefulset/db", "stateward.dev/service-ports=6000:5432"]).ok();
+    let status: Value = serde_json::from_str(&wait(&space, "90s").ok().stdout).unwrap();
+    assert_eq!(status[0]["endpoints"][0]["address"], format!("db.{}.svc:6000", space.name));
     let none = "stateward.dev/disruption-budget=none";
     let _ = space.kubectl(&["annotate", "statefulset/db", none]).ok();
     let _ = wait(&space, "90s").ok();
