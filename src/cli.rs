@@ -4,7 +4,7 @@
 //! of stateward itself.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
@@ -19,6 +19,7 @@ use self::render::RenderArgs;
 use self::report::{Exit, Painter, Report};
 use self::status::StatusArgs;
 use crate::catalogue::{Catalogue, LoadError};
+use crate::configuration::Configuration;
 use crate::controller::{ControllerArgs, ControllerError};
 use crate::engine::{Engine, EngineError};
 use crate::platform::{self, ConfigurationError};
@@ -29,6 +30,7 @@ pub mod cluster;
 mod controller;
 pub mod eject;
 pub mod explain;
+pub mod granted;
 pub mod input;
 pub mod judge;
 pub mod lint;
@@ -86,7 +88,8 @@ struct Configured<A: clap::Args> {
     args: A,
     #[command(flatten)]
     scope: Scope,
-    /// The platform's configuration, which grants service classes, hosts and Gateways
+    /// The platform's configuration, which grants service classes, hosts and Gateways; default: that of
+    /// the chart, where it can be read
     #[arg(long, value_name = "FILE")]
     configuration: Option<PathBuf>,
 }
@@ -177,16 +180,16 @@ impl Command {
                 explain::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter)
             }
             Self::Status(Configured { args, scope, configuration }) => {
-                let configuration = platform::read(configuration.as_deref())?;
-                status::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
+                let given = read_configuration(configuration.as_deref())?;
+                status::run(&args, scope.namespace.as_deref(), &scope.engine()?, given)
             }
             Self::Adopt(Configured { args, scope, configuration }) => {
-                let configuration = platform::read(configuration.as_deref())?;
-                adopt::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
+                let given = read_configuration(configuration.as_deref())?;
+                adopt::run(&args, scope.namespace.as_deref(), &scope.engine()?, given)
             }
             Self::Eject(Configured { args, scope, configuration }) => {
-                let configuration = platform::read(configuration.as_deref())?;
-                eject::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
+                let given = read_configuration(configuration.as_deref())?;
+                eject::run(&args, scope.namespace.as_deref(), &scope.engine()?, given)
             }
             Self::Webhook(args) => webhook::serve(args),
             Self::Controller(args) => controller::run(args),
@@ -203,6 +206,11 @@ impl Scope {
     fn engine(&self) -> Result<Engine, Failure> {
         engine(&self.profiles)
     }
+}
+
+/// The configuration in a file that is named. Read before the cluster is asked for anything.
+fn read_configuration(file: Option<&Path>) -> Result<Option<Configuration>, ConfigurationError> {
+    file.map(|file| platform::read(Some(file))).transpose()
 }
 
 /// An engine that knows the built-in profiles and those in `paths`.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::granted::Granted;
 use super::report::{Exit, Report};
 use super::status::is_managed;
 use super::world::{SetsArgs, SetsFormat, World};
@@ -32,7 +33,7 @@ pub fn run(
     args: &AdoptArgs,
     namespace: Option<&str>,
     engine: &Engine,
-    configuration: &Configuration,
+    given: Option<Configuration>,
 ) -> Result<Report, Failure> {
     if !args.dry_run {
         return Err(Failure::Usage(format!(
@@ -41,10 +42,11 @@ pub fn run(
             names::MANAGED
         )));
     }
-    let (_, world) = args.sets.read(namespace)?;
+    let (cluster, world) = args.sets.read(namespace)?;
+    let granted = Granted::find(given, &cluster);
     let sets = world.sets().filter(|set| !is_managed(set, &world));
     let adoptions: Vec<Value> =
-        sets.map(|set| of(set, &world, engine, configuration)).collect::<Result<_, _>>()?;
+        sets.map(|set| of(set, &world, engine, &granted)).collect::<Result<_, _>>()?;
     if let (Some(name), true) = (&args.sets.name, adoptions.is_empty()) {
         let place = world.place();
         return Err(Failure::Cluster(if world.sets().next().is_none() {
@@ -74,12 +76,7 @@ pub fn run(
 ///
 /// # Errors
 /// A fault of ours.
-pub fn of(
-    set: &Value,
-    world: &World,
-    engine: &Engine,
-    configuration: &Configuration,
-) -> Result<Value, EngineError> {
+pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Result<Value, EngineError> {
     let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
     let mut labelled = set.clone();
     if labelled["metadata"]["labels"].is_null() {
@@ -99,14 +96,15 @@ pub fn of(
             adoption["refused"] = faults.iter().map(|fault| Value::from(fault.to_string())).collect();
         }
         Decision::Admitted(admitted) => {
-            let desired = companions::of_stored(&admitted.result, &engine.catalogue, configuration, &labels);
-            let settled =
-                settle(desired.unwrap_or_default(), &admitted.result, world.room(namespace).neighbours());
+            let desired =
+                companions::of_stored(&admitted.result, &engine.catalogue, &granted.configuration, &labels);
+            let desired = desired.unwrap_or_default();
+            let settled = settle(desired.clone(), &admitted.result, world.room(namespace).neighbours());
             adoption["pin"] = Value::from(admitted.pin);
             adoption["restarts"] =
                 Value::from(admitted.result["spec"]["template"] != set["spec"]["template"]);
             adoption["warnings"] = Value::from(admitted.warnings);
-            companions_of(&settled, &mut adoption);
+            companions_of(&desired, &settled, granted, &mut adoption);
         }
         Decision::Ignored | Decision::Unchanged { .. } => {
             adoption["refused"] = json!(["it is being deleted"]);
@@ -115,7 +113,7 @@ pub fn of(
     Ok(adoption)
 }
 
-fn companions_of(settled: &Companions, adoption: &mut Value) {
+fn companions_of(desired: &Companions, settled: &Companions, granted: &Granted, adoption: &mut Value) {
     let made = settled
         .wanted
         .iter()
@@ -124,11 +122,8 @@ fn companions_of(settled: &Companions, adoption: &mut Value) {
     let none =
         settled.withheld.iter().map(|w| Value::from(format!("{} ({}): {}", w.role.kind().1, w.role, w.why)));
     adoption["withheld"] = none.collect();
-    adoption["clashes"] = settled
-        .problems
-        .iter()
-        .map(|problem| Value::from(format!("{}; {}", problem.what, problem.remedy)))
-        .collect();
+    adoption["clashes"] =
+        settled.problems.iter().map(|problem| Value::from(granted.told(problem, desired))).collect();
 }
 
 /// The facts that a reader of the cluster knows.
@@ -187,7 +182,7 @@ mod tests {
             },
         });
         defaults::apply(&mut set);
-        of(&set, world, &Engine::built_in().unwrap(), &Configuration::default()).unwrap()
+        of(&set, world, &Engine::built_in().unwrap(), &Configuration::default().into()).unwrap()
     }
 
     #[test]

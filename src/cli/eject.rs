@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Failure;
 use super::cluster::ClusterArgs;
+use super::granted::Granted;
 use super::output::{self, Format};
 use super::report::Report;
 use super::status::{is_managed, unmanaged};
@@ -39,7 +40,7 @@ pub fn run(
     args: &EjectArgs,
     namespace: Option<&str>,
     engine: &Engine,
-    configuration: &Configuration,
+    given: Option<Configuration>,
 ) -> Result<Report, Failure> {
     let cluster = args.cluster.connect()?;
     let namespace = namespace.unwrap_or(&cluster.namespace);
@@ -48,14 +49,7 @@ pub fn run(
     let Some(set) = world.sets().next().filter(|set| is_managed(set, &world)) else {
         return Err(unmanaged(&args.name, &world));
     };
-    let manifests = of(set, &world, engine, configuration);
-    let stdout = match args.output {
-        Format::Json => output::json_list(manifests),
-        Format::Yaml => {
-            let documents = manifests.iter().map(output::yaml).collect::<Result<Vec<_>, _>>()?;
-            documents.join("---\n")
-        }
-    };
+    let manifests = of(set, &world, engine, &Granted::find(given, &cluster).configuration);
     let mut stderr =
         "keep these manifests and apply them (kubectl apply -f FILE): from then on the set and what stands beside it are \
          yours, and no pod restarts\n"
@@ -63,6 +57,20 @@ pub fn run(
     if !set["metadata"]["annotations"][GENERATE].is_null() {
         stderr.push_str(&format!("Secret {}-generated is not among them: it stays as it is\n", args.name));
     }
+    for object in unprinted(set, &world, &manifests) {
+        let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+        stderr.push_str(&format!(
+            "{kind} {name} is not among them: it stays as it is, and nobody looks after it; name the platform's file with \
+             --configuration if it should be\n"
+        ));
+    }
+    let stdout = match args.output {
+        Format::Json => output::json_list(manifests),
+        Format::Yaml => {
+            let documents = manifests.iter().map(output::yaml).collect::<Result<Vec<_>, _>>()?;
+            documents.join("---\n")
+        }
+    };
     Ok(Report { stdout, stderr, ..Report::default() })
 }
 
@@ -74,6 +82,21 @@ pub fn of(set: &Value, world: &World, engine: &Engine, configuration: &Configura
     let settled = settle(desired.unwrap_or_default(), set, world.room(namespace).neighbours());
     let beside = settled.wanted.into_iter().filter(|companion| companion.role != Role::Secret);
     [own(set)].into_iter().chain(beside.map(|companion| given_up(companion.manifest))).collect()
+}
+
+/// Companions that are there and not among the manifests: what keeps them is not known here.
+fn unprinted<'w>(
+    set: &'w Value,
+    world: &'w World,
+    manifests: &'w [Value],
+) -> impl Iterator<Item = &'w Value> {
+    let printed = move |object: &Value| {
+        let same = |one: &Value| {
+            one["kind"] == object["kind"] && one["metadata"]["name"] == object["metadata"]["name"]
+        };
+        manifests.iter().any(same)
+    };
+    world.ours(set).filter(move |object| !printed(object))
 }
 
 /// The set without what the API server writes and what we keep in its metadata. Its spec stays to

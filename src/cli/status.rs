@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use self::told::told;
 use super::Failure;
+use super::granted::Granted;
 use super::report::{Exit, Report};
 use super::world::{SetsArgs, SetsFormat, World};
 use crate::companions;
@@ -44,12 +45,13 @@ pub fn run(
     args: &StatusArgs,
     namespace: Option<&str>,
     engine: &Engine,
-    configuration: &Configuration,
+    given: Option<Configuration>,
 ) -> Result<Report, Failure> {
     let (cluster, mut world) = args.sets.read(namespace)?;
+    let granted = Granted::find(given, &cluster);
     let of_all = |world: &World| -> Vec<Value> {
         let managed = world.sets().filter(|set| is_managed(set, world));
-        managed.map(|set| of(set, world, engine, configuration)).collect()
+        managed.map(|set| of(set, world, engine, &granted)).collect()
     };
     let mut statuses = of_all(&world);
     if let (Some(name), true) = (&args.sets.name, statuses.is_empty()) {
@@ -111,7 +113,7 @@ fn is_settled(status: &Value) -> bool {
 
 /// All that there is to say of one managed set.
 #[must_use]
-pub fn of(set: &Value, world: &World, engine: &Engine, configuration: &Configuration) -> Value {
+pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Value {
     let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
     let mut problems: Vec<String> = Vec::new();
     if !set["metadata"]["deletionTimestamp"].is_null() {
@@ -125,10 +127,11 @@ pub fn of(set: &Value, world: &World, engine: &Engine, configuration: &Configura
                 .to_owned(),
         );
     }
-    let desired = companions::of_stored(set, &engine.catalogue, configuration, &world.labels(namespace));
+    let desired =
+        companions::of_stored(set, &engine.catalogue, &granted.configuration, &world.labels(namespace));
     let desired = desired.unwrap_or_default();
     let settled = settle(desired.clone(), set, world.room(namespace).neighbours());
-    let beside = beside::of(set, world, (&desired, &settled), configuration, &mut problems);
+    let beside = beside::of(set, world, (&desired, &settled), granted, &mut problems);
     let pods = pods::of(set, world, &mut problems);
     let claims = pods::claims(set, world, &mut problems);
     let endpoints = reach::endpoints(set, world, &mut problems);

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::Failure;
 use super::cluster::{Cluster, ClusterArgs};
-use crate::companions::neighbours::Neighbours;
+use crate::companions::neighbours::{Neighbours, is_ours};
 use crate::companions::{Labels, labels_of};
 use crate::names;
+use crate::settings::text;
 
 /// Which sets of which cluster a command is about, and how it tells of them.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -184,6 +185,16 @@ impl World {
     #[must_use]
     pub fn place(&self) -> String {
         self.namespace.as_ref().map_or("any namespace".to_owned(), |name| format!("namespace {name}"))
+    }
+
+    /// The companions that stand beside a set and are its own; Secrets are nobody's.
+    pub fn ours<'w>(&'w self, set: &'w Value) -> impl Iterator<Item = &'w Value> {
+        let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
+        let kinds = KINDS.iter().filter(|kind| kind.metadata_of.is_none());
+        let objects = kinds.flat_map(move |kind| self.within(kind.name, namespace));
+        objects.filter(move |object| {
+            object["metadata"]["ownerReferences"][0]["uid"] == set["metadata"]["uid"] && is_ours(object, name)
+        })
     }
 
     /// The labels of a namespace.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::cli::granted::Granted;
 use crate::cli::world::World;
 use crate::companions::neighbours::is_ours;
 use crate::companions::{Companion, Companions, Role};
@@ -9,30 +10,41 @@ use crate::configuration::Configuration;
 use crate::names;
 use crate::settings::text;
 
-/// The lines of all companions: `there`, `missing`, `differs`, `left over`, `none` with the reason, or
-/// `not looked at`. `companions` are those that the set would have alone, and those that it has beside
+/// The lines of all companions: `there`, `missing`, `differs`, `left over`, `not made`, `kept as it
+/// is`, `none` with the reason, or `not looked at`. `companions` are those that the set would have alone, and those that it has beside
 /// its neighbours.
 pub(super) fn of(
     set: &Value,
     world: &World,
     (desired, settled): (&Companions, &Companions),
-    configuration: &Configuration,
+    granted: &Granted,
     problems: &mut Vec<String>,
 ) -> Vec<Value> {
     let mut lines = Vec::new();
     for companion in &settled.wanted {
         let state = state(set, world, companion);
         lines.push(line(companion.role, text(&companion.manifest["kind"]), companion.name(), state));
-        problems.extend(wrong(companion, state, configuration));
+        problems.extend(wrong(companion, state, &granted.configuration));
     }
     for withheld in &settled.withheld {
         lines.push(line(withheld.role, withheld.role.kind().1, "", &format!("none: {}", withheld.why)));
     }
     for problem in &settled.problems {
-        lines.push(line(problem.role, problem.role.kind().1, "", "not made"));
-        problems.push(format!("{}; {}", problem.what, problem.remedy));
+        let mut live = world.ours(set).filter(|object| role(object) == Some(problem.role));
+        let (kind, live) =
+            (problem.role.kind().1, live.next().map(|object| text(&object["metadata"]["name"])));
+        match live {
+            // The controller, which knows what is granted, has made it.
+            Some(name) if !granted.is_known && desired.problems.contains(problem) => {
+                lines.push(line(problem.role, kind, name, "there"));
+                continue;
+            }
+            Some(name) => lines.push(line(problem.role, kind, name, "kept as it is")),
+            None => lines.push(line(problem.role, kind, "", "not made")),
+        }
+        problems.push(granted.told(problem, desired));
     }
-    for object in left_over(set, world, desired, settled) {
+    for object in left_over(set, world, (desired, settled), granted) {
         let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
         let role = text(&object["metadata"]["labels"][names::COMPANION]);
         lines.push(json!({"role": role, "kind": kind, "name": name, "state": "left over"}));
@@ -104,30 +116,27 @@ fn holds(live: &Value, wanted: &Value) -> bool {
 fn left_over<'w>(
     set: &'w Value,
     world: &'w World,
-    desired: &'w Companions,
-    settled: &'w Companions,
+    (desired, settled): (&'w Companions, &'w Companions),
+    granted: &'w Granted,
 ) -> impl Iterator<Item = &'w Value> {
-    let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
-    let kinds = Role::ALL.map(|role| role.kind().1);
-    let mut seen: Vec<&str> = Vec::new();
-    let kinds = kinds.into_iter().filter(move |kind| {
-        let new = !seen.contains(kind);
-        seen.push(kind);
-        new && *kind != "Secret"
-    });
-    kinds.flat_map(move |kind| world.within(kind, namespace)).filter(move |object| {
-        let role = text(&object["metadata"]["labels"][names::COMPANION]);
+    world.ours(set).filter(move |object| {
         let is_among = |companions: &Companions| {
-            let same = |one: &Companion| {
+            let is = |one: &Companion| {
                 one.manifest["kind"] == object["kind"] && object["metadata"]["name"] == one.name()
             };
-            companions.wanted.iter().any(same)
+            companions.wanted.iter().any(is)
         };
-        let relied_on = [Role::Headless, Role::Client].into_iter().find(|known| known.as_str() == role);
-        let stays = relied_on.is_some_and(|role| {
-            is_among(desired) || settled.problems.iter().any(|problem| problem.role == role)
+        let has_problem = |role| settled.problems.iter().any(|problem| problem.role == role);
+        let stays = role(object).is_none_or(|role| match role {
+            Role::Headless | Role::Client => is_among(desired) || has_problem(role),
+            _ => !granted.is_known && has_problem(role),
         });
-        let owned = object["metadata"]["ownerReferences"][0]["uid"] == set["metadata"]["uid"];
-        owned && is_ours(object, name) && !is_among(settled) && !stays
+        !is_among(settled) && !stays
     })
+}
+
+/// What a companion is for; `None` for one of a later version.
+fn role(object: &Value) -> Option<Role> {
+    let label = text(&object["metadata"]["labels"][names::COMPANION]);
+    Role::ALL.into_iter().find(|role| role.as_str() == label)
 }

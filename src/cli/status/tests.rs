@@ -41,7 +41,7 @@ fn status(world: &World) -> Value {
 
 fn status_by(configuration: &str, world: &World) -> Value {
     let configuration = Configuration::parse(configuration).unwrap();
-    of(set(world), world, &Engine::built_in().unwrap(), &configuration)
+    of(set(world), world, &Engine::built_in().unwrap(), &configuration.into())
 }
 
 fn set(world: &World) -> &Value {
@@ -301,4 +301,41 @@ fn a_set_without_a_client_service_is_reached_by_its_pod() {
     mapped(&mut world.known_mut("StatefulSet")[0]);
     annotated("stateward.dev/service", "ClusterIP")(&mut world.known_mut("StatefulSet")[0]);
     assert_eq!(status(&world)["portForward"], "kubectl port-forward -n shop service/db 8080:80");
+}
+
+#[test]
+fn what_the_controller_made_is_granted_where_the_configuration_is_not_known() {
+    let host = "stateward.dev/ingress-host";
+    let mut world = settled(|_| {});
+    annotated(host, "db.example.com")(&mut world.known_mut("StatefulSet")[0]);
+    annotated("stateward.dev/service", "internal")(&mut world.known_mut("StatefulSet")[0]);
+    let engine = Engine::built_in().unwrap();
+    let status =
+        |world: &World, granted: &Granted| of(set(world), world, &engine, granted)["problems"].clone();
+    let guessed = Granted::default();
+    let told = status(&world, &guessed);
+    assert_eq!(
+        told,
+        json!([
+            "stateward.dev/ingress-host: db.example.com is not granted to this namespace; ask whoever runs stateward \
+                to add it to hosts of its configuration (or name the platform's file with --configuration: it could not \
+                be read here)"
+        ])
+    );
+    let grants =
+        Configuration::parse("hosts: [{host: '*.example.com'}]\nserviceClasses: {internal: {}}").unwrap();
+    let labels = world.labels("shop");
+    let made = companions::of_stored(set(&world), &engine.catalogue, &grants, &labels).unwrap().wanted;
+    let ingress = made.into_iter().find(|one| one.manifest["kind"] == "Ingress").unwrap().manifest;
+    world.known_mut("Ingress").push(ingress);
+    assert_eq!(status(&world, &guessed), json!([]));
+    assert_eq!(status(&world, &grants.into()), json!([]));
+    // Whoever knows that it is not granted any more says so.
+    let told = status(&world, &Configuration::default().into());
+    let lines: Vec<&str> = told.as_array().unwrap().iter().map(text).collect();
+    assert!(lines.iter().any(|line| line.contains("no service class \"internal\"")), "{lines:?}");
+    assert!(
+        lines.contains(&"Ingress db is to go and is still there; is the controller running?"),
+        "{lines:?}"
+    );
 }
