@@ -25,12 +25,12 @@ impl Engine {
         result: &Value,
         facts: &dyn Facts,
     ) -> Vec<String> {
+        let Some(configuration) = facts.configuration() else { return Vec::new() };
         let was_managed = |before: &&Value| matches!(managed(before, change.namespace, facts), Ok(true));
         let before = change.before.filter(was_managed);
         if before.is_some_and(|before| !concerns(before, result)) {
             return Vec::new();
         }
-        let Some(configuration) = facts.configuration() else { return Vec::new() };
         let labels = facts.namespace_labels(change.namespace);
         // Each namespace has a label of the API server's (kubernetes.io/metadata.name). One without any
         // is so new that no watch has told of it, and nobody knows what it is granted.
