@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Said, Space, app, cluster, postgres};
+use crate::harness::{Client, Said, Space, app, cluster, postgres, wait_for};
 
 fn read(space: &Space, arguments: &[&str]) -> Value {
     let said = space.stateward(&[arguments, &["-o", "json"]].concat());
@@ -61,11 +61,9 @@ fn status_tells_claims_and_pods() {
     let _ = said.mentions(&["is not managed; stateward adopt db --dry-run"]);
 }
 
-/// `status --wait`, by the platform's configuration.
+/// `status --wait`, by the configuration that the chart's ConfigMap holds.
 fn wait(space: &Space, timeout: &str) -> Said {
-    let configuration = cluster().configuration.display().to_string();
-    let arguments = ["status", "db", "--wait", "--timeout", timeout, "-o", "json"];
-    space.stateward(&[&arguments[..], &["--configuration", &configuration]].concat())
+    space.stateward(&["status", "db", "--wait", "--timeout", timeout, "-o", "json"])
 }
 
 fn problems(said: &Said) -> Value {
@@ -132,6 +130,42 @@ fn status_says_what_is_missing_when_the_time_is_over() {
     let said = space.stateward(&["status", "db", "--timeout", "3s"]);
     assert!(!said.success());
     let _ = said.mentions(&["--wait"]);
+}
+
+#[test]
+fn what_is_granted_is_read_from_the_cluster_unless_a_file_says_otherwise() {
+    let space = Space::new("status-granted");
+    let set = app("db").annotate("service", "other").annotate("ingress-host", "status-granted.example.com");
+    let _ = space.send(Client::Apply, &set).ok();
+    let balancer = format!(
+        "Service db has no address of a load balancer yet; kubectl describe service -n {} db says why",
+        space.name
+    );
+    wait_for("all but the load balancer", || {
+        let found = read(&space, &["status", "db"])[0]["problems"].clone();
+        if found == json!([balancer]) { Ok(()) } else { Err(found.to_string()) }
+    });
+    let status = read(&space, &["status", "db"])[0].clone();
+    let addresses = status["endpoints"].as_array().unwrap().iter().map(|one| one["address"].clone());
+    assert_eq!(
+        addresses.collect::<Vec<_>>(),
+        [json!(format!("db.{}.svc:8080", space.name)), json!("http://status-granted.example.com/")]
+    );
+    let nothing = cluster().dir.join("nothing.yaml");
+    std::fs::write(&nothing, "hosts: []").unwrap();
+    let told = read(&space, &["status", "db", "--configuration", &nothing.to_string_lossy()]);
+    let problems = told[0]["problems"].to_string();
+    assert!(problems.contains("status-granted.example.com is not granted to this namespace"), "{problems}");
+    // Nor does a set lose what stands beside it where its manifests are printed.
+    let manifests = space.stateward(&["eject", "db"]).ok().silent_about(&["is not among them"]).stdout;
+    assert!(manifests.contains("kind: Ingress") && manifests.contains("type: LoadBalancer"), "{manifests}");
+    let said = space.stateward(&["eject", "db", "--configuration", &nothing.to_string_lossy()]).ok();
+    let _ = said.mentions(&["Service db is not among them", "Ingress db is not among them"]);
+    std::fs::write(&nothing, "host: []").unwrap();
+    let said = space.stateward(&["status", "db", "--configuration", &nothing.to_string_lossy()]);
+    assert!(!said.success());
+    let _ =
+        said.mentions(&["nothing.yaml cannot be used:", "host: there is no such field; did you mean hosts?"]);
 }
 
 #[test]

@@ -39,7 +39,11 @@ pub(super) fn of(
                 lines.push(line(problem.role, kind, name, "there"));
                 continue;
             }
-            Some(name) => lines.push(line(problem.role, kind, name, "kept as it is")),
+            Some(name) if is_relied_on(problem.role) => {
+                lines.push(line(problem.role, kind, name, "kept as it is"));
+            }
+            // It is among what is left over.
+            Some(_) => {}
             None => lines.push(line(problem.role, kind, "", "not made")),
         }
         problems.push(granted.told(problem, desired));
@@ -128,11 +132,16 @@ fn left_over<'w>(
         };
         let has_problem = |role| settled.problems.iter().any(|problem| problem.role == role);
         let stays = role(object).is_none_or(|role| match role {
-            Role::Headless | Role::Client => is_among(desired) || has_problem(role),
+            role if is_relied_on(role) => is_among(desired) || has_problem(role),
             _ => !granted.is_known && has_problem(role),
         });
         !is_among(settled) && !stays
     })
+}
+
+/// Whether clients reach a companion by its name or address.
+fn is_relied_on(role: Role) -> bool {
+    matches!(role, Role::Headless | Role::Client)
 }
 
 /// What a companion is for; `None` for one of a later version.

@@ -331,7 +331,14 @@ fn what_the_controller_made_is_granted_where_the_configuration_is_not_known() {
     assert_eq!(status(&world, &guessed), json!([]));
     assert_eq!(status(&world, &grants.into()), json!([]));
     // Whoever knows that it is not granted any more says so.
-    let told = status(&world, &Configuration::default().into());
+    let known = Granted::from(Configuration::default());
+    let whole = of(set(&world), &world, &engine, &known);
+    let line = |role: &str| -> Vec<&str> {
+        let lines = whole["companions"].as_array().unwrap().iter().filter(|line| line["role"] == role);
+        lines.map(|line| text(&line["state"])).collect()
+    };
+    assert_eq!((line("client"), line("ingress")), (vec!["kept as it is"], vec!["left over"]));
+    let told = status(&world, &known);
     let lines: Vec<&str> = told.as_array().unwrap().iter().map(text).collect();
     assert!(lines.iter().any(|line| line.contains("no service class \"internal\"")), "{lines:?}");
     assert!(

@@ -68,9 +68,8 @@ impl Cluster {
         let kubeconfig = Path::new(text(&report["kubeconfigs"]["developer"])).to_owned();
         let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/profiles");
         let configuration = configuration(&dir);
-        let arguments =
-            ["--profiles", &profiles.to_string_lossy(), "--configuration", &configuration.to_string_lossy()];
-        let stateward = Stateward::start(&dir, "webhook", &arguments, true);
+        let arguments = ["--profiles", &profiles.to_string_lossy()];
+        let stateward = Stateward::start(&dir, "webhook", &arguments, Some(&configuration));
         Self {
             bin: PathBuf::from(text(&report["bin"])),
             client: block_on(client(&kubeconfig)),
@@ -89,7 +88,7 @@ impl Cluster {
 
     /// Another stateward, not registered: a hook forwards to it.
     pub(crate) fn replica(&self, name: &str, arguments: &[&str]) -> Stateward {
-        Stateward::start(&self.dir, name, arguments, false)
+        Stateward::start(&self.dir, name, arguments, None)
     }
 }
 
@@ -116,14 +115,17 @@ fn start_in(program: &Path, name: &str) -> Option<(Child, Value)> {
 }
 
 impl Stateward {
-    fn start(cluster: &Path, name: &str, arguments: &[&str], register: bool) -> Self {
+    /// Starts one. The one that is registered has the platform's configuration, and so has the chart's
+    /// ConfigMap.
+    fn start(cluster: &Path, name: &str, arguments: &[&str], configuration: Option<&Path>) -> Self {
         let log = cluster.join("logs").join(format!("{name}.log"));
         let mut command = Command::new(control_plane().join("webhook"));
         command.arg("--stop-on-eof").arg("--cluster").arg(cluster).arg("--log").arg(&log);
         command.args(["--program", env!("CARGO_BIN_EXE_stateward")]);
-        if !register {
-            command.arg("--replica");
-        }
+        match configuration {
+            Some(file) => command.arg("--configuration").arg(file),
+            None => command.arg("--replica"),
+        };
         let told = log.with_extension("script.log");
         let mut process = command
             .arg("--")
