@@ -3,7 +3,6 @@
 //! Exit codes: 0 fine, 1 refused or faults found, 2 usage, 3 unreadable input, 4 cluster, 5 a fault
 //! of stateward itself.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,11 +17,12 @@ use self::input::{InputArgs, InputError, Source};
 use self::lint::LintArgs;
 use self::render::RenderArgs;
 use self::report::{Exit, Painter, Report};
-use self::world::SetsArgs;
+use self::status::StatusArgs;
 use crate::catalogue::{Catalogue, LoadError};
 use crate::configuration::Configuration;
 use crate::controller::{ControllerArgs, ControllerError};
 use crate::engine::{Engine, EngineError};
+use crate::platform::{self, ConfigurationError};
 use crate::server::{StartError, WebhookArgs};
 
 pub mod adopt;
@@ -30,6 +30,7 @@ pub mod cluster;
 mod controller;
 pub mod eject;
 pub mod explain;
+pub mod granted;
 pub mod input;
 pub mod judge;
 pub mod lint;
@@ -57,7 +58,7 @@ enum Command {
     /// Say of each field what is injected, from where and why, and what is not
     Explain(Scoped<ExplainArgs>),
     /// Show how managed sets and what stands beside them are doing, and what to do where something is wrong
-    Status(Configured<SetsArgs>),
+    Status(Configured<StatusArgs>),
     /// Say what managing existing sets would mean: profile, companions that appear, yield or clash
     Adopt(Configured<AdoptArgs>),
     /// Print the full manifests of a set and its companions; applied, they hand everything back
@@ -87,7 +88,8 @@ struct Configured<A: clap::Args> {
     args: A,
     #[command(flatten)]
     scope: Scope,
-    /// The platform's configuration, which grants service classes, hosts and Gateways
+    /// The platform's configuration, which grants service classes, hosts and Gateways; default: that of
+    /// the chart, where it can be read
     #[arg(long, value_name = "FILE")]
     configuration: Option<PathBuf>,
 }
@@ -116,8 +118,8 @@ pub enum Failure {
     #[error(transparent)]
     Profiles(#[from] LoadError),
     /// A configuration that cannot be used.
-    #[error("{}: cannot be used:\n  {}", .0.display(), .1)]
-    Configuration(PathBuf, String),
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
     /// A fault of our own.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -178,16 +180,16 @@ impl Command {
                 explain::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter)
             }
             Self::Status(Configured { args, scope, configuration }) => {
-                let configuration = read_configuration(configuration.as_deref())?;
-                status::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
+                let given = read_configuration(configuration.as_deref())?;
+                status::run(&args, scope.namespace.as_deref(), &scope.engine()?, given)
             }
             Self::Adopt(Configured { args, scope, configuration }) => {
-                let configuration = read_configuration(configuration.as_deref())?;
-                adopt::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
+                let given = read_configuration(configuration.as_deref())?;
+                adopt::run(&args, scope.namespace.as_deref(), &scope.engine()?, given)
             }
             Self::Eject(Configured { args, scope, configuration }) => {
-                let configuration = read_configuration(configuration.as_deref())?;
-                eject::run(&args, scope.namespace.as_deref(), &scope.engine()?, &configuration)
+                let given = read_configuration(configuration.as_deref())?;
+                eject::run(&args, scope.namespace.as_deref(), &scope.engine()?, given)
             }
             Self::Webhook(args) => webhook::serve(args),
             Self::Controller(args) => controller::run(args),
@@ -206,14 +208,9 @@ impl Scope {
     }
 }
 
-/// The configuration in a file; the default without one.
-fn read_configuration(path: Option<&Path>) -> Result<Configuration, Failure> {
-    let Some(path) = path else {
-        return Ok(Configuration::default());
-    };
-    let refuse = |lines: Vec<String>| Failure::Configuration(path.to_owned(), lines.join("\n  "));
-    let text = fs::read_to_string(path).map_err(|error| refuse(vec![error.to_string()]))?;
-    Configuration::parse(&text).map_err(|faults| refuse(faults.iter().map(ToString::to_string).collect()))
+/// The configuration in a file that is named. Read before the cluster is asked for anything.
+fn read_configuration(file: Option<&Path>) -> Result<Option<Configuration>, ConfigurationError> {
+    file.map(|file| platform::read(Some(file))).transpose()
 }
 
 /// An engine that knows the built-in profiles and those in `paths`.
@@ -274,7 +271,7 @@ impl Failure {
         match self {
             Self::Serve(error) => of_code(error.exit_code()),
             Self::Controller(error) => of_code(error.exit_code()),
-            Self::Input(_) | Self::Profiles(_) | Self::Configuration(..) => Exit::Unreadable,
+            Self::Input(_) | Self::Profiles(_) | Self::Configuration(_) => Exit::Unreadable,
             Self::Engine(_) | Self::Output(_) => Exit::Internal,
             Self::Usage(_) => Exit::Usage,
             Self::Cluster(_) => Exit::Cluster,

@@ -17,7 +17,6 @@ mod lease;
 mod memory;
 mod owned;
 mod plan;
-mod platform;
 mod quiet;
 mod reconcile;
 mod report;
@@ -29,5 +28,4 @@ mod trim;
 mod wake;
 
 pub use self::args::ControllerArgs;
-pub use self::platform::ConfigurationError;
 pub use self::run::{ControllerError, run};

@@ -1,5 +1,6 @@
 //! One StatefulSet admitted: the function that the webhook and the commands share.
 
+mod beside;
 mod create;
 mod data;
 mod immutable;
@@ -9,11 +10,13 @@ mod update;
 mod warnings;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use json_patch::Patch;
 use serde_json::Value;
 
 use crate::catalogue::{Catalogue, LoadError};
+use crate::configuration::Configuration;
 use crate::edit;
 use crate::expand::{self, Expansion, Injection, Source, Withheld};
 use crate::fault::{Fault, Reason};
@@ -51,6 +54,10 @@ pub trait Facts: Send + Sync {
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String>;
     /// The pin on the claims that a set of this name left behind (`profile@revision/variant`).
     fn claim_pin(&self, namespace: &str, statefulset: &str) -> Option<String>;
+    /// The platform's configuration, where it is known.
+    fn configuration(&self) -> Option<Arc<Configuration>> {
+        None
+    }
 }
 
 /// Facts of no cluster: for commands on files.
@@ -148,6 +155,15 @@ impl Engine {
     /// # Errors
     /// Our own patch gives something else than was meant: a fault of this code.
     pub fn admit(&self, change: Change, facts: &dyn Facts) -> Result<Decision, EngineError> {
+        let mut decision = self.decide(change, facts)?;
+        if let Decision::Admitted(admitted) = &mut decision {
+            let said = self.said_of_companions(change, &admitted.result, facts);
+            admitted.warnings.extend(said);
+        }
+        Ok(decision)
+    }
+
+    fn decide(&self, change: Change, facts: &dyn Facts) -> Result<Decision, EngineError> {
         let deleting = |object: &Value| !object["metadata"]["deletionTimestamp"].is_null();
         if deleting(change.after) || change.before.is_some_and(deleting) {
             return Ok(Decision::Ignored);

@@ -20,6 +20,7 @@ pub mod names;
 pub mod ownership;
 pub mod patch;
 pub mod path;
+pub mod platform;
 pub mod quantity;
 pub mod record;
 pub mod server;

@@ -207,7 +207,7 @@ say 'A budget of the users own: with two, no pod could be evicted at all. Ours g
 show kubectl create poddisruptionbudget own --selector=stateward.dev/statefulset=search --max-unavailable=1
 claim 'ours has gone' kubectl wait --for=delete poddisruptionbudget/search --timeout=60s
 show kubectl get events --field-selector reason=BudgetYielded -o custom-columns=NOTE:.message
-show stateward status search --configuration tests/control-plane/configuration.yaml
+show stateward status search --wait --configuration tests/control-plane/configuration.yaml
 
 say 'Stopping everything.'
 started=("${background[@]}")

@@ -1,22 +1,30 @@
 //! One folder under `tests/golden` is one idea: `input.yaml`, and what comes of it: `expanded.yaml`
 //! and `explain.txt`, or `refusal.txt`. Where the idea is what stands beside a set (`companions-…`),
-//! `companions.yaml` is what `render --companions` prints more than `render`. With `STATEWARD_BLESS=1` they are written anew.
+//! `companions.yaml` is what `render --companions` prints more than `render`. A folder with a
+//! `configuration.yaml` is about what the webhook then warns of: `warnings.txt`, of the creation or, where
+//! there is a `change.yaml` (a merge patch to what is stored), of that change. With `STATEWARD_BLESS=1` they are
+//! written anew.
 
-#![allow(clippy::unwrap_used, reason = "clippy knows functions marked as tests alone")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "clippy knows functions marked as tests alone")]
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use serde_json::Value;
 use similar::TextDiff;
 use stateward::cli::explain::{self, ExplainArgs};
 use stateward::cli::input::Source;
 use stateward::cli::render::{self, RenderArgs};
 use stateward::cli::report::{Exit, Painter};
-use stateward::engine::Engine;
+use stateward::configuration::Configuration;
+use stateward::defaults;
+use stateward::engine::{Change, Decision, Engine, Facts};
 
 /// What a folder may hold beside its input, and what it should; `None` for what it should not.
-type Expected = [(&'static str, Option<String>); 4];
+type Expected = [(&'static str, Option<String>); 5];
 
 #[test]
 fn every_folder_gives_what_it_says() {
@@ -82,7 +90,50 @@ fn outcome(engine: &Engine, folder: &Path) -> Expected {
         ("explain.txt", explanation),
         ("refusal.txt", refusal),
         ("companions.yaml", beside),
+        ("warnings.txt", warnings(engine, folder, &text)),
     ]
+}
+
+/// A cluster with a configuration, and one namespace.
+struct Cluster(Configuration);
+
+impl Facts for Cluster {
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), namespace.to_owned())])
+    }
+
+    fn claim_pin(&self, _: &str, _: &str) -> Option<String> {
+        None
+    }
+
+    fn configuration(&self) -> Option<Arc<Configuration>> {
+        Some(Arc::new(self.0.clone()))
+    }
+}
+
+/// What the webhook warns of, a line each.
+fn warnings(engine: &Engine, folder: &Path, text: &str) -> Option<String> {
+    let read = |file: &str| fs::read_to_string(folder.join(file)).ok();
+    let cluster = Cluster(Configuration::parse(&read("configuration.yaml")?).unwrap());
+    let admit = |before: Option<&Value>, after: &Value| match engine
+        .admit(Change { namespace: "default", before, after }, &cluster)
+        .unwrap()
+    {
+        Decision::Admitted(admitted) => *admitted,
+        other => panic!("{}: {other:?}", folder.display()),
+    };
+    let filled = |mut object: Value| {
+        defaults::apply(&mut object);
+        object
+    };
+    let mut admitted = admit(None, &filled(source(text).documents[0].value.clone()));
+    if let Some(change) = read("change.yaml") {
+        let stored = filled(admitted.result);
+        let mut changed = stored.clone();
+        json_patch::merge(&mut changed, &source(&change).documents[0].value);
+        admitted = admit(Some(&stored), &filled(changed));
+    }
+    (!admitted.warnings.is_empty()).then(|| admitted.warnings.join("\n") + "\n")
 }
 
 fn source(text: &str) -> Source {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::granted::Granted;
 use super::report::{Exit, Report};
 use super::status::is_managed;
 use super::world::{SetsArgs, SetsFormat, World};
@@ -21,8 +22,8 @@ pub struct AdoptArgs {
     /// The sets.
     #[command(flatten)]
     pub sets: SetsArgs,
-    /// Say what would happen; nothing is written
-    #[arg(long, required = true)]
+    /// Say what would happen. Nothing is ever written: what adopts a set is its label
+    #[arg(long)]
     pub dry_run: bool,
 }
 
@@ -32,14 +33,29 @@ pub fn run(
     args: &AdoptArgs,
     namespace: Option<&str>,
     engine: &Engine,
-    configuration: &Configuration,
+    given: Option<Configuration>,
 ) -> Result<Report, Failure> {
-    let world = args.sets.read(namespace)?;
-    let sets = world.sets.iter().filter(|set| !is_managed(set, &world));
+    if !args.dry_run {
+        return Err(Failure::Usage(format!(
+            "adopt writes nothing: with --dry-run it says what managing a set would mean, and the label {}=true, which \
+             you put on, adopts it",
+            names::MANAGED
+        )));
+    }
+    let (cluster, world) = args.sets.read(namespace)?;
+    let granted = Granted::find(given, &cluster);
+    let sets = world.sets().filter(|set| !is_managed(set, &world));
     let adoptions: Vec<Value> =
-        sets.map(|set| of(set, &world, engine, configuration)).collect::<Result<_, _>>()?;
+        sets.map(|set| of(set, &world, engine, &granted)).collect::<Result<_, _>>()?;
     if let (Some(name), true) = (&args.sets.name, adoptions.is_empty()) {
-        return Err(Failure::Cluster(format!("no StatefulSet {name} that is not managed already")));
+        let place = world.place();
+        return Err(Failure::Cluster(if world.sets().next().is_none() {
+            format!("no StatefulSet {name} in {place}")
+        } else {
+            format!(
+                "StatefulSet {name} in {place} is managed already; stateward status {name} says how it is doing"
+            )
+        }));
     }
     let mut report = Report::default();
     let empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
@@ -48,7 +64,9 @@ pub fn run(
     }
     report.stdout = match args.sets.output {
         SetsFormat::Json => format!("{:#}\n", Value::from(adoptions)),
-        SetsFormat::Text if adoptions.is_empty() => "all StatefulSets are managed\n".to_owned(),
+        SetsFormat::Text if adoptions.is_empty() => {
+            format!("no StatefulSet in {} that is not managed already\n", world.place())
+        }
         SetsFormat::Text => adoptions.iter().map(told).collect::<Vec<_>>().join("\n"),
     };
     Ok(report)
@@ -58,36 +76,35 @@ pub fn run(
 ///
 /// # Errors
 /// A fault of ours.
-pub fn of(
-    set: &Value,
-    world: &World,
-    engine: &Engine,
-    configuration: &Configuration,
-) -> Result<Value, EngineError> {
+pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Result<Value, EngineError> {
     let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
     let mut labelled = set.clone();
     if labelled["metadata"]["labels"].is_null() {
         labelled["metadata"]["labels"] = json!({});
     }
     labelled["metadata"]["labels"][names::MANAGED] = json!("true");
+    // Without it kubectl refuses to change a label that is there.
+    let overwrite = if set["metadata"]["labels"][names::MANAGED].is_null() { "" } else { " --overwrite" };
     let change = Change { namespace, before: Some(set), after: &labelled };
     let labels = world.labels(namespace);
     let mut adoption = json!({
         "namespace": namespace, "name": name,
-        "command": format!("kubectl label statefulset {name} -n {namespace} {}=true", names::MANAGED),
+        "command": format!("kubectl label statefulset {name} -n {namespace}{overwrite} {}=true", names::MANAGED),
     });
     match engine.admit(change, &OfWorld(&labels))? {
         Decision::Refused { faults, .. } => {
             adoption["refused"] = faults.iter().map(|fault| Value::from(fault.to_string())).collect();
         }
         Decision::Admitted(admitted) => {
-            let desired = companions::of_stored(&admitted.result, &engine.catalogue, configuration, &labels);
-            let settled = settle(desired.unwrap_or_default(), &admitted.result, &world.neighbours(namespace));
+            let desired =
+                companions::of_stored(&admitted.result, &engine.catalogue, &granted.configuration, &labels);
+            let desired = desired.unwrap_or_default();
+            let settled = settle(desired.clone(), &admitted.result, &world.neighbours(namespace));
             adoption["pin"] = Value::from(admitted.pin);
             adoption["restarts"] =
                 Value::from(admitted.result["spec"]["template"] != set["spec"]["template"]);
             adoption["warnings"] = Value::from(admitted.warnings);
-            companions_of(&settled, &mut adoption);
+            companions_of(&desired, &settled, granted, &mut adoption);
         }
         Decision::Ignored | Decision::Unchanged { .. } => {
             adoption["refused"] = json!(["it is being deleted"]);
@@ -96,7 +113,7 @@ pub fn of(
     Ok(adoption)
 }
 
-fn companions_of(settled: &Companions, adoption: &mut Value) {
+fn companions_of(desired: &Companions, settled: &Companions, granted: &Granted, adoption: &mut Value) {
     let made = settled
         .wanted
         .iter()
@@ -105,11 +122,8 @@ fn companions_of(settled: &Companions, adoption: &mut Value) {
     let none =
         settled.withheld.iter().map(|w| Value::from(format!("{} ({}): {}", w.role.kind(), w.role, w.why)));
     adoption["withheld"] = none.collect();
-    adoption["clashes"] = settled
-        .problems
-        .iter()
-        .map(|problem| Value::from(format!("{}; {}", problem.what, problem.remedy)))
-        .collect();
+    adoption["clashes"] =
+        settled.problems.iter().map(|problem| Value::from(granted.told(problem, desired))).collect();
 }
 
 /// The facts that a reader of the cluster knows.
@@ -154,7 +168,6 @@ fn told(adoption: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::companions::Kind;
     use crate::defaults;
 
     fn adoption(world: &World) -> Value {
@@ -169,7 +182,7 @@ mod tests {
             },
         });
         defaults::apply(&mut set);
-        of(&set, world, &Engine::built_in().unwrap(), &Configuration::default()).unwrap()
+        of(&set, world, &Engine::built_in().unwrap(), &Configuration::default().into()).unwrap()
     }
 
     #[test]
@@ -178,9 +191,7 @@ mod tests {
             "spec": {"clusterIP": "None", "selector": {"app": "db"}}});
         let budget = json!({"metadata": {"name": "mine", "namespace": "shop"},
             "spec": {"selector": {"matchLabels": {"app": "db"}}}});
-        let mut world = World::empty();
-        world.beside.insert(Kind::Service, vec![service]);
-        world.beside.insert(Kind::PodDisruptionBudget, vec![budget]);
+        let world = World::default().with("Service", vec![service]).with("PodDisruptionBudget", vec![budget]);
         insta::assert_snapshot!(told(&adoption(&world)), @r"
         StatefulSet shop/db
           profile   postgresql@93fd394e/18,debian
@@ -194,7 +205,7 @@ mod tests {
 
     #[test]
     fn nothing_restarts() {
-        let adoption = adoption(&World::empty());
+        let adoption = adoption(&World::default());
         assert_eq!(adoption["restarts"], false);
         assert_eq!(adoption["appear"], json!(["Service db", "PodDisruptionBudget db"]));
     }

@@ -1,17 +1,25 @@
 //! The cluster that a command reads from. No command writes.
 
-use std::future::Future;
+use std::fmt::Debug;
+use std::future::{Future, ready};
 use std::time::Duration;
 
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, TypeMeta};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use kube::Client;
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, PartialObjectMeta};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::core::DynamicResourceScope;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{Config, Event, watcher};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::Failure;
-use crate::companions::Kind;
-use crate::controller::served;
+use super::world::Listed;
+use crate::controller::served::{self, Served};
 
 /// No command waits longer for one answer of the API server.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -55,16 +63,16 @@ impl ClusterArgs {
         Ok(Cluster { runtime, client, namespace })
     }
 
-    async fn config(&self) -> Result<Config, Box<dyn std::error::Error + Send + Sync>> {
+    async fn config(&self) -> Result<kube::Config, Box<dyn std::error::Error + Send + Sync>> {
         // Its own files name what they hold; in a pod there is none.
         let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
         if let Some(file) = &self.kubeconfig {
-            return Ok(Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?);
+            return Ok(kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?);
         }
         if self.context.is_some() {
-            return Ok(Config::from_kubeconfig(&options).await?);
+            return Ok(kube::Config::from_kubeconfig(&options).await?);
         }
-        Ok(Config::infer().await?)
+        Ok(kube::Config::infer().await?)
     }
 }
 
@@ -85,43 +93,30 @@ impl Cluster {
         serde_json::to_value(object).map_err(|error| Failure::Cluster(error.to_string()))
     }
 
+    /// The kinds that not every cluster serves, and how this one does.
+    pub fn served(&self) -> Result<Served, Failure> {
+        let asked = self.wait(served::ask(&self.client))?;
+        asked.map_err(|error| Failure::Cluster(chain("failed to ask which kinds are served", &error)))
+    }
+
     /// All objects of a kind, in one namespace or in all.
-    pub fn list<K>(&self, namespace: Option<&str>) -> Result<Vec<Value>, Failure>
-    where
-        K: kube::Resource<DynamicType = ()>,
-    {
-        self.list_of(&ApiResource::erase::<K>(&()), namespace)
+    pub fn list(&self, kind: &Listed, namespace: Option<&str>) -> Result<Vec<Value>, Failure> {
+        match kind.metadata_of {
+            Some(_) => self.list_as::<PartialObjectMeta<DynamicObject>>(kind, namespace),
+            None => self.list_as::<DynamicObject>(kind, namespace),
+        }
     }
 
-    /// The kinds of objects that may stand beside sets, those that this cluster serves.
-    pub fn kinds(&self) -> Result<Vec<(Kind, ApiResource)>, Failure> {
-        let optional = self
-            .wait(served::ask(&self.client))?
-            .map_err(|error| Failure::Cluster(chain("failed to ask which kinds are served", &error)))?;
-        let built_in = Kind::ALL.into_iter().filter(|kind| !kind.is_optional() && *kind != Kind::Secret);
-        Ok(built_in.map(|kind| (kind, kind.resource())).chain(optional).collect())
-    }
-
-    /// All objects of a kind that is found while running.
-    pub fn list_of(&self, resource: &ApiResource, namespace: Option<&str>) -> Result<Vec<Value>, Failure> {
-        let client = self.client.clone();
-        let api: Api<DynamicObject> = match namespace {
-            Some(namespace) => Api::namespaced_with(client, namespace, resource),
-            None => Api::all_with(client, resource),
-        };
+    fn list_as<K: Object>(&self, kind: &Listed, namespace: Option<&str>) -> Result<Vec<Value>, Failure> {
+        let api: Api<K> = self.api(kind, namespace);
         let mut objects = Vec::new();
         let mut page = ListParams::default().limit(PAGE);
+        page.label_selector = kind.metadata_of.map(str::to_owned);
         loop {
             let list = self.wait(api.list(&page))?.map_err(|error| {
-                Failure::Cluster(chain(&format!("failed to list {}", resource.plural), &error))
+                Failure::Cluster(chain(&format!("failed to list {}", kind.resource.plural), &error))
             })?;
-            let items = list.items.into_iter().map(|object| {
-                // Items of a list do not say what they are.
-                let types =
-                    TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
-                DynamicObject { types: Some(types), ..object }
-            });
-            objects.extend(items.filter_map(|object| serde_json::to_value(object).ok()));
+            objects.extend(list.items.into_iter().filter_map(|object| as_value(kind, object)));
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),
                 None => return Ok(objects),
@@ -129,11 +124,77 @@ impl Cluster {
         }
     }
 
+    /// All that happens to the objects of a kind, beginning with those that are there. It never ends:
+    /// what breaks off begins anew.
+    #[must_use]
+    pub fn watch(&self, kind: &Listed, namespace: Option<&str>) -> BoxStream<'static, Event<Value>> {
+        match kind.metadata_of {
+            Some(_) => self.watch_as::<PartialObjectMeta<DynamicObject>>(kind, namespace),
+            None => self.watch_as::<DynamicObject>(kind, namespace),
+        }
+    }
+
+    fn watch_as<K: Object>(
+        &self,
+        kind: &Listed,
+        namespace: Option<&str>,
+    ) -> BoxStream<'static, Event<Value>> {
+        let config = Config { label_selector: kind.metadata_of.map(str::to_owned), ..Config::default() };
+        let events = watcher(self.api::<K>(kind, namespace), config).default_backoff();
+        let kind = kind.clone();
+        events.filter_map(move |event| ready(of_values(event.ok(), |object| as_value(&kind, object)))).boxed()
+    }
+
+    fn api<K: Object>(&self, kind: &Listed, namespace: Option<&str>) -> Api<K> {
+        match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind.resource),
+            None => Api::all_with(self.client.clone(), &kind.resource),
+        }
+    }
+
+    /// Runs what takes its own time.
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
         let late =
             || Failure::Cluster(format!("the API server did not answer within {} s", PATIENCE.as_secs()));
         self.runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await }).map_err(|_| late())
     }
+}
+
+/// Whole objects, or their metadata.
+trait Object:
+    kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Serialize
+    + Send
+    + 'static
+{
+}
+
+impl Object for DynamicObject {}
+impl Object for PartialObjectMeta<DynamicObject> {}
+
+/// An object that says what it is, which items of a list do not.
+fn as_value(kind: &Listed, object: impl Serialize) -> Option<Value> {
+    let mut value = serde_json::to_value(object).ok()?;
+    value["apiVersion"] = Value::from(kind.resource.api_version.as_str());
+    value["kind"] = Value::from(kind.resource.kind.as_str());
+    Some(value)
+}
+
+fn of_values<K>(event: Option<Event<K>>, value: impl Fn(K) -> Option<Value>) -> Option<Event<Value>> {
+    Some(match event? {
+        Event::Apply(object) => Event::Apply(value(object)?),
+        Event::Delete(object) => Event::Delete(value(object)?),
+        Event::InitApply(object) => Event::InitApply(value(object)?),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    })
 }
 
 /// An error with its causes on one line.

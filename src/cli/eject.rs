@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 
 use super::Failure;
 use super::cluster::ClusterArgs;
+use super::granted::Granted;
 use super::output::{self, Format};
 use super::report::Report;
-use super::status::is_managed;
+use super::status::{is_managed, unmanaged};
 use super::world::World;
 use crate::companions::neighbours::settle;
 use crate::companions::{self, Role};
@@ -17,6 +18,9 @@ use crate::configuration::Configuration;
 use crate::engine::Engine;
 use crate::names;
 use crate::settings::text;
+
+/// The annotation that asks for a Secret.
+const GENERATE: &str = "stateward.dev/generate-secret";
 
 /// Arguments of `eject`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -36,19 +40,30 @@ pub fn run(
     args: &EjectArgs,
     namespace: Option<&str>,
     engine: &Engine,
-    configuration: &Configuration,
+    given: Option<Configuration>,
 ) -> Result<Report, Failure> {
     let cluster = args.cluster.connect()?;
     let namespace = namespace.unwrap_or(&cluster.namespace);
-    let world = World::read(&cluster, Some(namespace))?;
-    let named = |set: &&Value| set["metadata"]["name"] == args.name.as_str();
-    let Some(set) = world.sets.iter().find(named).filter(|set| is_managed(set, &world)) else {
-        return Err(Failure::Cluster(format!(
-            "no managed StatefulSet {} in namespace {namespace}",
-            args.name
-        )));
+    let mut world = World::read(&cluster, Some(namespace))?;
+    world.name = Some(args.name.clone());
+    let Some(set) = world.sets().next().filter(|set| is_managed(set, &world)) else {
+        return Err(unmanaged(&args.name, &world));
     };
-    let manifests = of(set, &world, engine, configuration);
+    let manifests = of(set, &world, engine, &Granted::find(given, &cluster).configuration);
+    let mut stderr =
+        "keep these manifests and apply them (kubectl apply -f FILE): from then on the set and what stands beside it are \
+         yours, and no pod restarts\n"
+            .to_owned();
+    if !set["metadata"]["annotations"][GENERATE].is_null() {
+        stderr.push_str(&format!("Secret {}-generated is not among them: it stays as it is\n", args.name));
+    }
+    for object in unprinted(set, &world, &manifests) {
+        let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+        stderr.push_str(&format!(
+            "{kind} {name} is not among them: it stays as it is, and nobody looks after it; name the platform's file with \
+             --configuration if it should be\n"
+        ));
+    }
     let stdout = match args.output {
         Format::Json => output::json_list(manifests),
         Format::Yaml => {
@@ -56,11 +71,6 @@ pub fn run(
             documents.join("---\n")
         }
     };
-    let stderr = format!(
-        "keep these manifests and apply them: from then on the set and what stands beside it are yours, and no pod \
-         restarts; Secret {}-generated, if there is one, stays as it is\n",
-        args.name
-    );
     Ok(Report { stdout, stderr, ..Report::default() })
 }
 
@@ -72,6 +82,21 @@ pub fn of(set: &Value, world: &World, engine: &Engine, configuration: &Configura
     let settled = settle(desired.unwrap_or_default(), set, &world.neighbours(namespace));
     let beside = settled.wanted.into_iter().filter(|companion| companion.role != Role::Secret);
     [own(set)].into_iter().chain(beside.map(|companion| given_up(companion.manifest))).collect()
+}
+
+/// Companions that are there and not among the manifests: what keeps them is not known here.
+fn unprinted<'w>(
+    set: &'w Value,
+    world: &'w World,
+    manifests: &'w [Value],
+) -> impl Iterator<Item = &'w Value> {
+    let printed = move |object: &Value| {
+        let same = |one: &Value| {
+            one["kind"] == object["kind"] && one["metadata"]["name"] == object["metadata"]["name"]
+        };
+        manifests.iter().any(same)
+    };
+    world.ours(set).filter(move |object| !printed(object))
 }
 
 /// The set without what the API server writes and what we keep in its metadata. Its spec stays to

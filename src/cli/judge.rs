@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::input::{self, Document, Source};
 use crate::companions::neighbours;
-use crate::companions::{self, Companion, Companions, Kind, Role};
+use crate::companions::{self, Companion, Companions, Kind};
 use crate::configuration::Configuration;
 use crate::defaults;
 use crate::engine::{Change, Decision, Engine, EngineError, Facts};
@@ -53,8 +53,7 @@ impl<'a> Judge<'a> {
     }
 
     /// What the controller would keep beside `set`, which is as it would be stored, were there
-    /// nothing in the cluster but the objects of `sources`. Without the Secret: its values are made
-    /// where it is written.
+    /// nothing in the cluster but the objects of `sources`.
     #[must_use]
     pub fn companions(&self, set: &Value, sources: &[Source], configuration: &Configuration) -> Companions {
         let namespace = input::namespace(set, self.namespace);
@@ -81,7 +80,7 @@ impl<'a> Judge<'a> {
                 .filter(|object| input::namespace(object, self.namespace) == namespace)
                 .any(|object| object["metadata"]["name"] == companion.name())
         };
-        settled.wanted.retain(|companion| companion.role != Role::Secret && !is_there(companion));
+        settled.wanted.retain(|companion| !is_there(companion));
         settled
     }
 }

@@ -10,11 +10,13 @@ use super::input::{Document, InputArgs, Source};
 use super::judge::{Judge, Judged};
 use super::output::{self, Format};
 use super::report::{Exit, Finding, Painter, Report, object_name};
+use crate::companions::{Companion, Role};
 use crate::configuration::Configuration;
 use crate::defaults;
 use crate::engine::{Admitted, Decision, Engine};
 use crate::fault::Fault;
 use crate::path::Path;
+use crate::platform;
 
 pub mod own;
 
@@ -30,10 +32,11 @@ pub struct RenderArgs {
     /// Print the object as it will be stored, with the API server's defaults
     #[arg(long)]
     pub full: bool,
-    /// Print the objects that the controller would keep beside each set, too
+    /// Print the objects that the controller keeps beside each set, too: to look at, since what you
+    /// apply yourself is yours
     #[arg(long)]
     pub companions: bool,
-    /// The platform's configuration, which grants service classes
+    /// The platform's configuration, which grants service classes, hosts and Gateways
     #[arg(long, value_name = "FILE", requires = "companions")]
     pub configuration: Option<PathBuf>,
 }
@@ -59,11 +62,8 @@ pub fn run(
     let mut report = Report::default();
     let mut objects = Vec::new();
     let judge = Judge::new(engine, sources, namespace);
-    let companions = if args.companions {
-        Some((sources, super::read_configuration(args.configuration.as_deref())?))
-    } else {
-        None
-    };
+    let companions =
+        if args.companions { Some((sources, platform::read(args.configuration.as_deref())?)) } else { None };
     for source in sources {
         for document in &source.documents {
             let mut warnings = Vec::new();
@@ -127,7 +127,10 @@ fn render(
             Decision::Admitted(mut admitted) => {
                 if let Some((sources, configuration)) = wanted.companions {
                     let companions = judge.companions(&stored_form(&admitted), sources, configuration);
-                    beside.extend(companions.wanted.into_iter().map(|companion| companion.manifest));
+                    let (secrets, others): (Vec<_>, Vec<_>) =
+                        companions.wanted.into_iter().partition(|one| one.role == Role::Secret);
+                    beside.extend(others.into_iter().map(|companion| companion.manifest));
+                    warnings.extend(secrets.iter().map(|secret| unprinted(item.object, namespace, secret)));
                     let problems = companions.problems.into_iter();
                     admitted
                         .warnings
@@ -152,6 +155,15 @@ fn render(
         (true, true) => Rendered::Changed(object, beside),
         (true, false) => Rendered::Untouched,
     })
+}
+
+/// A Secret has values only where it is written: one without them, applied, would be in the way.
+fn unprinted(set: &Value, namespace: &str, secret: &Companion) -> String {
+    let object = object_name(set, namespace);
+    format!(
+        "note: {object}: Secret {} is not printed: its values are made in the cluster, once\n",
+        secret.name()
+    )
 }
 
 fn said_of(object: &Value, namespace: &str, said: Vec<String>, warnings: &mut Vec<String>) {

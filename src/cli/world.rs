@@ -1,16 +1,21 @@
 //! What a cluster, or one namespace of it, holds that a command looks at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::ApiResource;
 use serde_json::Value;
 
 use super::Failure;
 use super::cluster::{Cluster, ClusterArgs};
 use crate::companions::hosts::CLAIMING;
-use crate::companions::neighbours::Neighbours;
+use crate::companions::neighbours::{Neighbours, is_ours};
 use crate::companions::{Kind, Labels, labels_of};
+use crate::controller::served::Served;
+use crate::names;
+use crate::settings::text;
 
 /// Which sets of which cluster a command is about, and how it tells of them.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -38,94 +43,177 @@ pub enum SetsFormat {
     Json,
 }
 
+/// A kind that commands look at.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// `kind`.
+    pub name: &'static str,
+    /// For the client.
+    pub resource: ApiResource,
+    /// The objects of all namespaces matter, if the reader may see them.
+    everywhere: bool,
+    /// Nothing can be said without it; else what the reader may not see is not looked at.
+    needed: bool,
+    /// Of which objects the metadata is asked for, and nothing else: by this label.
+    pub metadata_of: Option<&'static str>,
+}
+
+impl Listed {
+    fn of<K: kube::Resource<DynamicType = ()>>(name: &'static str) -> Self {
+        let resource = ApiResource::erase::<K>(&());
+        Self { name, resource, everywhere: false, needed: true, metadata_of: None }
+    }
+
+    /// Kinds that stand beside sets, or that tell how sets do.
+    fn all(served: Served) -> Vec<Self> {
+        let mut all = vec![
+            Self::of::<StatefulSet>("StatefulSet"),
+            Self { everywhere: true, needed: false, ..Self::of::<Namespace>("Namespace") },
+            Self::of::<PersistentVolumeClaim>("PersistentVolumeClaim"),
+            Self::of::<Pod>("Pod"),
+            Self { needed: false, ..Self::of::<EndpointSlice>("EndpointSlice") },
+            // Values are nobody's business here.
+            Self { needed: false, metadata_of: Some(names::COMPANION), ..Self::of::<Secret>("Secret") },
+        ];
+        let built_in = Kind::ALL.into_iter().filter(|kind| !kind.is_optional() && *kind != Kind::Secret);
+        let kinds = built_in.map(|kind| (kind, kind.resource())).chain(served);
+        all.extend(kinds.map(|(kind, resource)| Self {
+            name: kind.as_str(),
+            resource,
+            everywhere: CLAIMING.contains(&kind),
+            needed: matches!(kind, Kind::Service | Kind::PodDisruptionBudget | Kind::Ingress),
+            metadata_of: None,
+        }));
+        all
+    }
+}
+
+/// A kind that was read, and from which namespace; from all without one.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The kind.
+    pub kind: Listed,
+    /// The namespace.
+    pub namespace: Option<String>,
+}
+
 impl SetsArgs {
     /// The namespace asked for, or that of the context, or all; of the sets those that were named.
-    pub fn read(&self, namespace: Option<&str>) -> Result<World, Failure> {
+    pub fn read(&self, namespace: Option<&str>) -> Result<(Cluster, World), Failure> {
         let cluster = self.cluster.connect()?;
         let one = namespace.unwrap_or(&cluster.namespace);
         let mut world = World::read(&cluster, (!self.all_namespaces).then_some(one))?;
-        world.sets.retain(|set| self.name.as_deref().is_none_or(|name| set["metadata"]["name"] == name));
-        Ok(world)
+        world.name.clone_from(&self.name);
+        Ok((cluster, world))
     }
 }
 
 /// The objects, as the API server gives them.
 #[derive(Debug, Clone, Default)]
 pub struct World {
-    /// The sets that the command is about.
-    pub sets: Vec<Value>,
-    /// Namespaces.
-    pub namespaces: Vec<Value>,
-    /// What stands beside the sets, by kind; of what claims hosts that of all namespaces. A kind that
-    /// is absent is not served.
-    pub beside: Neighbours,
-    /// The kinds that the reader may not see: nothing is known of them.
-    pub unseen: BTreeSet<Kind>,
-    /// Claims.
-    pub claims: Vec<Value>,
-    /// Pods.
-    pub pods: Vec<Value>,
+    /// What was read, and from where.
+    pub origins: Vec<Origin>,
+    /// The set that the command is about; all without one.
+    pub name: Option<String>,
+    /// The namespace that was read; all without one.
+    pub namespace: Option<String>,
+    objects: BTreeMap<&'static str, Vec<Value>>,
+    /// The kinds that this cluster has not got.
+    unserved: BTreeSet<Kind>,
 }
 
 impl World {
     /// Reads one namespace, or all. What the reader may not see of other namespaces (their labels,
     /// their Ingresses) counts as not there.
     pub fn read(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
-        let (mut beside, mut unseen) = (Neighbours::new(), BTreeSet::new());
-        for (kind, resource) in cluster.kinds()? {
-            let elsewhere = CLAIMING.contains(&kind).then(|| cluster.list_of(&resource, None));
-            let objects = match elsewhere {
-                Some(Ok(objects)) => Ok(objects),
-                _ => cluster.list_of(&resource, namespace),
+        let served = cluster.served()?;
+        let unserved = Kind::ALL.into_iter().filter(|kind| kind.is_optional() && !served.contains_key(kind));
+        let mut world =
+            Self { namespace: namespace.map(str::to_owned), unserved: unserved.collect(), ..Self::default() };
+        for kind in Listed::all(served) {
+            let all =
+                if kind.everywhere { cluster.list(&kind, None).ok().map(|list| (None, list)) } else { None };
+            let (from, list) = match all {
+                Some((from, list)) => (from, Ok(list)),
+                // Namespaces are in no namespace.
+                None if kind.name == "Namespace" => continue,
+                None => (namespace, cluster.list(&kind, namespace)),
             };
-            match (kind, objects) {
-                (_, Ok(objects)) => _ = beside.insert(kind, objects),
-                (Kind::Service | Kind::PodDisruptionBudget, Err(error)) => return Err(error),
-                (_, Err(_)) => {
-                    beside.insert(kind, Vec::new());
-                    unseen.insert(kind);
+            match list {
+                Ok(list) => {
+                    world.objects.insert(kind.name, list);
+                    world.origins.push(Origin { kind, namespace: from.map(str::to_owned) });
                 }
+                Err(_) if !kind.needed => {}
+                Err(failure) => return Err(failure),
             }
         }
-        Ok(Self {
-            sets: cluster.list::<StatefulSet>(namespace)?,
-            namespaces: cluster.list::<Namespace>(None).unwrap_or_default(),
-            beside,
-            unseen,
-            claims: cluster.list::<PersistentVolumeClaim>(namespace)?,
-            pods: cluster.list::<Pod>(namespace)?,
+        Ok(world)
+    }
+
+    /// With these objects of a kind.
+    #[must_use]
+    pub fn with(mut self, kind: &'static str, objects: Vec<Value>) -> Self {
+        self.objects.insert(kind, objects);
+        self
+    }
+
+    /// The objects of a kind; `None` if they could not be read.
+    #[must_use]
+    pub fn known(&self, kind: &str) -> Option<&[Value]> {
+        self.objects.get(kind).map(Vec::as_slice)
+    }
+
+    /// The objects of a kind, to be kept up to date.
+    pub fn known_mut(&mut self, kind: &'static str) -> &mut Vec<Value> {
+        self.objects.entry(kind).or_default()
+    }
+
+    /// The objects of a kind in one namespace, as far as they could be read.
+    pub fn within<'w>(&'w self, kind: &str, namespace: &str) -> impl Iterator<Item = &'w Value> {
+        let objects = self.known(kind).unwrap_or_default();
+        objects.iter().filter(move |object| object["metadata"]["namespace"] == namespace)
+    }
+
+    /// The sets that the command is about.
+    pub fn sets(&self) -> impl Iterator<Item = &Value> {
+        let sets = self.known("StatefulSet").unwrap_or_default().iter();
+        sets.filter(|set| self.name.as_deref().is_none_or(|name| set["metadata"]["name"] == name))
+    }
+
+    /// Where the command looked, in words.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.namespace.as_ref().map_or("any namespace".to_owned(), |name| format!("namespace {name}"))
+    }
+
+    /// The companions that stand beside a set and are its own; Secrets are nobody's.
+    pub fn ours<'w>(&'w self, set: &'w Value) -> impl Iterator<Item = &'w Value> {
+        let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
+        let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Secret);
+        let objects = kinds.flat_map(move |kind| self.within(kind.as_str(), namespace));
+        objects.filter(move |object| {
+            object["metadata"]["ownerReferences"][0]["uid"] == set["metadata"]["uid"] && is_ours(object, name)
         })
     }
 
     /// The labels of a namespace.
     #[must_use]
     pub fn labels(&self, namespace: &str) -> Labels {
-        let found = self.namespaces.iter().find(|object| object["metadata"]["name"] == namespace);
-        found.map(labels_of).unwrap_or_default()
+        let mut namespaces = self.known("Namespace").unwrap_or_default().iter();
+        namespaces.find(|object| object["metadata"]["name"] == namespace).map(labels_of).unwrap_or_default()
     }
 
     /// What stands beside the sets of a namespace, and what claims hosts in any.
     #[must_use]
     pub fn neighbours(&self, namespace: &str) -> Neighbours {
-        let beside = self.beside.iter();
-        let near = beside.map(|(kind, objects)| {
-            let near =
-                |object: &&Value| CLAIMING.contains(kind) || object["metadata"]["namespace"] == namespace;
-            (*kind, objects.iter().filter(near).cloned().collect())
+        let served = Kind::ALL.into_iter().filter(|kind| !self.unserved.contains(kind));
+        let near = served.map(|kind| {
+            let objects = self.known(kind.as_str()).unwrap_or_default().iter();
+            let is_near =
+                |object: &&Value| CLAIMING.contains(&kind) || object["metadata"]["namespace"] == namespace;
+            (kind, objects.filter(is_near).cloned().collect())
         });
         near.collect()
     }
-}
-
-#[cfg(test)]
-impl World {
-    /// A cluster that serves all kinds and has nothing.
-    pub fn empty() -> Self {
-        Self { beside: crate::companions::neighbours::nothing(), ..Self::default() }
-    }
-}
-
-/// The objects of one namespace.
-pub fn within<'o>(objects: &'o [Value], namespace: &str) -> impl Iterator<Item = &'o Value> {
-    objects.iter().filter(move |object| object["metadata"]["namespace"] == namespace)
 }

@@ -13,7 +13,6 @@ use tokio::time::timeout;
 use super::apply::Writer;
 use super::args::ControllerArgs;
 use super::lease::{Candidate, Leadership};
-use super::platform::{ConfigurationError, Platform};
 use super::quiet::Quiet;
 use super::reconcile::{Context, reconcile};
 use super::report::Teller;
@@ -21,6 +20,7 @@ use super::stores::{Stores, sets};
 use super::wake::{Waiting, Wake};
 use crate::catalogue::Catalogue;
 use crate::companions::Kind;
+use crate::platform::{ConfigurationError, Platform};
 use crate::server::{Readiness, Signals, StartError, connect, serve_admin, tell_ready, tls};
 use crate::telemetry::{self, Metrics};
 

@@ -67,6 +67,10 @@ pub struct WebhookArgs {
     #[arg(long, env = "STATEWARD_PROFILES", value_name = "DIR")]
     pub profiles: Option<PathBuf>,
 
+    /// YAML file with what the platform grants, read again when it changes: that of the controller
+    #[arg(long, env = "STATEWARD_CONFIGURATION", value_name = "FILE")]
+    pub configuration: Option<PathBuf>,
+
     /// How long to serve on after SIGTERM, until nobody sends requests here any more
     #[arg(long, env = "STATEWARD_SHUTDOWN_DELAY", default_value = "10s", value_name = "DURATION")]
     #[arg(value_parser = duration)]

@@ -13,6 +13,7 @@ use super::tls::{Serving, files, install_provider};
 use super::{Limits, Readiness, Respond, Running, Settings, Webhook};
 use crate::certificates::{Keeper, KeeperSettings};
 use crate::engine::{Facts, Offline};
+use crate::platform;
 use crate::stores::Stores;
 use crate::telemetry::{self, LogError, Metrics};
 
@@ -110,6 +111,13 @@ pub async fn run(
         Some(client) => Stores::watch(client, &readiness, &metrics),
         None => Arc::new(Offline),
     };
+    let (facts, following) = match &args.configuration {
+        Some(file) => {
+            let (facts, task) = platform::configured(facts, file.clone(), Arc::clone(&metrics));
+            (facts, Some(task))
+        }
+        None => (facts, None),
+    };
     let certificates = certificates(&args, client, &serving, &metrics)?;
     let webhook = Webhook::new(build(facts), Limits::default(), Arc::clone(&metrics));
     let settings = Settings {
@@ -121,6 +129,9 @@ pub async fn run(
     let running = super::start(settings, &webhook, &serving, &readiness).await?;
     let outcome = serve(running, &readiness, args.ready_file.as_deref(), &mut signals).await;
     certificates.abort();
+    if let Some(following) = following {
+        following.abort();
+    }
     outcome
 }
 

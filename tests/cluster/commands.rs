@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Space, app, postgres};
+use crate::harness::{Client, Said, Space, app, cluster, postgres, wait_for};
 
 fn read(space: &Space, arguments: &[&str]) -> Value {
     let said = space.stateward(&[arguments, &["-o", "json"]].concat());
@@ -30,10 +30,16 @@ fn adopt_says_what_the_label_then_does() {
     assert_eq!(record["pin"], adoption["pin"]);
     let again = space.stateward(&["adopt", "old", "--dry-run"]);
     assert!(!again.success());
-    let _ = again.mentions(&["no StatefulSet old that is not managed already"]);
+    let _ = again.mentions(&["StatefulSet old in namespace ", "is managed already; stateward status old"]);
     let said = space.stateward(&["adopt", "old"]);
     assert!(!said.success());
-    let _ = said.mentions(&["--dry-run"]);
+    let _ = said.mentions(&["adopt writes nothing: with --dry-run", "stateward.dev/managed=true"]);
+    // One that was opted out already: the command still does what it says.
+    let _ = space.kubectl(&["label", "statefulset/old", "--overwrite", "stateward.dev/managed=false"]).ok();
+    let adoption = read(&space, &["adopt", "old", "--dry-run"])[0].clone();
+    let command = adoption["command"].as_str().unwrap().strip_prefix("kubectl ").unwrap();
+    let _ = space.kubectl(&command.split(' ').collect::<Vec<_>>()).ok();
+    let _ = space.stateward(&["status", "old"]).silent_about(&["not managed"]);
 }
 
 #[test]
@@ -49,7 +55,117 @@ fn status_tells_claims_and_pods() {
         (&status["claims"][0]["name"], &status["claims"][0]["phase"]),
         (&json!("data-db-0"), &json!("Bound"))
     );
-    let _ = space.stateward(&["status", "other"]).mentions(&["no managed StatefulSet other"]);
+    let _ = space.stateward(&["status", "other"]).mentions(&["no StatefulSet other in namespace status"]);
+    let _ = space.kubectl(&["label", "statefulset/db", "stateward.dev/managed-"]).ok();
+    let said = space.stateward(&["status", "db"]);
+    let _ = said.mentions(&["is not managed; stateward adopt db --dry-run"]);
+}
+
+/// `status --wait`, by the configuration that the chart's ConfigMap holds.
+fn wait(space: &Space, timeout: &str) -> Said {
+    space.stateward(&["status", "db", "--wait", "--timeout", timeout, "-o", "json"])
+}
+
+fn problems(said: &Said) -> Value {
+    let statuses: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|why| panic!("{why}: {said:?}"));
+    statuses[0]["problems"].clone()
+}
+
+#[test]
+fn status_waits_until_all_is_well() {
+    let space = Space::new("status-wait");
+    let _ = space.send(Client::Apply, &postgres("db").replicas(3).annotate("service", "ClusterIP")).ok();
+    let said = wait(&space, "90s").ok();
+    assert_eq!(problems(&said), json!([]));
+    let status: Value = serde_json::from_str(&said.stdout).unwrap();
+    let status = &status[0];
+    assert_eq!((&status["ready"], &status["disruptionsAllowed"]), (&json!(3), &json!(1)), "{status:#}");
+    let states: Vec<_> = status["companions"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
+    assert_eq!(states, ["there"; 4], "{status:#}");
+    let endpoint = json!({
+        "address": format!("db.{}.svc:5432", space.name), "port": "postgresql", "ready": 3, "by": "Service",
+    });
+    assert_eq!(status["endpoints"], json!([endpoint]), "{status:#}");
+    // A change that has just been asked for is waited for: no pod of the old revision is left.
+    let _ = space.kubectl(&["set", "image", "statefulset/db", "postgres=postgres:18.1"]).ok();
+    let _ = wait(&space, "90s").ok();
+    let current = space.get("db")["status"]["updateRevision"].clone();
+    let pods = space.list("/api/v1", "pods");
+    assert_eq!(pods.len(), 3);
+    assert!(
+        pods.iter().all(|pod| pod["metadata"]["labels"]["controller-revision-hash"] == current),
+        "{pods:?}"
+    );
+    // So is what changes beside it, and what goes.
+    let _ = space.kubectl(&["annotate", "statefulset/db", "stateward.dev/service-ports=6000:5432"]).ok();
+    let status: Value = serde_json::from_str(&wait(&space, "90s").ok().stdout).unwrap();
+    assert_eq!(status[0]["endpoints"][0]["address"], format!("db.{}.svc:6000", space.name));
+    let none = "stateward.dev/disruption-budget=none";
+    let _ = space.kubectl(&["annotate", "statefulset/db", none]).ok();
+    let _ = wait(&space, "90s").ok();
+    assert_eq!(space.list("/apis/policy/v1", "poddisruptionbudgets"), Vec::<Value>::new());
+}
+
+#[test]
+fn status_says_what_is_missing_when_the_time_is_over() {
+    let space = Space::new("status-late");
+    let unready = "/spec/template/metadata/annotations";
+    let set = postgres("db").set(unready, json!({"stateward.dev/test-unready": "true"}));
+    let _ = space.send(Client::Apply, &set).ok();
+    let said = wait(&space, "3s");
+    assert!(!said.success());
+    let missing = format!("0 of 1 pods are ready; kubectl describe pod -n {} db-0 says why", space.name);
+    assert!(problems(&said).as_array().unwrap().contains(&json!(missing)), "{said:?}");
+    let _ = said.mentions(&[&format!("not settled after 3 s: {}/db", space.name), "stands in the status"]);
+    // While it waits, the pod becomes ready.
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| wait(&space, "90s"));
+        let _ = space.kubectl(&["annotate", "pod/db-0", "stateward.dev/test-unready-"]).ok();
+        let said = waiting.join().unwrap().ok();
+        assert_eq!(problems(&said), json!([]));
+    });
+    let said = space.stateward(&["status", "other", "--wait"]);
+    assert!(!said.success());
+    let _ = said.mentions(&["no StatefulSet other in namespace "]);
+    let said = space.stateward(&["status", "db", "--timeout", "3s"]);
+    assert!(!said.success());
+    let _ = said.mentions(&["--wait"]);
+}
+
+#[test]
+fn what_is_granted_is_read_from_the_cluster_unless_a_file_says_otherwise() {
+    let space = Space::new("status-granted");
+    let set = app("db").annotate("service", "other").annotate("ingress-host", "status-granted.example.com");
+    let _ = space.send(Client::Apply, &set).ok();
+    let balancer = format!(
+        "Service db has no address of a load balancer yet; kubectl describe service -n {} db says why",
+        space.name
+    );
+    wait_for("all but the load balancer", || {
+        let found = read(&space, &["status", "db"])[0]["problems"].clone();
+        if found == json!([balancer]) { Ok(()) } else { Err(found.to_string()) }
+    });
+    let status = read(&space, &["status", "db"])[0].clone();
+    let addresses = status["endpoints"].as_array().unwrap().iter().map(|one| one["address"].clone());
+    assert_eq!(
+        addresses.collect::<Vec<_>>(),
+        [json!(format!("db.{}.svc:8080", space.name)), json!("http://status-granted.example.com/")]
+    );
+    let nothing = cluster().dir.join("nothing.yaml");
+    std::fs::write(&nothing, "hosts: []").unwrap();
+    let told = read(&space, &["status", "db", "--configuration", &nothing.to_string_lossy()]);
+    let problems = told[0]["problems"].to_string();
+    assert!(problems.contains("status-granted.example.com is not granted to this namespace"), "{problems}");
+    // Nor does a set lose what stands beside it where its manifests are printed.
+    let manifests = space.stateward(&["eject", "db"]).ok().silent_about(&["is not among them"]).stdout;
+    assert!(manifests.contains("kind: Ingress") && manifests.contains("type: LoadBalancer"), "{manifests}");
+    let said = space.stateward(&["eject", "db", "--configuration", &nothing.to_string_lossy()]).ok();
+    let _ = said.mentions(&["Service db is not among them", "Ingress db is not among them"]);
+    std::fs::write(&nothing, "host: []").unwrap();
+    let said = space.stateward(&["status", "db", "--configuration", &nothing.to_string_lossy()]);
+    assert!(!said.success());
+    let _ =
+        said.mentions(&["nothing.yaml cannot be used:", "host: there is no such field; did you mean hosts?"]);
 }
 
 #[test]
@@ -68,5 +184,5 @@ fn what_is_ejected_and_applied_is_handed_back_and_restarts_nothing() {
     let gone = r#"[{"op": "remove", "path": "/spec/template/spec/terminationGracePeriodSeconds"}]"#;
     let _ = space.kubectl(&["patch", "statefulset", "db", "--type=json", "-p", gone]).ok();
     assert_eq!(space.get("db")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 30);
-    let _ = space.stateward(&["eject", "db"]).mentions(&["no managed StatefulSet db"]);
+    let _ = space.stateward(&["eject", "db"]).mentions(&["StatefulSet db in namespace ", "is not managed"]);
 }

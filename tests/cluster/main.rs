@@ -25,6 +25,8 @@ mod legality;
 mod lifecycle;
 mod nothing_unasked;
 mod refusals;
+mod rendered;
 mod rights;
 mod takeover;
 mod undo;
+mod warnings;

@@ -1,5 +1,6 @@
 //! The process as a whole, without a cluster.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -92,5 +93,50 @@ async fn the_ready_file_holds_the_real_addresses() {
     let client = authority.client().build().unwrap();
     assert_eq!(post(&client, address, "a").await.unwrap().status(), 200);
     assert!(told["admin"].as_str().unwrap().starts_with("127.0.0.1:"));
+    process.abort();
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_missing_keeps_nobody_from_starting() {
+    starts_without(None).await;
+}
+
+#[tokio::test]
+async fn a_configuration_with_a_fault_keeps_nobody_from_starting() {
+    starts_without(Some("serviceClass: {}")).await;
+}
+
+/// It starts with this in place of a good configuration, says so, and takes a good one up.
+async fn starts_without(faulty: Option<&str>) {
+    let authority = Authority::new();
+    let volume = tempfile::tempdir().unwrap();
+    let (certificate, key) = authority.leaf(1, 1);
+    publish(volume.path(), "v1", &certificate, &key);
+    let path = |name: &str| volume.path().join(name).display().to_string();
+    let (ready, file) = (path("ready.json"), path("platform.yaml"));
+    if let Some(text) = faulty {
+        std::fs::write(&file, text).unwrap();
+    }
+    let line = ["--bind", "127.0.0.1:0", "--ready-file", &ready, "--configuration", &file];
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let process = tokio::spawn(run(args(volume.path(), &line), |facts| {
+        tell.send(facts).map_err(|_| "nobody listens").unwrap();
+        obedient()
+    }));
+    let facts = told.await.unwrap();
+    assert!(facts.configuration().is_none());
+    until(|| Path::new(&ready).exists()).await;
+    let addresses: serde_json::Value = serde_json::from_slice(&std::fs::read(&ready).unwrap()).unwrap();
+    let metrics = format!("http://{}/metrics", addresses["admin"].as_str().unwrap());
+    let faults = async || {
+        let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
+        text.lines().find_map(|line| line.strip_prefix("stateward_configuration_faults ").map(str::to_owned))
+    };
+    assert_eq!(faults().await.as_deref(), Some("1"));
+    std::fs::write(&file, "serviceClasses: {public: {type: LoadBalancer}}").unwrap();
+    until(|| facts.configuration().is_some()).await;
+    let configuration = facts.configuration().unwrap();
+    assert!(configuration.service_class(Some("public"), &BTreeMap::new()).is_ok());
+    assert_eq!(faults().await.as_deref(), Some("0"));
     process.abort();
 }

@@ -127,3 +127,14 @@ fn a_class_that_is_not_there_is_warned_of() {
             .contains("there is no service class \"internal\"; write one of ClusterIP")
     );
 }
+
+#[test]
+fn a_secret_is_named_and_not_printed() {
+    let all = RenderArgs { companions: true, ..RenderArgs::default() };
+    let text = set("true", "postgres:18")
+        .replace("  labels:", "  annotations: {stateward.dev/generate-secret: POSTGRES_PASSWORD}\n  labels:");
+    let report = rendered(&all, &text);
+    assert!(!report.stdout.contains("kind: Secret"), "{}", report.stdout);
+    assert!(report.stderr.contains("-generated is not printed"), "{}", report.stderr);
+    assert!(!rendered(&RenderArgs::default(), &text).stderr.contains("-generated"));
+}

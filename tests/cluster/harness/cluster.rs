@@ -10,6 +10,7 @@ use std::sync::{LazyLock, Mutex};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 
+use super::controller::configuration;
 use super::{Controller, block_on};
 
 /// The cluster that all tests of this binary share.
@@ -18,6 +19,8 @@ pub(crate) struct Cluster {
     pub(crate) bin: PathBuf,
     /// Its directory.
     pub(crate) dir: PathBuf,
+    /// The file with what the platform grants.
+    pub(crate) configuration: PathBuf,
     /// For reading what the tests compare; kubectl writes.
     pub(crate) client: kube::Client,
     /// The stateward that is registered for all namespaces but those with a hook of their own.
@@ -64,11 +67,14 @@ impl Cluster {
         let dir = PathBuf::from(text(&report["dir"]));
         let kubeconfig = Path::new(text(&report["kubeconfigs"]["developer"])).to_owned();
         let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/profiles");
-        let stateward = Stateward::start(&dir, "webhook", &["--profiles", &profiles.to_string_lossy()], true);
+        let configuration = configuration(&dir);
+        let arguments = ["--profiles", &profiles.to_string_lossy()];
+        let stateward = Stateward::start(&dir, "webhook", &arguments, Some(&configuration));
         Self {
             bin: PathBuf::from(text(&report["bin"])),
             client: block_on(client(&kubeconfig)),
             controller: Controller::start(&dir, "controller"),
+            configuration,
             dir,
             stateward,
             _control_plane: process,
@@ -82,7 +88,7 @@ impl Cluster {
 
     /// Another stateward, not registered: a hook forwards to it.
     pub(crate) fn replica(&self, name: &str, arguments: &[&str]) -> Stateward {
-        Stateward::start(&self.dir, name, arguments, false)
+        Stateward::start(&self.dir, name, arguments, None)
     }
 }
 
@@ -109,14 +115,17 @@ fn start_in(program: &Path, name: &str) -> Option<(Child, Value)> {
 }
 
 impl Stateward {
-    fn start(cluster: &Path, name: &str, arguments: &[&str], register: bool) -> Self {
+    /// Starts one. The one that is registered has the platform's configuration, and so has the chart's
+    /// ConfigMap.
+    fn start(cluster: &Path, name: &str, arguments: &[&str], configuration: Option<&Path>) -> Self {
         let log = cluster.join("logs").join(format!("{name}.log"));
         let mut command = Command::new(control_plane().join("webhook"));
         command.arg("--stop-on-eof").arg("--cluster").arg(cluster).arg("--log").arg(&log);
         command.args(["--program", env!("CARGO_BIN_EXE_stateward")]);
-        if !register {
-            command.arg("--replica");
-        }
+        match configuration {
+            Some(file) => command.arg("--configuration").arg(file),
+            None => command.arg("--replica"),
+        };
         let told = log.with_extension("script.log");
         let mut process = command
             .arg("--")

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::cluster::{control_plane, first_line, new_file};
 use super::{block_on, wait_for};
 
-/// What the platform grants: to all namespaces, and to those of one team. The quiet time is short, so
-/// that a test sees the end of it.
+/// What the platform grants, for the webhook too: to all namespaces, and to those of one team. The
+/// quiet time is short, so that a test sees the end of it.
 const CONFIGURATION: &str = "
 disruptionBudgets: {quietTime: 4s}
 hosts:
@@ -19,10 +19,24 @@ hosts:
 - {host: '*.shop.example.net', namespaces: &shop {matchLabels: {example.com/team: shop}}}
 serviceClasses:
   internal: {type: LoadBalancer, namespaces: *shop}
+  balanced:
+    type: LoadBalancer
+    annotations: {example.com/scheme: internal}
+    loadBalancerSourceRanges: [10.0.0.0/8]
+    externalTrafficPolicy: Local
+  other: {type: LoadBalancer, loadBalancerClass: example.com/other}
+  edge: {type: LoadBalancer, namespaces: {matchLabels: {example.com/team: edge}}}
 gateways:
 - gateway: infra/public
 - {gateway: infra/internal, namespaces: *shop}
 ";
+
+/// Writes the configuration to its file.
+pub(crate) fn configuration(cluster: &Path) -> PathBuf {
+    let file = cluster.join("configuration.yaml");
+    fs::write(&file, CONFIGURATION).expect("the configuration");
+    file
+}
 
 /// A running controller.
 pub(crate) struct Controller {
@@ -36,8 +50,7 @@ impl Controller {
     /// Starts one, and waits until it is ready.
     pub(super) fn start(cluster: &Path, name: &str) -> Self {
         let log = cluster.join("logs").join(format!("{name}.log"));
-        let configuration = cluster.join(format!("{name}.yaml"));
-        fs::write(&configuration, CONFIGURATION).expect("the configuration");
+        let configuration = configuration(cluster);
         let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/profiles");
         let told = log.with_extension("script.log");
         let mut process = Command::new(control_plane().join("controller"))

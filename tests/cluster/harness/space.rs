@@ -52,6 +52,11 @@ impl Space {
         let _ = run("kubectl", "admin", &arguments, &object.to_string(), &[]).ok();
     }
 
+    /// `kubectl`, in this namespace, as who administers the cluster.
+    pub(crate) fn as_admin_says(&self, arguments: &[&str]) -> Said {
+        run("kubectl", "admin", &[&["--namespace", &self.name], arguments].concat(), "", &[])
+    }
+
     /// `kubectl drain`, for one pod of this namespace alone: the nodes are everybody's. The node takes
     /// pods again afterwards.
     pub(crate) fn drain(&self, pod: &str, seconds: u32) -> Said {
@@ -79,8 +84,13 @@ impl Space {
 
     /// `stateward`, in this namespace.
     pub(crate) fn stateward(&self, arguments: &[&str]) -> Said {
+        self.stateward_with(arguments, "")
+    }
+
+    /// `stateward` with something on stdin.
+    pub(crate) fn stateward_with(&self, arguments: &[&str], stdin: &str) -> Said {
         let all = [arguments, &["--namespace", &self.name]].concat();
-        run(env!("CARGO_BIN_EXE_stateward"), "developer", &all, "", &[])
+        run(env!("CARGO_BIN_EXE_stateward"), "developer", &all, stdin, &[])
     }
 
     /// `kubectl edit`, with a sed script as the person at the editor.
@@ -120,6 +130,12 @@ impl Space {
     /// The set.
     pub(crate) fn get(&self, set: &str) -> Value {
         self.find(set).unwrap_or_else(|| panic!("no StatefulSet {set} in {}", self.name))
+    }
+
+    /// The namespace itself.
+    pub(crate) fn namespace(&self) -> Value {
+        let said = self.kubectl(&["get", "namespace", &self.name, "-o", "json"]).ok();
+        serde_json::from_str(&said.stdout).expect("the namespace")
     }
 
     /// All objects of one kind: `/api/v1`, `pods`.

@@ -1,0 +1,156 @@
+//! The state of each companion.
+
+use serde_json::{Value, json};
+
+use crate::cli::granted::Granted;
+use crate::cli::world::World;
+use crate::companions::neighbours::is_ours;
+use crate::companions::{Companion, Companions, Role};
+use crate::configuration::Configuration;
+use crate::names;
+use crate::settings::text;
+
+/// The lines of all companions: `there`, `missing`, `differs`, `left over`, `not made`, `kept as it
+/// is`, `none` with the reason, or `not looked at`. `companions` are those that the set would have alone, and those that it has beside
+/// its neighbours.
+pub(super) fn of(
+    set: &Value,
+    world: &World,
+    (desired, settled): (&Companions, &Companions),
+    granted: &Granted,
+    problems: &mut Vec<String>,
+) -> Vec<Value> {
+    let mut lines = Vec::new();
+    for companion in &settled.wanted {
+        let state = state(set, world, companion);
+        lines.push(line(companion.role, text(&companion.manifest["kind"]), companion.name(), state));
+        problems.extend(wrong(companion, state, &granted.configuration));
+    }
+    for withheld in &settled.withheld {
+        lines.push(line(
+            withheld.role,
+            withheld.role.kind().as_str(),
+            "",
+            &format!("none: {}", withheld.why),
+        ));
+    }
+    for problem in &settled.problems {
+        let mut live = world.ours(set).filter(|object| role(object) == Some(problem.role));
+        let (kind, live) =
+            (problem.role.kind().as_str(), live.next().map(|object| text(&object["metadata"]["name"])));
+        match live {
+            // The controller, which knows what is granted, has made it.
+            Some(name) if !granted.is_known && desired.problems.contains(problem) => {
+                lines.push(line(problem.role, kind, name, "there"));
+                continue;
+            }
+            Some(name) if is_relied_on(problem.role) => {
+                lines.push(line(problem.role, kind, name, "kept as it is"));
+            }
+            // It is among what is left over.
+            Some(_) => {}
+            None => lines.push(line(problem.role, kind, "", "not made")),
+        }
+        problems.push(granted.told(problem, desired));
+    }
+    for object in left_over(set, world, (desired, settled), granted) {
+        let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+        let role = text(&object["metadata"]["labels"][names::COMPANION]);
+        lines.push(json!({"role": role, "kind": kind, "name": name, "state": "left over"}));
+        problems.push(format!("{kind} {name} is to go and is still there; is the controller running?"));
+    }
+    lines
+}
+
+fn line(role: Role, kind: &str, name: &str, state: &str) -> Value {
+    json!({"role": role.as_str(), "kind": kind, "name": name, "state": state})
+}
+
+fn state(set: &Value, world: &World, companion: &Companion) -> &'static str {
+    let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
+    let kind = text(&companion.manifest["kind"]);
+    if world.known(kind).is_none() {
+        return "not looked at";
+    }
+    let mut named = world.within(kind, namespace).filter(|o| o["metadata"]["name"] == companion.name());
+    match named.next() {
+        // Of a Secret nothing else is read, and one that was there before is as good.
+        Some(_) if companion.role == Role::Secret => "there",
+        Some(live) if !is_ours(live, name) => "missing",
+        Some(live) if holds(live, &companion.manifest) => "there",
+        Some(_) => "differs",
+        // One without our label is not among those that were read.
+        None if companion.role == Role::Secret => "not found",
+        None => "missing",
+    }
+}
+
+/// What is wrong with a companion in this state, and what to do.
+fn wrong(companion: &Companion, state: &str, configuration: &Configuration) -> Option<String> {
+    let what = format!("{} {}", text(&companion.manifest["kind"]), companion.name());
+    match state {
+        "missing" if companion.role == Role::Budget => {
+            let quiet = configuration.quiet_time.as_secs();
+            Some(format!(
+                "{what} is missing; it comes back {quiet} s after another one has gone, else: is the controller \
+                 running?"
+            ))
+        }
+        "missing" => Some(format!("{what} is missing; is the controller running?")),
+        "not found" => Some(format!(
+            "{what} is not found; the Events of the set say why (kubectl describe statefulset), or is the controller not \
+             running?"
+        )),
+        "differs" => Some(format!("{what} is not as it should be yet; is the controller running?")),
+        _ => None,
+    }
+}
+
+/// Whether all of `wanted` is in `live`, in whatever order lists are.
+fn holds(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, value)| live.get(key).is_some_and(|live| holds(live, value)))
+        }
+        (Value::Array(live), Value::Array(wanted)) => {
+            live.len() == wanted.len()
+                && wanted.iter().all(|value| live.iter().any(|item| holds(item, value)))
+        }
+        _ => live == wanted,
+    }
+}
+
+/// Companions of the set that are to go. Services stay where only a neighbour or a fault in a setting
+/// speaks against them: clients rely on them.
+fn left_over<'w>(
+    set: &'w Value,
+    world: &'w World,
+    (desired, settled): (&'w Companions, &'w Companions),
+    granted: &'w Granted,
+) -> impl Iterator<Item = &'w Value> {
+    world.ours(set).filter(move |object| {
+        let is_among = |companions: &Companions| {
+            let is = |one: &Companion| {
+                one.manifest["kind"] == object["kind"] && object["metadata"]["name"] == one.name()
+            };
+            companions.wanted.iter().any(is)
+        };
+        let has_problem = |role| settled.problems.iter().any(|problem| problem.role == role);
+        let stays = role(object).is_none_or(|role| match role {
+            role if is_relied_on(role) => is_among(desired) || has_problem(role),
+            _ => !granted.is_known && has_problem(role),
+        });
+        !is_among(settled) && !stays
+    })
+}
+
+/// Whether clients reach a companion by its name or address.
+fn is_relied_on(role: Role) -> bool {
+    matches!(role, Role::Headless | Role::Client)
+}
+
+/// What a companion is for; `None` for one of a later version.
+fn role(object: &Value) -> Option<Role> {
+    let label = text(&object["metadata"]["labels"][names::COMPANION]);
+    Role::ALL.into_iter().find(|role| role.as_str() == label)
+}
