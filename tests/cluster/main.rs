@@ -24,3 +24,6 @@ mod nothing_unasked;
 mod refusals;
 mod takeover;
 mod undo;
+
+/// The harness starts a controller beside the webhook.
+const CONTROLLER: bool = true;
