@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::channel::mpsc::UnboundedSender;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::api::networking::v1::Ingress;
@@ -15,8 +15,8 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::{ApiResource, DynamicObject};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store as Reader};
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::{WatchStreamExt, watcher::Config};
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, Config, DefaultBackoff, Event, watcher};
 use kube::{Api, Client, Resource};
 use serde_json::Value;
 
@@ -116,9 +116,14 @@ impl Stores {
         mut take: impl FnMut(Event<DynamicObject>),
     ) {
         let mut events = pin!(events::<K>(client));
+        let mut pauses = DefaultBackoff::default();
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
+                    // The beginning of a list is sent before the list is asked for, and proves nothing.
+                    if !matches!(event, Event::Init) {
+                        pauses.reset();
+                    }
                     let complete = matches!(event, Event::InitDone);
                     take(event);
                     self.heard(store);
@@ -131,6 +136,9 @@ impl Stores {
                     tracing::warn!(store, %error, "lost touch with the API server; trying again");
                     if self.metrics.store_synced.get(&Store { store }).is_none() {
                         self.readiness.wait_for(store, error);
+                    }
+                    if let Some(pause) = pauses.next() {
+                        tokio::time::sleep(pause).await;
                     }
                 }
             }
@@ -231,7 +239,7 @@ fn events<K: Resource<DynamicType = ()>>(
     client: &Client,
 ) -> impl Stream<Item = watcher::Result<Event<DynamicObject>>> + use<K> {
     let api = Api::<DynamicObject>::all_with(client.clone(), &ApiResource::erase::<K>(&()));
-    watcher(api, Config::default()).default_backoff().into_stream()
+    watcher(api, Config::default())
 }
 
 /// Whether two states of a set are the same to us: its status has changed, most often.
