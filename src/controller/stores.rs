@@ -116,7 +116,7 @@ impl Stores {
         mut take: impl FnMut(Event<DynamicObject>),
     ) {
         let mut events = pin!(events::<K>(client));
-        let mut pauses = DefaultBackoff::default();
+        let (mut pauses, mut listed) = (DefaultBackoff::default(), false);
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
@@ -128,8 +128,15 @@ impl Stores {
                     take(event);
                     self.heard(store);
                     if complete {
+                        listed = true;
                         self.readiness.ready(store);
                     }
+                }
+                Err(error) if !listed && is_absent(store, &error) => {
+                    let error = said(&error);
+                    tracing::warn!(store, %error, "the API server does not know this kind: nothing of it is kept");
+                    self.readiness.ready(store);
+                    wait(&mut pauses).await;
                 }
                 Err(error) => {
                     let error = said(&error);
@@ -137,9 +144,7 @@ impl Stores {
                     if self.metrics.store_synced.get(&Store { store }).is_none() {
                         self.readiness.wait_for(store, error);
                     }
-                    if let Some(pause) = pauses.next() {
-                        tokio::time::sleep(pause).await;
-                    }
+                    wait(&mut pauses).await;
                 }
             }
         }
@@ -240,6 +245,20 @@ fn events<K: Resource<DynamicType = ()>>(
 ) -> impl Stream<Item = watcher::Result<Event<DynamicObject>>> + use<K> {
     let api = Api::<DynamicObject>::all_with(client.clone(), &ApiResource::erase::<K>(&()));
     watcher(api, Config::default())
+}
+
+async fn wait(pauses: &mut DefaultBackoff) {
+    if let Some(pause) = pauses.next() {
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Whether the API server has not got a kind that others can do without. The rest is everywhere, and
+/// to take it for empty at somebody's wrong word would be to give companions away.
+fn is_absent(store: &str, error: &watcher::Error) -> bool {
+    let unknown =
+        matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404);
+    unknown && matches!(store, "poddisruptionbudgets" | "ingresses")
 }
 
 /// Whether two states of a set are the same to us: its status has changed, most often.

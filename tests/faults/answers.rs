@@ -49,6 +49,7 @@ fn one_broken_object_delays_no_other() {
         pair.wait_look(&space, name);
     }
     let known = FAULTS.map(|(name, _)| proxy().calls(&attempts(&space, name)).len());
+    let mended = proxy().calls(&attempts(&space, "fine")).len();
     let switches = FAULTS.map(|(name, fault)| proxy().put(attempts(&space, name), fault));
     for name in names() {
         spoil(&space, SERVICES, name);
@@ -61,6 +62,10 @@ fn one_broken_object_delays_no_other() {
         spoil(&space, SERVICES, "fine");
     }
     wait_mended(&space, SERVICES, "fine");
+    // Before the wait for the silent one was over.
+    let silent = proxy().calls(&attempts(&space, "silent")).split_off(known[4]);
+    let fine = proxy().calls(&attempts(&space, "fine")).split_off(mended);
+    assert!(silent.get(1).is_none_or(|again| fine[0].at < again.at), "{silent:?} {fine:?}");
     for (name, _) in &FAULTS[..5] {
         assert!(is_spoilt(&find(&space, SERVICES, name).unwrap()), "{name}");
     }

@@ -2,12 +2,16 @@
 //! not written again.
 
 use crate::harness::{Client, Space, app, wait_for};
-use crate::objects::{SERVICES, settle, spoil, versions, wait_mended, wait_there};
+use crate::objects::{
+    BUDGETS, SERVICES, find, settle, spoil, versions, wait_beside, wait_mended, wait_there,
+};
 use crate::proxy::{Break, Fault, On, Switch};
 use crate::world::{WRITES, alone, proxy, written};
 
 /// What one says that begins to work.
 const WORKS: &str = "this replica is at work now";
+/// What one says that misses a kind.
+const MISSING: &str = "the API server does not know this kind: nothing of it is kept";
 /// The kinds that are watched.
 const KINDS: [&str; 5] = ["statefulsets", "services", "poddisruptionbudgets", "ingresses", "namespaces"];
 
@@ -163,4 +167,41 @@ fn sent_by(replica: &'static str) -> usize {
 fn watches(replica: &'static str, kind: &str) -> usize {
     let calls = proxy().calls(&all(&["watch"], kind).of(replica));
     calls.iter().filter(|call| call.status == 200).count()
+}
+
+/// Without a kind there is nothing of it to keep, and all the rest is kept. It is asked for again with
+/// growing pauses, and if somebody installs it, it is there.
+#[test]
+fn a_kind_that_is_missing_keeps_no_other() {
+    let mut pair = alone();
+    let space = Space::new("missing-kind");
+    let (old, new) = (pair.leader().name, pair.standby().name);
+    let lists = all(&["list"], "poddisruptionbudgets").of(new);
+    let known = proxy().calls(&lists).len();
+    let watched = watches(new, "poddisruptionbudgets");
+    let said = pair.named(new).lines(MISSING).len();
+    let missing = On::new(&[], "/apis/policy/v1").of(new);
+    let missing = proxy().put(missing, Fault::Answer(404, "NotFound", None));
+    pair.named(old).signal("TERM");
+    assert_eq!(pair.named(old).exit_code(), 0);
+    let _ = space.send(Client::Apply, &app("web").replicas(3)).ok();
+    wait_there(&space, SERVICES, "web");
+    wait_there(&space, SERVICES, "web-headless");
+    pair.named(new).wait_says(MISSING, said + 1);
+    wait_for("three lists", || match proxy().calls(&lists).len() - known {
+        3.. => Ok(()),
+        few => Err(format!("{few}")),
+    });
+    let calls = proxy().calls(&lists).split_off(known);
+    let pauses: Vec<_> =
+        calls.windows(2).map(|two| two[1].at.duration_since(two[0].at).as_millis()).collect();
+    assert!(pauses.iter().zip([800, 1600]).all(|(pause, least)| *pause >= least), "{pauses:?}");
+    assert!(find(&space, BUDGETS, "web").is_none());
+    drop(missing);
+    wait_beside(&space, "web");
+    wait_for("it to be watched", || match watches(new, "poddisruptionbudgets") {
+        now if now > watched => Ok(()),
+        _ => Err("it is not".to_owned()),
+    });
+    pair.revive();
 }
