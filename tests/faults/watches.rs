@@ -23,7 +23,7 @@ fn all(verbs: &'static [&'static str], kind: &str) -> On {
         "ingresses" => "/apis/networking.k8s.io/v1",
         _ => "/api/v1",
     };
-    On::new(verbs, format!("{api}/{kind}"))
+    On::new(verbs, format!("{api}/{kind}")).itself()
 }
 
 #[test]

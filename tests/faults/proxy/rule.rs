@@ -32,6 +32,8 @@ pub(crate) struct On {
     replica: Option<&'static str>,
     verbs: &'static [&'static str],
     path: String,
+    /// Nothing below the path is meant.
+    itself: bool,
     query: &'static str,
 }
 
@@ -116,12 +118,17 @@ fn is_collection(path: &str) -> bool {
 impl On {
     /// Calls with one of these verbs whose path has these parts; all verbs where there is none.
     pub(crate) fn new(verbs: &'static [&'static str], path: impl Into<String>) -> Self {
-        Self { replica: None, verbs, path: path.into(), query: "" }
+        Self { replica: None, verbs, path: path.into(), itself: false, query: "" }
     }
 
     /// Of this replica alone.
     pub(crate) fn of(self, replica: &'static str) -> Self {
         Self { replica: Some(replica), ..self }
+    }
+
+    /// For this path and nothing below it.
+    pub(crate) fn itself(self) -> Self {
+        Self { itself: true, ..self }
     }
 
     /// With this in the query.
@@ -133,6 +140,7 @@ impl On {
         self.replica.is_none_or(|replica| replica == call.replica)
             && (self.verbs.is_empty() || self.verbs.contains(&call.verb))
             && call.query.contains(self.query)
+            && (!self.itself || call.path == self.path)
             && format!("{}/", call.path).contains(&format!("{}/", self.path))
     }
 }
