@@ -8,14 +8,14 @@ use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::future::join_all;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::{ApiResource, DynamicObject};
-use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher::{self, Config, Event, watcher};
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, Config, DefaultBackoff, Event, watcher};
 use kube::{Api, Client};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -200,10 +200,14 @@ impl Stores {
         mut take: impl FnMut(Event<DynamicObject>),
     ) {
         let mut events = pin!(events(client, resource));
-        let mut listed = false;
+        let (mut pauses, mut listed) = (DefaultBackoff::default(), false);
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
+                    // The beginning of a list is sent before the list is asked for, and proves nothing.
+                    if !matches!(event, Event::Init) {
+                        pauses.reset();
+                    }
                     let complete = matches!(event, Event::InitDone);
                     take(event);
                     self.heard(store);
@@ -212,12 +216,19 @@ impl Stores {
                         self.readiness.ready(store);
                     }
                 }
+                Err(error) if !listed && is_absent(store, &error) => {
+                    let error = said(&error);
+                    tracing::warn!(store, %error, "the API server does not know this kind: nothing of it is kept");
+                    self.readiness.ready(store);
+                    wait(&mut pauses).await;
+                }
                 Err(error) => {
                     let error = said(&error);
                     tracing::warn!(store, %error, "lost touch with the API server; trying again");
                     if !listed && self.readiness.waits_for(store) {
                         self.readiness.wait_for(store, error);
                     }
+                    wait(&mut pauses).await;
                 }
             }
         }
@@ -311,7 +322,21 @@ fn events(
     resource: &ApiResource,
 ) -> impl Stream<Item = watcher::Result<Event<DynamicObject>>> + use<> {
     let api = Api::<DynamicObject>::all_with(client.clone(), resource);
-    watcher(api, Config::default()).default_backoff().into_stream()
+    watcher(api, Config::default())
+}
+
+async fn wait(pauses: &mut DefaultBackoff) {
+    if let Some(pause) = pauses.next() {
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Whether the API server has not got a kind that others can do without. The rest is everywhere, and
+/// to take it for empty at somebody's wrong word would be to give companions away.
+fn is_absent(store: &str, error: &watcher::Error) -> bool {
+    let unknown =
+        matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404);
+    unknown && matches!(store, "poddisruptionbudgets" | "ingresses" | "networkpolicies")
 }
 
 /// Whether two states of a set are the same to us: its status has changed, most often.

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 pub(crate) use self::audit::{Audit, Request};
+#[allow(unused_imports, reason = "the tests of the cluster have a client already")]
+pub(crate) use self::cluster::client;
 pub(crate) use self::cluster::{Stateward, cluster};
 pub(crate) use self::controller::Controller;
 pub(crate) use self::hook::{Answer, Hook, Place, away, changed_by, expanded_by, forward, inject_sidecar};

@@ -30,3 +30,6 @@ mod rights;
 mod takeover;
 mod undo;
 mod warnings;
+
+/// The harness starts a controller beside the webhook.
+const CONTROLLER: bool = true;

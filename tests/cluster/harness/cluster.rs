@@ -26,7 +26,7 @@ pub(crate) struct Cluster {
     /// The stateward that is registered for all namespaces but those with a hook of their own.
     pub(crate) stateward: Stateward,
     /// The controller, for all namespaces.
-    pub(crate) controller: Controller,
+    pub(crate) controller: LazyLock<Controller, Box<dyn FnOnce() -> Controller + Send>>,
     /// The other end of its stdin.
     _control_plane: Child,
 }
@@ -70,10 +70,17 @@ impl Cluster {
         let configuration = configuration(&dir);
         let arguments = ["--profiles", &profiles.to_string_lossy()];
         let stateward = Stateward::start(&dir, "webhook", &arguments, Some(&configuration));
+        let of_controller = dir.clone();
+        let start: Box<dyn FnOnce() -> Controller + Send> =
+            Box::new(move || Controller::start(&of_controller, "controller"));
+        let controller = LazyLock::new(start);
+        if crate::CONTROLLER {
+            LazyLock::force(&controller);
+        }
         Self {
             bin: PathBuf::from(text(&report["bin"])),
             client: block_on(client(&kubeconfig)),
-            controller: Controller::start(&dir, "controller"),
+            controller,
             configuration,
             dir,
             stateward,
@@ -157,11 +164,11 @@ impl Drop for Stateward {
     }
 }
 
-/// A client with the rights of a person who deploys applications.
-async fn client(kubeconfig: &Path) -> kube::Client {
+/// A client with the rights of whom the kubeconfig names.
+pub(crate) async fn client(kubeconfig: &Path) -> kube::Client {
     // Several crates of the tests could choose another provider; the first choice holds.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let read = Kubeconfig::read_from(kubeconfig).expect("the developer's kubeconfig");
+    let read = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
     let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await;
     kube::Client::try_from(config.expect("a configuration")).expect("a client")
 }
