@@ -134,7 +134,7 @@ fn take_apart(
     }
 }
 
-/// The API groups that the API server itself serves. Others come by CustomResourceDefinitions, and
+/// The API groups that the API server itself serves. Others come by definitions of their own, and are
 /// here, if at all, for as long as some other test wants them: of a right on their kinds nothing can be
 /// told.
 fn served() -> BTreeSet<String> {
