@@ -76,7 +76,9 @@ fn ingress(
         }
         spec["ingressClassName"] = Value::from(class.as_str());
     }
-    if let Some(secret) = &wanted.tls_secret {
+    // What cert-manager writes into has to be nobody else's.
+    let own = wanted.cluster_issuer.as_ref().map(|_| format!("{name}-stateward-tls"));
+    if let Some(secret) = own.as_ref().or(wanted.tls_secret.as_ref()) {
         spec["tls"] = json!([{"hosts": [wanted.host], "secretName": secret}]);
     }
     let mut manifest = manifest(set, Role::Ingress, name, Map::from_iter([("spec".to_owned(), spec)]));
@@ -145,7 +147,7 @@ gateways:
     fn an_ingress_leads_to_the_client_service() {
         let ingress = outside(&json!({
             "stateward.dev/ingress-host": "db.shop.example.com", "stateward.dev/ingress-path": "/api",
-            "stateward.dev/ingress-tls-secret": "db-tls", "stateward.dev/ingress-cluster-issuer": "letsencrypt",
+            "stateward.dev/ingress-cluster-issuer": "letsencrypt",
         }))
         .unwrap();
         assert_eq!(
@@ -156,7 +158,7 @@ gateways:
                     "path": "/api", "pathType": "Prefix",
                     "backend": {"service": {"name": "db", "port": {"number": 9187}}},
                 }]}}],
-                "tls": [{"hosts": ["db.shop.example.com"], "secretName": "db-tls"}],
+                "tls": [{"hosts": ["db.shop.example.com"], "secretName": "db-stateward-tls"}],
             })
         );
         assert_eq!(
@@ -182,7 +184,7 @@ gateways:
             "stateward.dev/ingress-class: other is not granted for db.shop.example.com; write one of public, private"
         );
         assert!(
-            host(json!({"stateward.dev/ingress-tls-secret": "x", "stateward.dev/ingress-cluster-issuer": "other"}))
+            host(json!({"stateward.dev/ingress-cluster-issuer": "other"}))
                 .contains("write one of letsencrypt")
         );
         assert!(

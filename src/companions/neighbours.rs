@@ -67,7 +67,7 @@ pub fn taken_over(object: &Value) -> Option<String> {
 pub fn settle(desired: Companions, set: &Value, neighbours: &Neighbours) -> Companions {
     let mut settled =
         Companions { withheld: desired.withheld, problems: desired.problems, ..Companions::default() };
-    for companion in desired.wanted {
+    for mut companion in desired.wanted {
         let (role, kind) = (companion.role, companion.kind);
         let foreign = of(neighbours, kind).iter().find(|other| is_namesake(other, &companion, set));
         // Secrets are never looked at.
@@ -84,10 +84,44 @@ pub fn settle(desired: Companions, set: &Value, neighbours: &Neighbours) -> Comp
         } else if let Some((what, remedy)) = settled.lacks(set, role, neighbours) {
             settled.problem(role, what, remedy);
         } else {
+            let problem = keep_balancer(set, &mut companion, neighbours);
+            settled.problems.extend(problem);
             settled.wanted.push(companion);
         }
     }
     settled
+}
+
+/// A load balancer's class cannot be changed while there is one: ours keeps that which it has, so that
+/// the rest of it follows, and it is told what can be done.
+fn keep_balancer(set: &Value, companion: &mut Companion, neighbours: &Neighbours) -> Option<Problem> {
+    let name = text(&set["metadata"]["name"]);
+    let is_it = |live: &&Value| {
+        live["metadata"]["name"] == companion.name()
+            && live["metadata"]["namespace"] == set["metadata"]["namespace"]
+            && is_ours(live, name)
+    };
+    let live = of(neighbours, companion.kind).iter().find(is_it)?;
+    let (has, wanted) = (&live["spec"], &mut companion.manifest["spec"]);
+    if has["type"] != "LoadBalancer" || wanted["type"] != "LoadBalancer" {
+        return None;
+    }
+    let [has, wants] = [has, &*wanted].map(|spec| spec["loadBalancerClass"].as_str().map(str::to_owned));
+    if has == wants {
+        return None;
+    }
+    let shown = |class: &Option<String>| class.clone().unwrap_or_else(|| "the cluster's own".to_owned());
+    let what = format!(
+        "Service {name} stays with load balancer class {}: {} takes another Service",
+        shown(&has),
+        shown(&wants)
+    );
+    if let Some(spec) = wanted.as_object_mut() {
+        spec.remove("loadBalancerClass");
+        spec.extend(has.map(|class| ("loadBalancerClass".to_owned(), Value::from(class))));
+    }
+    let remedy = "delete the Service, which gives up its address, and it comes anew".to_owned();
+    Some(Problem { role: companion.role, what, remedy, in_favour_of: None })
 }
 
 /// Whether `other` has the name of `companion` and is none of ours.
@@ -406,6 +440,28 @@ mod tests {
         assert_eq!(
             (made, problem.as_deref()),
             (false, Some("there is no client Service db of ours to send requests to"))
+        );
+    }
+
+    #[test]
+    fn the_class_of_a_load_balancer_stays_and_that_is_told() {
+        let configuration = Configuration::parse(
+            "serviceClasses: {a: {type: LoadBalancer, loadBalancerClass: x.io/a}, b: {type: LoadBalancer}}",
+        );
+        let configuration = configuration.unwrap();
+        let client = |class: &str| {
+            let desired = desired_by(&configuration, &set(), &json!({"stateward.dev/service": class}));
+            (desired.wanted.iter().find(|one| one.role == Role::Client).unwrap().manifest.clone(), desired)
+        };
+        let mut neighbours = nothing();
+        neighbours.insert(Kind::Service, vec![client("a").0]);
+        assert_eq!(settle(client("a").1, &set(), &neighbours).problems, []);
+        let settled = settle(client("b").1, &set(), &neighbours);
+        let kept = settled.wanted.iter().find(|one| one.role == Role::Client).unwrap();
+        assert_eq!(kept.manifest["spec"]["loadBalancerClass"], "x.io/a");
+        assert_eq!(
+            settled.problems[0].what,
+            "Service db stays with load balancer class x.io/a: the cluster's own takes another Service"
         );
     }
 }

@@ -74,8 +74,8 @@ fn is_tls(port: &Value) -> bool {
 fn attach(set: &Value, kind: Kind, mut spec: Value, to: To, companions: &mut Companions) {
     let own = text(&set["metadata"]["namespace"]);
     let at = (to.gateway.namespace.as_deref().unwrap_or(own), to.gateway.name.as_str());
-    // A Gateway of the namespace's own is nobody else's to grant.
-    if at.0 != own && !to.configuration.is_gateway_granted(at, to.namespace) {
+    // One of the namespace's own too: whoever writes StatefulSets need not be whoever runs Gateways.
+    if !to.configuration.is_gateway_granted(at, to.namespace) {
         let what = format!("stateward.dev/gateway: {}/{} is not granted to this namespace", at.0, at.1);
         let remedy = "ask whoever runs stateward to add it to gateways of its configuration";
         return companions.problem(Role::Route, what, remedy);
@@ -176,6 +176,8 @@ gateways: [{gateway: infra/public}]
         let ports = |gateway: &str| json!({"stateward.dev/gateway": gateway, "stateward.dev/service-ports": "5432:postgresql"});
         let error = route(&set(), &ports("infra/internal")).unwrap_err();
         assert!(error.starts_with("stateward.dev/gateway: infra/internal is not granted"), "{error}");
-        assert!(route(&set(), &ports("own")).is_ok());
+        let error = route(&set(), &ports("own")).unwrap_err();
+        assert!(error.starts_with("stateward.dev/gateway: shop/own is not granted"), "{error}");
+        assert!(route(&set(), &ports("infra/public")).is_ok());
     }
 }

@@ -64,6 +64,12 @@ fn never_expanded(set: &Value) -> Case {
             remedy: "let the controller be of the same version as the webhook".to_owned(),
         };
     }
+    if !set["metadata"]["annotations"][names::RECORD].is_null() {
+        return Case::Unclear {
+            what: format!("its annotation {} cannot be read", names::RECORD),
+            remedy: "apply the set again: the webhook writes it anew".to_owned(),
+        };
+    }
     if set["metadata"]["labels"][names::MANAGED].is_null() {
         return Case::Nothing;
     }
@@ -134,6 +140,8 @@ mod tests {
         let mut bare = set(Some("true"));
         bare["metadata"]["annotations"].take();
         assert_eq!(case(&bare, &Labels::new()), "unclear", "it says itself that it is managed");
+        bare["metadata"]["annotations"] = json!({names::RECORD: "{"});
+        assert_eq!(case(&bare, &Labels::new()), "unclear", "somebody damaged the record");
         let mut bare = set(None);
         bare["metadata"]["annotations"].take();
         let labelled = Labels::from([(names::MANAGED.into(), "true".into())]);

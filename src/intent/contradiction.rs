@@ -44,12 +44,10 @@ fn ingress(draft: &Draft) -> Vec<Fault> {
                 faults.push(clash(key, "gateway", "makes a route, and no Ingress"));
             }
         }
-    } else if draft.has("ingress-cluster-issuer") && !draft.has("ingress-tls-secret") {
-        faults.push(lacks(
-            "ingress-cluster-issuer",
-            "ingress-tls-secret",
-            "cert-manager keeps the certificate in the Secret that it names",
-        ));
+    } else if draft.has("ingress-cluster-issuer") && draft.has("ingress-tls-secret") {
+        // It would write into a Secret that whoever writes StatefulSets alone may not write.
+        let why = "has cert-manager keep a certificate, in a Secret of its own";
+        faults.push(clash("ingress-tls-secret", "ingress-cluster-issuer", why));
     }
     if !draft.has("ingress-host") {
         let dependent =
@@ -158,11 +156,10 @@ mod tests {
         // What speaks TCP has no host.
         contradict(&[("gateway", "infra/public")], &[]);
         contradict(
-            &[("ingress-host", "a.b"), ("ingress-cluster-issuer", "le")],
+            &[("ingress-host", "a.b"), ("ingress-cluster-issuer", "le"), ("ingress-tls-secret", "x")],
             &[
-                "stateward.dev/ingress-cluster-issuer: it needs stateward.dev/ingress-tls-secret: cert-manager keeps \
-               the certificate in the Secret that it names; add stateward.dev/ingress-tls-secret, or take this one \
-               away",
+                "stateward.dev/ingress-tls-secret: stateward.dev/ingress-cluster-issuer has cert-manager keep a \
+               certificate, in a Secret of its own; take one of the two away",
             ],
         );
     }

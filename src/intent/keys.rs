@@ -411,7 +411,7 @@ pub static KEYS: &[Key] = &[
         on: On::Annotation,
         example: "letsencrypt",
         grammar: "the name of a ClusterIssuer of cert-manager",
-        effect: "Asks cert-manager to keep a certificate in the Secret that `ingress-tls-secret` names.",
+        effect: "Makes the Ingress speak TLS with a certificate that cert-manager keeps, in Secret `NAME-stateward-tls`.",
         native: "metadata.annotations[\"cert-manager.io/cluster-issuer\"] of an Ingress of your own",
         pattern: whole!(subdomain!()),
         read: |draft, entry| {

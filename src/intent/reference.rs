@@ -31,7 +31,7 @@ const TAIL: &str = "\
 - `service: none` with `service-ports`
 - `gateway` with `ingress-class`, `ingress-tls-secret` or `ingress-cluster-issuer`
 - `gateway` or any other `ingress-*` without `ingress-host`
-- `ingress-cluster-issuer` without `ingress-tls-secret`
+- `ingress-cluster-issuer` with `ingress-tls-secret`
 - two volumes with one path, `mount-path` included
 
 ";

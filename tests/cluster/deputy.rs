@@ -74,22 +74,15 @@ const NOT_GRANTED: &[Wish] = &[
     ),
     (
         "issuer",
-        &[
-            ("ingress-host", "issuer.limited.example.net"),
-            ("ingress-tls-secret", "issuer-tls"),
-            ("ingress-cluster-issuer", "theirs"),
-        ],
+        &[("ingress-host", "issuer.limited.example.net"), ("ingress-cluster-issuer", "theirs")],
         "stateward.dev/ingress-cluster-issuer: theirs is not granted for issuer.limited.example.net; write one of ours",
     ),
     (
         "no-issuer",
-        &[
-            ("ingress-host", "no-issuer.example.com"),
-            ("ingress-tls-secret", "issuer-tls"),
-            ("ingress-cluster-issuer", "ours"),
-        ],
+        &[("ingress-host", "no-issuer.example.com"), ("ingress-cluster-issuer", "ours")],
         "stateward.dev/ingress-cluster-issuer: ours is not granted for no-issuer.example.com",
     ),
+    ("own-gateway", &[("gateway", "own")], "/own is not granted to this namespace"),
     (
         "gateway",
         &[("ingress-host", "gateway.example.com"), ("gateway", "infra/internal")],
@@ -191,9 +184,6 @@ fn values_say_nothing_but_what_they_are_for() {
             let mut set = app("web").annotate("ingress-host", "injections.example.com");
             if *key == "gateway" {
                 set = set.unannotate("ingress-host");
-            }
-            if *key == "ingress-cluster-issuer" {
-                set = set.annotate("ingress-tls-secret", "tls");
             }
             let said = deputy.kubectl(&["create", "-f", "-"], &set.annotate(key, value).text());
             if said.success() {

@@ -169,6 +169,17 @@ fn exercise_the_controller(space: &Space, audit: &mut Audit) {
     wait(audit, space, "delete", "poddisruptionbudgets");
     annotate("db", "stateward.dev/service=none");
     wait(audit, space, "delete", "services");
+    // What a profile asks for goes when a set of the name comes whose profile does not.
+    let asking =
+        app("asking").main("image", json!("asking:1")).set("/spec/serviceName", json!("asking-headless"));
+    let _ = space.send(Client::Apply, &asking).ok();
+    for resource in ["networkpolicies", "serviceaccounts"] {
+        wait(audit, space, "patch", resource);
+    }
+    let _ = space.kubectl(&["delete", "statefulset", "asking", "--cascade=orphan"]).ok();
+    space.wait_gone("asking");
+    let _ = space.send(Client::Apply, &app("asking")).ok();
+    wait(audit, space, "delete", "networkpolicies");
     // What is given back is looked at once more before.
     let _ = space.kubectl(&["label", "statefulset/db", "stateward.dev/managed-"]).ok();
     wait(audit, space, "get", "statefulsets");

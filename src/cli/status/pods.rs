@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::world::World;
 use crate::companions::labels_of;
+use crate::names;
 use crate::quantity::Quantity;
 use crate::settings::text;
 
@@ -126,14 +127,10 @@ fn remedy(why: &str, namespace: &str, pod: &str) -> String {
 pub(super) fn claims(set: &Value, world: &World, problems: &mut Vec<String>) -> Vec<Value> {
     let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
     let templates = set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten();
-    let prefixes: Vec<String> =
-        templates.map(|template| format!("{}-{name}-", text(&template["metadata"]["name"]))).collect();
+    let templates: Vec<&str> = templates.map(|template| text(&template["metadata"]["name"])).collect();
     let is_claim = |claim: &&Value| {
-        let name = text(&claim["metadata"]["name"]);
-        let ordinal = |prefix: &String| {
-            name.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.parse::<u32>().is_ok())
-        };
-        prefixes.iter().any(ordinal)
+        let claim = text(&claim["metadata"]["name"]);
+        templates.iter().any(|template| names::is_claim_of(claim, template, name))
     };
     let mut lines = Vec::new();
     for claim in world.within("PersistentVolumeClaim", namespace).filter(is_claim) {
