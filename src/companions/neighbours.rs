@@ -95,6 +95,9 @@ pub fn settle(desired: Companions, set: &Value, neighbours: &Neighbours) -> Comp
 /// A load balancer's class cannot be changed while there is one: ours keeps that which it has, so that
 /// the rest of it follows, and it is told what can be done.
 fn keep_balancer(set: &Value, companion: &mut Companion, neighbours: &Neighbours) -> Option<Problem> {
+    if companion.role != Role::Client {
+        return None;
+    }
     let name = text(&set["metadata"]["name"]);
     let is_it = |live: &&Value| {
         live["metadata"]["name"] == companion.name()

@@ -63,7 +63,9 @@ impl WriteError {
         let terminating = match self {
             Self::Call { source: kube::Error::Api(status), .. } => {
                 let causes = status.details.iter().flat_map(|details| &details.causes);
+                // Of a kind that is about to go, the API server has no word but this.
                 causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+                    || status.message.contains("custom resource definition is terminating")
             }
             _ => false,
         };

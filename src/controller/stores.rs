@@ -184,7 +184,7 @@ impl Stores {
         let take = |event| {
             let complete = matches!(event, Event::InitDone);
             memory.take(neighbour(event, &resource), |changed| self.wake.neighbour(kind, changed));
-            if complete && self.write_known().insert(kind, resource.clone()).is_none() && kind.is_optional() {
+            if complete && self.write_known().insert(kind, resource.clone()).is_none() {
                 // Whoever wants one has been told that there is no such kind.
                 self.wake.all();
             }

@@ -133,7 +133,7 @@ fn kinds_that_the_cluster_lacks_are_told_and_kept_when_they_come() {
         host.map_or(set.clone(), |host| set.annotate("ingress-host", host))
     };
     for (name, port, host) in [
-        ("web", "http", Some("web.example.com")),
+        ("web", "http", Some("routed.example.com")),
         ("secure", "https", Some("secure.example.com")),
         ("wire", "wire", None),
     ] {
@@ -154,7 +154,7 @@ fn kinds_that_the_cluster_lacks_are_told_and_kept_when_they_come() {
     };
     with_files(&["apply", "--server-side"]);
     let route = wait_there(&space, HTTP_ROUTES, "web");
-    assert_eq!(route["spec"]["hostnames"], json!(["web.example.com"]));
+    assert_eq!(route["spec"]["hostnames"], json!(["routed.example.com"]));
     assert_eq!(route["spec"]["rules"][0]["backendRefs"][0]["name"], "web");
     assert_eq!(wait_there(&space, TLS_ROUTES, "secure")["spec"]["hostnames"], json!(["secure.example.com"]));
     wait_there(&space, TCP_ROUTES, "wire");
@@ -173,7 +173,7 @@ fn kinds_that_the_cluster_lacks_are_told_and_kept_when_they_come() {
         Client::Apply,
         &app("late")
             .main("ports", json!([{"name": "http", "containerPort": 80}]))
-            .annotate("ingress-host", "web.example.com"),
+            .annotate("ingress-host", "routed.example.com"),
     );
     wait_told(&other, "late", &format!("belongs to HTTPRoute web in namespace {}", space.name));
     wait_told(&space, "web", &format!("StatefulSet {}/late wants it too", other.name));

@@ -82,7 +82,11 @@ const NOT_GRANTED: &[Wish] = &[
         &[("ingress-host", "no-issuer.example.com"), ("ingress-cluster-issuer", "ours")],
         "stateward.dev/ingress-cluster-issuer: ours is not granted for no-issuer.example.com",
     ),
-    ("own-gateway", &[("gateway", "own")], "/own is not granted to this namespace"),
+    (
+        "own-gateway",
+        &[("ingress-host", "own-gateway.example.com"), ("gateway", "own")],
+        "/own is not granted to this namespace",
+    ),
     (
         "gateway",
         &[("ingress-host", "gateway.example.com"), ("gateway", "infra/internal")],

@@ -49,10 +49,16 @@ impl Right {
         let verb = self.verb == request.verb || (self.verb == "create" && made);
         // Asked for by the API server itself when an object is made whose owner is to wait for it.
         let owned = self.verb == "update" && self.resource == "statefulsets/finalizers" && made;
+        // Asked for when the owner of one that is there changes. Otherwise no account is deleted.
+        let disowned = self.verb == "delete"
+            && self.resource == "serviceaccounts"
+            && same
+            && request.verb == "patch"
+            && request.code == 200;
         let place = [(&self.namespace, &request.namespace), (&self.name, &request.name)];
         request.account == self.account
             && (matches!(request.code, 200..=299) || request.code == 409)
-            && ((same && verb) || owned)
+            && ((same && verb) || owned || disowned)
             && place.into_iter().all(|(granted, asked)| granted.is_empty() || granted == asked)
     }
 }

@@ -58,7 +58,7 @@ impl Request {
     /// Whether a right was missing. What a quota or a namespace that goes keeps out is answered by 403
     /// as well, and no right would let it in.
     fn lacked_a_right(&self) -> bool {
-        let admission = ["exceeded quota", "because it is being terminated"];
+        let admission = ["exceeded quota", "because it is being terminated", "definition is terminating"];
         self.code == 403 && !admission.iter().any(|words| self.message.contains(words))
     }
 }
