@@ -106,6 +106,15 @@ impl Record {
         known.then(|| head.pin()).flatten()
     }
 
+    /// A record without its fields, from its text: for who asks for the pin and no more. `None` for what
+    /// is no record.
+    #[must_use]
+    pub fn head_of(text: &str) -> Option<String> {
+        let head: Head = serde_json::from_str(text).ok().filter(|head: &Head| head.format == FORMAT)?;
+        let record = Self { set: head.set.clone().into_owned(), pin: head.pin()?, ..Self::default() };
+        Some(Self { adopted: head.adopted, ..record }.to_text())
+    }
+
     /// Reads a record. Anything malformed is no record: the annotation is open to every editor.
     #[must_use]
     pub fn parse(text: &str) -> Read {
@@ -171,6 +180,8 @@ struct Head<'t> {
     pin: Cow<'t, str>,
     #[serde(borrow)]
     main: Cow<'t, str>,
+    #[serde(default)]
+    adopted: bool,
 }
 
 impl Head<'_> {

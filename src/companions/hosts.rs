@@ -11,7 +11,7 @@ use crate::settings::text;
 pub const CLAIMING: [Kind; 3] = [Kind::Ingress, Kind::HttpRoute, Kind::TlsRoute];
 
 /// The hosts that an Ingress or a route claims.
-pub(super) fn hosts(object: &Value) -> impl Iterator<Item = &str> {
+pub fn hosts(object: &Value) -> impl Iterator<Item = &str> {
     let rules = object["spec"]["rules"].as_array().into_iter().flatten();
     let of_routes = object["spec"]["hostnames"].as_array().into_iter().flatten();
     rules.map(|rule| &rule["host"]).chain(of_routes).filter_map(Value::as_str)

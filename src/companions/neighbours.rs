@@ -52,6 +52,11 @@ pub fn taken_over(object: &Value) -> Option<String> {
             return Some(who.to_owned());
         }
     }
+    // Helm writes this label on what it applies.
+    let manager = metadata["labels"][names::MANAGED_BY].as_str();
+    if let Some(manager) = manager.filter(|manager| *manager != names::MANAGER) {
+        return Some(manager.to_owned());
+    }
     let entries = metadata["managedFields"].as_array().into_iter().flatten();
     let other = entries
         .filter(|entry| entry["operation"] == "Apply" && entry["manager"] != names::MANAGER)
@@ -418,6 +423,9 @@ mod tests {
         ours["metadata"]["managedFields"] = json!(null);
         ours["metadata"]["annotations"] = json!({"meta.helm.sh/release-name": "x"});
         assert_eq!(taken_over(&ours).as_deref(), Some("Helm"));
+        ours["metadata"]["annotations"] = json!(null);
+        ours["metadata"]["labels"][names::MANAGED_BY] = json!("Helm");
+        assert_eq!(taken_over(&ours).as_deref(), Some("Helm"), "it still has our owner reference");
         assert!(!is_ours(&ours, "db"));
     }
 

@@ -7,19 +7,37 @@ use kube::runtime::watcher::Event;
 use serde_json::Value;
 
 use super::trim;
+use crate::companions::hosts::hosts;
 use crate::names;
 use crate::settings::text;
 
 type Objects = HashMap<String, Namespace>;
 
+/// An object as text: as a tree it takes ten times as much memory, and it is read seldom.
+#[derive(Debug, Clone)]
+struct Stored(Arc<str>);
+
+impl Stored {
+    fn new(object: &Value) -> Self {
+        Self(object.to_string().into())
+    }
+
+    fn read(&self) -> Value {
+        // It was written by us, so it can be read.
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
+
 /// The objects of one namespace.
 #[derive(Debug, Default)]
 struct Namespace {
-    named: BTreeMap<String, Arc<Value>>,
+    named: BTreeMap<String, Stored>,
     /// By set, the names of those that concern it alone; under an empty name, those that may concern
     /// every set. Most objects of a namespace with many sets are of the first kind, so that a look
     /// at one set costs the same however many there are.
     concern: HashMap<String, BTreeSet<String>>,
+    /// By host, the names of those that claim it.
+    claims: HashMap<String, BTreeSet<String>>,
 }
 
 /// A store that tells what has changed.
@@ -33,27 +51,31 @@ pub(super) struct Memory {
 impl Memory {
     /// The objects of a namespace that may concern a set: its own, those that are nobody's or whose
     /// selector may reach further, and those of these names.
-    pub(super) fn around(&self, namespace: &str, set: &str, also: &[&str]) -> Vec<Arc<Value>> {
+    pub(super) fn around(&self, namespace: &str, set: &str, also: &[&str]) -> Vec<Value> {
         let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
         let Some(namespace) = objects.get(namespace) else { return Vec::new() };
         let mut names: BTreeSet<&str> = also.iter().copied().collect();
         for owner in [set, ""] {
             names.extend(namespace.concern.get(owner).into_iter().flatten().map(String::as_str));
         }
-        names.into_iter().filter_map(|name| namespace.named.get(name).cloned()).collect()
+        names.into_iter().filter_map(|name| namespace.named.get(name).map(Stored::read)).collect()
     }
 
-    /// The objects of all namespaces but one.
-    pub(super) fn outside(&self, namespace: &str) -> Vec<Arc<Value>> {
+    /// The objects of all namespaces but one that claim a host.
+    pub(super) fn claims(&self, host: &str, but: &str) -> Vec<Value> {
         let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
-        let others = objects.iter().filter(|(other, _)| *other != namespace);
-        others.flat_map(|(_, namespace)| namespace.named.values().cloned()).collect()
+        let others = objects.iter().filter(|(other, _)| *other != but);
+        let claims = others.flat_map(|(_, namespace)| {
+            let names = namespace.claims.get(host).into_iter().flatten();
+            names.filter_map(|name| namespace.named.get(name).map(Stored::read))
+        });
+        claims.collect()
     }
 
     /// One object; the namespace is empty for what has none.
-    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<Arc<Value>> {
+    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<Value> {
         let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
-        objects.get(namespace)?.named.get(name).cloned()
+        objects.get(namespace)?.named.get(name).map(Stored::read)
     }
 
     /// Takes what a watch brings, and hands every state that came or went to `changed`: both of an
@@ -62,7 +84,7 @@ impl Memory {
         match event {
             Event::Init => self.listed.write().unwrap_or_else(PoisonError::into_inner).clear(),
             Event::InitApply(object) => {
-                insert(&mut self.listed.write().unwrap_or_else(PoisonError::into_inner), object);
+                insert(&mut self.listed.write().unwrap_or_else(PoisonError::into_inner), &object);
             }
             Event::InitDone => {
                 let listed =
@@ -72,9 +94,11 @@ impl Memory {
                 tell_differences(&before, &objects, &mut changed);
             }
             Event::Apply(object) => {
-                let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
-                let (before, after) = insert(&mut objects, object);
-                tell(before.as_deref(), Some(&after), &mut changed);
+                let before = {
+                    let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
+                    insert(&mut objects, &object)
+                };
+                tell(before.map(|before| before.read()).as_ref(), Some(&object), &mut changed);
             }
             Event::Delete(object) => {
                 let (namespace, name) = key(&object);
@@ -83,7 +107,8 @@ impl Memory {
                 if objects.get(namespace).is_some_and(|found| found.named.is_empty()) {
                     objects.remove(namespace);
                 }
-                tell(before.as_deref(), None, &mut changed);
+                drop(objects);
+                tell(before.map(|before| before.read()).as_ref(), None, &mut changed);
             }
         }
     }
@@ -96,23 +121,33 @@ impl Memory {
 }
 
 impl Namespace {
-    fn insert(&mut self, name: &str, object: Arc<Value>) -> Option<Arc<Value>> {
+    fn insert(&mut self, name: &str, object: &Value) -> Option<Stored> {
         let before = self.remove(name);
-        self.concern.entry(concerned(&object).to_owned()).or_default().insert(name.to_owned());
-        self.named.insert(name.to_owned(), object);
+        self.concern.entry(concerned(object).to_owned()).or_default().insert(name.to_owned());
+        for host in hosts(object) {
+            self.claims.entry(host.to_owned()).or_default().insert(name.to_owned());
+        }
+        self.named.insert(name.to_owned(), Stored::new(object));
         before
     }
 
-    fn remove(&mut self, name: &str) -> Option<Arc<Value>> {
+    fn remove(&mut self, name: &str) -> Option<Stored> {
         let before = self.named.remove(name)?;
-        let set = concerned(&before);
-        if let Some(names) = self.concern.get_mut(set) {
-            names.remove(name);
-            if names.is_empty() {
-                self.concern.remove(set);
-            }
+        let object = before.read();
+        forget(&mut self.concern, concerned(&object), name);
+        for host in hosts(&object) {
+            forget(&mut self.claims, host, name);
         }
         Some(before)
+    }
+}
+
+fn forget(index: &mut HashMap<String, BTreeSet<String>>, entry: &str, name: &str) {
+    if let Some(names) = index.get_mut(entry) {
+        names.remove(name);
+        if names.is_empty() {
+            index.remove(entry);
+        }
     }
 }
 
@@ -125,26 +160,27 @@ fn concerned(object: &Value) -> &str {
     if selector.is_null() || selected.contains(&set) { text(set) } else { "" }
 }
 
-fn insert(objects: &mut Objects, object: Value) -> (Option<Arc<Value>>, Arc<Value>) {
-    let object = Arc::new(object);
-    let (namespace, name) = key(&object);
-    let before = objects.entry(namespace.to_owned()).or_default().insert(name, Arc::clone(&object));
-    (before, object)
+fn insert(objects: &mut Objects, object: &Value) -> Option<Stored> {
+    let (namespace, name) = key(object);
+    objects.entry(namespace.to_owned()).or_default().insert(name, object)
 }
 
 fn tell_differences(before: &Objects, after: &Objects, changed: &mut impl FnMut(&Value)) {
-    let find = |objects: &Objects, namespace: &str, name: &str| -> Option<Arc<Value>> {
+    let find = |objects: &Objects, namespace: &str, name: &str| -> Option<Stored> {
         objects.get(namespace)?.named.get(name).cloned()
     };
     for (namespace, found) in after {
         for (name, object) in &found.named {
-            tell(find(before, namespace, name).as_deref(), Some(object), changed);
+            let before = find(before, namespace, name);
+            if before.as_ref().is_none_or(|before| before.0 != object.0) {
+                tell(before.map(|before| before.read()).as_ref(), Some(&object.read()), changed);
+            }
         }
     }
     for (namespace, found) in before {
         for (name, object) in &found.named {
             if find(after, namespace, name).is_none() {
-                tell(Some(object), None, changed);
+                tell(Some(&object.read()), None, changed);
             }
         }
     }

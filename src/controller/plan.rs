@@ -4,7 +4,6 @@
 //! version that it is meant for, and the API server refuses it for any other.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -61,16 +60,16 @@ impl Act {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Live {
     /// Those of the set's namespace.
-    pub(super) beside: BTreeMap<Kind, Vec<Arc<Value>>>,
-    /// Those of other namespaces that claim hosts, where the set wants one.
-    pub(super) elsewhere: BTreeMap<Kind, Vec<Arc<Value>>>,
+    pub(super) beside: BTreeMap<Kind, Vec<Value>>,
+    /// Those of other namespaces that claim the host which the set wants.
+    pub(super) elsewhere: BTreeMap<Kind, Vec<Value>>,
 }
 
 impl Live {
     /// Those that we made beside `set` and that nothing else controls, with what they are for.
     fn ours<'a>(&'a self, set: &'a Value) -> impl Iterator<Item = (Role, &'a Value)> {
         let all = self.beside.values().flatten();
-        all.filter_map(|object| Some((role(object)?, &**object))).filter(|(_, object)| is_of(object, set))
+        all.filter_map(|object| Some((role(object)?, object))).filter(|(_, object)| is_of(object, set))
     }
 
     /// Whether a companion of this role is there.
@@ -92,17 +91,18 @@ fn is_of(object: &Value, set: &Value) -> bool {
         && owned::owner(object, set) != Owner::Other
 }
 
+/// By the labels that nobody else writes; who else manages it is for [`taken_over`] to say.
 fn is_labelled_for(object: &Value, set: &str) -> bool {
     let labels = &object["metadata"]["labels"];
-    labels[names::MANAGED_BY] == names::MANAGER && labels[names::STATEFULSET] == set
+    !labels[names::COMPANION].is_null() && labels[names::STATEFULSET] == set
 }
 
 /// The objects among which a set's companions are to settle. A copy of one of ours that somebody
 /// made by hand loses our label here, as it is none of ours.
 pub(super) fn neighbours(set: &Value, live: &Live) -> Neighbours {
     let name = text(&set["metadata"]["name"]);
-    let as_neighbour = |object: &Arc<Value>| {
-        let mut object = Value::clone(object);
+    let as_neighbour = |object: &Value| {
+        let mut object = object.clone();
         if is_labelled_for(&object, name) && !is_of(&object, set) {
             object["metadata"]["labels"][names::MANAGED_BY].take();
         }
@@ -112,7 +112,7 @@ pub(super) fn neighbours(set: &Value, live: &Live) -> Neighbours {
     let mut neighbours: Neighbours =
         beside.map(|(kind, objects)| (*kind, objects.iter().map(as_neighbour).collect())).collect();
     for (kind, objects) in &live.elsewhere {
-        neighbours.entry(*kind).or_default().extend(objects.iter().map(|object| Value::clone(object)));
+        neighbours.entry(*kind).or_default().extend(objects.iter().cloned());
     }
     neighbours
 }

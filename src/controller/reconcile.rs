@@ -24,7 +24,7 @@ use super::stores::{SetRef, Stores, sets};
 use super::trim;
 use super::wake::Waiting;
 use crate::catalogue::Catalogue;
-use crate::companions::hosts::CLAIMING;
+use crate::companions::hosts::hosts;
 use crate::companions::neighbours::settle;
 use crate::companions::{Companions, Kind, Labels, Role, desired};
 use crate::configuration::Configuration;
@@ -131,7 +131,7 @@ impl Context {
             Case::Nothing => {}
             Case::Unmanaged => {
                 decision.outcome = "unmanaged";
-                decision.steps = plan::release(set, &self.stores.live(key, &[], false));
+                decision.steps = plan::release(set, &self.stores.live(key, &[], None));
             }
             Case::Unclear { what, remedy } => {
                 decision.outcome = "unclear";
@@ -146,9 +146,9 @@ impl Context {
                     let version = self.stores.resource(companion.kind).api_version;
                     companion.manifest["apiVersion"] = Value::from(version);
                 }
-                let wants_host = desired.wanted.iter().any(|companion| CLAIMING.contains(&companion.kind));
+                let host = desired.wanted.iter().find_map(|companion| hosts(&companion.manifest).next());
                 let names = [&*key.name, text(&set["spec"]["serviceName"])];
-                let live = self.stores.live(key, &names, wants_host);
+                let live = self.stores.live(key, &names, host);
                 let settled = self.settle(key, set, &desired, &live, &mut decision);
                 decision.steps = plan::plan(set, &desired, &settled, &live);
                 decision.steps.retain(|step| step.role != Role::Secret || !self.has_secret(key, set));

@@ -52,6 +52,9 @@ const NAMESPACES: &str = "namespaces";
 /// The part of `/readyz` that waits for what kinds there are.
 const DISCOVERY: &str = "discovery";
 
+/// Objects in one page of a list. Whole ones, as they come, take a hundred times what is kept of them.
+const PAGE: u32 = 50;
+
 /// The kind of the sets.
 pub(super) fn sets() -> ApiResource {
     ApiResource::erase::<StatefulSet>(&())
@@ -276,18 +279,20 @@ impl Stores {
         }
     }
 
-    /// What may concern a set: in its namespace, and where it wants a host, elsewhere. `names` are
-    /// those that its companions have.
-    pub(super) fn live(&self, key: &SetRef, names: &[&str], wants_host: bool) -> Live {
+    /// What may concern a set: in its namespace, and what claims the host that it wants, elsewhere.
+    /// `names` are those that its companions have.
+    pub(super) fn live(&self, key: &SetRef, names: &[&str], host: Option<&str>) -> Live {
         let namespace = key.namespace.as_deref().unwrap_or_default();
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let stores = || self.beside.iter().filter(|(kind, _)| known.contains_key(*kind));
-        let elsewhere = stores().filter(|(kind, _)| wants_host && CLAIMING.contains(*kind));
+        let elsewhere = stores().filter(|(kind, _)| CLAIMING.contains(*kind));
         Live {
             beside: stores()
                 .map(|(kind, memory)| (*kind, memory.around(namespace, &key.name, names)))
                 .collect(),
-            elsewhere: elsewhere.map(|(kind, memory)| (*kind, memory.outside(namespace))).collect(),
+            elsewhere: elsewhere
+                .filter_map(|(kind, memory)| Some((*kind, memory.claims(host?, namespace))))
+                .collect(),
         }
     }
 
@@ -322,7 +327,7 @@ fn events(
     resource: &ApiResource,
 ) -> impl Stream<Item = watcher::Result<Event<DynamicObject>>> + use<> {
     let api = Api::<DynamicObject>::all_with(client.clone(), resource);
-    watcher(api, Config::default())
+    watcher(api, Config::default().page_size(PAGE))
 }
 
 async fn wait(pauses: &mut DefaultBackoff) {

@@ -27,6 +27,7 @@ mod nothing_unasked;
 mod refusals;
 mod rendered;
 mod rights;
+mod services;
 mod takeover;
 mod undo;
 mod warnings;

@@ -82,7 +82,7 @@ func (c *cluster) apiserverArgs() []string {
 		"--advertise-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", c.ports.apiserver),
 		"--endpoint-reconciler-type=none", // A loopback address is no legal endpoint.
-		"--service-cluster-ip-range=10.0.0.0/24",
+		"--service-cluster-ip-range=10.0.0.0/16",
 		"--authorization-mode=RBAC",
 		"--token-auth-file=" + c.path("pki", "tokens.csv"),
 		"--allow-privileged=true",

@@ -53,17 +53,17 @@ fn all() -> Live {
     let wanted = wanted(&set()).wanted;
     let live = |kind: &str| {
         let of_kind = wanted.iter().filter(|one| one.manifest["kind"] == kind);
-        of_kind.map(|one| Arc::new(applied(&one.manifest))).collect()
+        of_kind.map(|one| applied(&one.manifest)).collect()
     };
     let beside = [Kind::Service, Kind::PodDisruptionBudget].map(|kind| (kind, live(kind.as_str())));
     Live { beside: beside.into(), ..Live::default() }
 }
 
-fn services(live: &mut Live) -> &mut Vec<Arc<Value>> {
+fn services(live: &mut Live) -> &mut Vec<Value> {
     live.beside.entry(Kind::Service).or_default()
 }
 
-fn budgets(live: &mut Live) -> &mut Vec<Arc<Value>> {
+fn budgets(live: &mut Live) -> &mut Vec<Value> {
     live.beside.entry(Kind::PodDisruptionBudget).or_default()
 }
 
@@ -89,8 +89,8 @@ fn words(steps: Vec<Step>) -> Vec<String> {
     steps.into_iter().map(word).collect()
 }
 
-fn change(live: &mut Arc<Value>, change: impl FnOnce(&mut Value)) {
-    change(Arc::make_mut(live));
+fn change(live: &mut Value, change: impl FnOnce(&mut Value)) {
+    change(live);
 }
 
 #[test]
@@ -115,14 +115,14 @@ fn what_differs_is_applied_with_the_uid_that_it_has() {
 fn a_foreign_object_of_the_name_is_not_touched() {
     let foreign =
         json!({"kind": "Service", "metadata": {"name": "db"}, "spec": {"selector": {"app": "web"}}});
-    let live = Live { beside: [(Kind::Service, vec![Arc::new(foreign)])].into(), ..Live::default() };
+    let live = Live { beside: [(Kind::Service, vec![foreign])].into(), ..Live::default() };
     assert_eq!(steps(&set(), &live), ["create headless", "create budget"]);
 }
 
 #[test]
 fn a_copy_of_ours_is_foreign() {
     let mut live = all();
-    let mut copy = Arc::clone(&budgets(&mut live)[0]);
+    let mut copy = budgets(&mut live)[0].clone();
     change(&mut copy, |budget| {
         budget["metadata"]["name"] = json!("copy");
         budget["metadata"]["managedFields"][0]["manager"] = json!("kubectl-create");
@@ -135,7 +135,7 @@ fn a_copy_of_ours_is_foreign() {
 fn ours_yields_to_another_budget_before_anything_else() {
     let mut live = all();
     services(&mut live).clear();
-    budgets(&mut live).push(Arc::new(json!({"metadata": {"name": "mine"}, "spec": {"selector": {}}})));
+    budgets(&mut live).push(json!({"metadata": {"name": "mine"}, "spec": {"selector": {}}}));
     assert_eq!(steps(&set(), &live), ["delete budget db", "create headless", "create client"]);
 }
 
@@ -143,7 +143,7 @@ fn ours_yields_to_another_budget_before_anything_else() {
 fn a_service_that_clients_use_stays_when_another_comes() {
     let mut live = all();
     let other = json!({"metadata": {"name": "read"}, "spec": {"selector": {names::STATEFULSET: "db"}}});
-    services(&mut live).push(Arc::new(other));
+    services(&mut live).push(other);
     assert_eq!(steps(&set(), &live), [""; 0]);
     services(&mut live).retain(|service| service["metadata"]["name"] != "db");
     assert_eq!(steps(&set(), &live), [""; 0], "but it is not made then");
@@ -168,6 +168,15 @@ fn what_was_taken_over_is_handed_over_once() {
         ours.as_object_mut().unwrap().remove("f:labels");
     });
     assert_eq!(steps(&set(), &live), [""; 0], "though the labels are still there, in their name");
+}
+
+#[test]
+fn what_helm_has_labelled_as_its_own_is_handed_over() {
+    let mut live = all();
+    change(&mut services(&mut live)[1], |service| {
+        service["metadata"]["labels"][names::MANAGED_BY] = json!("Helm");
+    });
+    assert_eq!(steps(&set(), &live), ["hand back client to Helm"]);
 }
 
 #[test]
