@@ -122,4 +122,6 @@ fn an_upgrade_is_held_up_by_another_user_and_not_by_another_probe() {
     assert_eq!(before.immutable, after.immutable);
     let changed: Vec<_> = before.template_changes(&after).into_iter().collect();
     assert_eq!(changed, ["spec.containers[postgres].image"]);
+    let _ = space.send(Client::Apply, &redis("8.2")).ok();
+    after.assert_unchanged(&space.snapshot("db"), "applied again");
 }
