@@ -23,7 +23,12 @@ use crate::image::Image;
 /// The files of the built-in catalogue.
 const BUILT_IN: &[(&str, &str)] = &[
     ("default.yaml", include_str!("catalogue/default.yaml")),
+    ("mariadb.yaml", include_str!("catalogue/mariadb.yaml")),
+    ("memcached.yaml", include_str!("catalogue/memcached.yaml")),
+    ("mysql.yaml", include_str!("catalogue/mysql.yaml")),
     ("postgresql.yaml", include_str!("catalogue/postgresql.yaml")),
+    ("redis.yaml", include_str!("catalogue/redis.yaml")),
+    ("valkey.yaml", include_str!("catalogue/valkey.yaml")),
 ];
 
 /// The profile of images that no profile knows.
@@ -346,17 +351,66 @@ mod tests {
         assert_eq!(error.to_string(), "profile b: extends a, which leads back to itself");
     }
 
+    /// The profile that knows an image, and the case of each of its axes that the tag tells.
+    fn chosen<'c>(catalogue: &'c Catalogue, image: &str) -> Option<(&'c str, Vec<Option<&'c str>>)> {
+        let profile = catalogue.for_image(image)?;
+        let image = Image::parse(image);
+        let case = |axis: &'c Axis| axis.cases.iter().find(|c| c.fits(&image)).map(|c| c.name.as_str());
+        Some((&profile.name, profile.axes.iter().map(case).collect()))
+    }
+
     #[test]
-    fn tags_choose_the_variant() {
+    fn images_choose_the_profile_and_tags_the_variant() {
         let catalogue = Catalogue::built_in().unwrap();
-        let axes = &catalogue.latest("postgresql").unwrap().axes;
-        let chosen = |image: &str| -> Vec<Option<&str>> {
-            let image = Image::parse(image);
-            axes.iter().map(|a| a.cases.iter().find(|c| c.fits(&image)).map(|c| c.name.as_str())).collect()
-        };
-        assert_eq!(chosen("postgres:16.4-alpine3.20"), [Some("17"), Some("alpine")]);
-        assert_eq!(chosen("postgres:18-trixie"), [Some("18"), Some("debian")]);
-        assert_eq!(chosen("postgres:latest"), [None, Some("debian")]);
-        assert_eq!(chosen("postgres@sha256:00"), [None, None]);
+        for (image, profile, cases) in [
+            ("postgres:16.4-alpine3.20", "postgresql", &[Some("17"), Some("alpine")][..]),
+            ("postgres:18-trixie", "postgresql", &[Some("18"), Some("debian")]),
+            ("postgres:latest", "postgresql", &[None, Some("debian")]),
+            ("postgres@sha256:00", "postgresql", &[None, None]),
+            ("redis:8.2", "redis", &[Some("7"), Some("debian")]),
+            ("public.ecr.aws/docker/library/redis:7.4-alpine3.21", "redis", &[Some("7"), Some("alpine")]),
+            ("redis:6.2.21-bookworm", "redis", &[Some("6"), Some("debian")]),
+            ("redis:alpine", "redis", &[None, Some("alpine")]),
+            ("redis@sha256:00", "redis", &[None, None]),
+            ("valkey/valkey:8.1.3-bookworm", "valkey", &[Some("debian")]),
+            ("mirror.corp:5000/valkey/valkey:9-alpine", "valkey", &[Some("alpine")]),
+            ("docker.io/library/memcached:1.6-alpine", "memcached", &[]),
+            ("mariadb:11.8-ubi", "mariadb", &[Some("999")]),
+            ("mirror.corp/dockerhub/library/mysql:8.4-oraclelinux9", "mysql", &[Some("999")]),
+            ("mysql@sha256:00", "mysql", &[None]),
+        ] {
+            assert_eq!(chosen(&catalogue, image), Some((profile, cases.to_vec())), "{image}");
+        }
+    }
+
+    /// What merely has a like name keeps its data elsewhere, under another user, or has none.
+    #[test]
+    fn look_alikes_are_not_taken() {
+        let catalogue = Catalogue::built_in().unwrap();
+        for image in [
+            "redis/redis-stack:7.4.0-v3",
+            "redis/redis-stack-server:latest",
+            "bitnami/redis:8.0",
+            "bitnamilegacy/redis-cluster:7.2",
+            "redislabs/redis:7.4",
+            "oliver006/redis_exporter:v1.74.0",
+            "rediscommander/redis-commander:latest",
+            "valkey:8",
+            "bitnami/valkey:8.1",
+            "valkey/valkey-bundle:8.1",
+            "mysql/mysql-server:8.0",
+            "container-registry.oracle.com/mysql/community-server:8.4",
+            "prom/mysqld-exporter:v0.17.2",
+            "percona/percona-xtradb-cluster:8.0",
+            "bitnami/mysql:9.4",
+            "bitnami/mariadb-galera:11.8",
+            "mariadb/maxscale:24.02",
+            "mariadb-galera:11",
+            "bitnami/memcached:1.6",
+            "quay.io/prometheus/memcached-exporter:v0.15.3",
+            "corp/memcached:1.6",
+        ] {
+            assert_eq!(chosen(&catalogue, image), None, "{image}");
+        }
     }
 }

@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(
             faults[0].to_string(),
             "stateward.dev/profile: there is no profile \"postgresq\"; did you mean postgresql? \
-             There are default, postgresql"
+             There are default, mariadb, memcached, mysql, postgresql, redis, valkey"
         );
     }
 

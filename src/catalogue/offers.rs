@@ -101,7 +101,8 @@ fn is_key(item: &[Step], key: &crate::path::ItemKey, leaf: &Path) -> bool {
 /// Puts the leaves of a stronger layer over those of the weaker ones.
 ///
 /// `null` takes away what is at or below its path. A probe's handler is a union: a stronger one
-/// drives the weaker one out, and the weaker one's timings stay where the stronger has none.
+/// drives the weaker one out, and the weaker one's timings stay where the stronger has none. With
+/// `data`, stored data depends on what the layer sets, but for its probes.
 pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool) {
     if layer.is_null() {
         return;
@@ -117,6 +118,7 @@ pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool
                 _ => true,
             });
         }
+        let data = data && probe_of(&path).is_none();
         if let Some(offer) = offers.iter_mut().find(|offer| offer.path == path) {
             offer.value = value;
             offer.source = source.clone();
@@ -182,6 +184,18 @@ mod tests {
                 r#"containers[name="$(main)"].readinessProbe.exec.command = ["x"] (profile b)"#,
             ]
         );
+    }
+
+    #[test]
+    fn data_depends_on_all_that_a_variant_sets_but_probes() {
+        let mut offers = Vec::new();
+        let main = json!({
+            "name": "$(main)", "securityContext": {"runAsUser": 999},
+            "readinessProbe": {"exec": {"command": ["x"]}},
+        });
+        merge(&mut offers, &json!({"containers": [main]}), &profile("a"), true);
+        let data: Vec<_> = offers.iter().filter(|offer| offer.data).map(|o| o.path.to_string()).collect();
+        assert_eq!(data, [r#"containers[name="$(main)"].securityContext.runAsUser"#]);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 mod adoption;
 mod annotations;
 mod asked;
+mod catalogue;
 mod clients;
 mod commands;
 mod companions;

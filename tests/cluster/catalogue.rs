@@ -1,0 +1,127 @@
+//! The profiles, each tried with its example: a set with all that stands beside it, which no client's
+//! second request restarts.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Client, Space, postgres, wait_for};
+
+/// An example, and what there is to be when it was applied.
+struct Example {
+    file: &'static str,
+    claims: &'static [&'static str],
+    services: [&'static str; 2],
+    budgets: &'static [&'static str],
+    secrets: &'static [&'static str],
+}
+
+const EXAMPLES: [Example; 6] = [
+    Example {
+        file: "postgresql",
+        claims: &["data-orders-db-0"],
+        services: ["orders-db", "orders-db-headless"],
+        budgets: &[],
+        secrets: &["orders-db-generated"],
+    },
+    Example {
+        file: "mysql",
+        claims: &["data-shop-db-0"],
+        services: ["shop-db", "shop-db-headless"],
+        budgets: &[],
+        secrets: &["shop-db-generated"],
+    },
+    Example {
+        file: "mariadb",
+        claims: &["data-wiki-db-0"],
+        services: ["wiki-db", "wiki-db-headless"],
+        budgets: &[],
+        secrets: &["wiki-db-generated"],
+    },
+    Example {
+        file: "redis",
+        claims: &["data-sessions-0"],
+        services: ["sessions", "sessions-headless"],
+        budgets: &[],
+        secrets: &["sessions-generated"],
+    },
+    Example {
+        file: "valkey",
+        claims: &["data-queue-0"],
+        services: ["queue", "queue-headless"],
+        budgets: &[],
+        secrets: &[],
+    },
+    Example {
+        file: "memcached",
+        claims: &[],
+        services: ["page-cache", "page-cache-headless"],
+        budgets: &["page-cache"],
+        secrets: &[],
+    },
+];
+
+fn named(objects: &[Value], is: impl Fn(&Value) -> bool) -> Vec<String> {
+    let objects = objects.iter().filter(|object| is(object));
+    let mut names: Vec<_> =
+        objects.map(|object| object["metadata"]["name"].as_str().unwrap_or_default().to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Waits until there is what is meant to be, and nothing besides.
+fn wait_complete(space: &Space, example: &Example) {
+    let bound = |claim: &Value| claim["status"]["phase"] == "Bound";
+    let ours = |object: &Value| !object["metadata"]["labels"]["stateward.dev/companion"].is_null();
+    let expected: [&[&str]; 4] = [example.claims, &example.services, example.budgets, example.secrets];
+    wait_for(&format!("all of {}", example.file), || {
+        let found = [
+            named(&space.list("/api/v1", "persistentvolumeclaims"), bound),
+            named(&space.list("/api/v1", "services"), ours),
+            named(&space.list("/apis/policy/v1", "poddisruptionbudgets"), ours),
+            named(&space.list("/api/v1", "secrets"), ours),
+        ];
+        if found.iter().zip(expected).all(|(found, expected)| found == expected) {
+            Ok(())
+        } else {
+            Err(format!("{found:?} instead of {expected:?}"))
+        }
+    });
+}
+
+#[test]
+fn every_systems_example_runs_and_is_left_alone() {
+    for example in &EXAMPLES {
+        let space = Space::new(&format!("catalogue-{}", example.file));
+        let file = format!("{}/examples/{}.yaml", env!("CARGO_MANIFEST_DIR"), example.file);
+        let _ = space.kubectl(&["apply", "-f", &file]).ok();
+        let set = named(&space.list("/apis/apps/v1", "statefulsets"), |_| true).concat();
+        let before = space.snapshot(&set);
+        let record = before.record_text().expect("a record");
+        assert!(record.contains(&format!("{}@", example.file)), "another profile: {record}");
+        wait_complete(&space, example);
+        for verb in ["apply", "replace"] {
+            let _ = space.kubectl(&[verb, "-f", &file]).ok();
+            before.assert_unchanged(&space.snapshot(&set), &format!("{}: {verb}", example.file));
+            wait_complete(&space, example);
+        }
+    }
+}
+
+/// Redis 6 is looked at otherwise than Redis 8, and keeps its data alike: it may move on. Alpine's user
+/// is another.
+#[test]
+fn an_upgrade_is_held_up_by_another_user_and_not_by_another_probe() {
+    let space = Space::new("catalogue-upgrade");
+    let redis = |tag: &str| postgres("db").main("image", json!(format!("redis:{tag}")));
+    let probe =
+        |set: &Value| set["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["exec"].clone();
+    let before = space.create(Client::Apply, &redis("6.2"));
+    assert_eq!(probe(&before.object), json!({"command": ["redis-cli", "ping"]}));
+    let _ = space.send(Client::Apply, &redis("8.2-alpine")).refused(&["runAsGroup", "fsGroup"]);
+    let _ = space.send(Client::Apply, &redis("8.2")).ok();
+    let after = space.snapshot("db");
+    assert_eq!(before.immutable, after.immutable);
+    let changed: Vec<_> = before.template_changes(&after).into_iter().collect();
+    assert_eq!(changed, ["spec.containers[postgres].image"]);
+    let _ = space.send(Client::Apply, &redis("8.2")).ok();
+    after.assert_unchanged(&space.snapshot("db"), "applied again");
+}
