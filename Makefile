@@ -19,7 +19,7 @@ help: ## this list
 demo: rust ## see it happen on a real Kubernetes (first time about 8 minutes, then half a minute)
 	@tests/demo.sh
 
-test: rust ## everything that has to hold (first time about 14 minutes, then five)
+test: rust ## everything that has to hold (first time about 20 minutes, then ten)
 	@printf '%s\n' 'format, lints, then all tests, many of them on a real Kubernetes; what they start ends with them'
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
