@@ -64,12 +64,14 @@ pub(super) fn manifest(object: &DynamicObject) -> Value {
 /// claims hosts, that is its name.
 pub(super) fn neighbour(object: DynamicObject, api_version: &str, kind: &str) -> Value {
     let mut metadata = object.metadata;
-    if let Some(entries) = &mut metadata.managed_fields {
-        entries.retain(|entry| entry.subresource.is_none());
-    }
-    metadata.generation = None;
     let labels = metadata.labels.as_ref();
     let ours = labels.is_some_and(|labels| labels.contains_key(names::COMPANION));
+    // Who applies what is asked of what bears our label, and of nothing else.
+    metadata.managed_fields = metadata.managed_fields.filter(|_| ours);
+    if let Some(entries) = &mut metadata.managed_fields {
+        entries.retain(|entry| entry.subresource.is_none() && entry.operation.as_deref() == Some("Apply"));
+    }
+    metadata.generation = None;
     let counts = ours || !matches!(kind, "NetworkPolicy" | "ServiceAccount" | "ServiceMonitor" | "TCPRoute");
     let mut lean = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
     if counts {
@@ -79,8 +81,6 @@ pub(super) fn neighbour(object: DynamicObject, api_version: &str, kind: &str) ->
                 lean[field] = value.clone();
             }
         }
-    } else {
-        lean["metadata"]["managedFields"].take();
     }
     lean
 }
@@ -176,8 +176,10 @@ mod tests {
     fn a_new_status_is_no_change() {
         let budget = |version: &str, healthy: u64| {
             let object = json!({
-                "metadata": {"name": "db", "resourceVersion": version, "managedFields": [
+                "metadata": {"name": "db", "resourceVersion": version, "labels": {names::COMPANION: "budget"},
+                    "managedFields": [
                     {"manager": "stateward", "operation": "Apply"},
+                    {"manager": "kubectl-edit", "operation": "Update", "time": "2026-01-01T00:00:00Z"},
                     {"manager": "controller", "operation": "Update", "subresource": "status", "time": "2026-01-01T00:00:00Z"},
                 ]},
                 "spec": {"maxUnavailable": 1}, "status": {"currentHealthy": healthy},
