@@ -130,6 +130,20 @@ impl Role {
         }
     }
 
+    /// What the label of `object` says it is for; `None` for none of ours, or one of a later version.
+    #[must_use]
+    pub fn of(object: &Value) -> Option<Self> {
+        let label = text(&object["metadata"]["labels"][names::COMPANION]);
+        Self::ALL.into_iter().find(|role| role.as_str() == label)
+    }
+
+    /// Whether clients reach a companion by its name or address: then neither a Service that somebody
+    /// adds nor a fault in a setting takes it away.
+    #[must_use]
+    pub fn is_relied_on(self) -> bool {
+        matches!(self, Self::Headless | Self::Client)
+    }
+
     /// The kind of the object; of a route, that for HTTP.
     #[must_use]
     pub fn kind(self) -> Kind {

@@ -268,8 +268,9 @@ fn other_budget(set: &Value, budgets: &[Value]) -> Option<String> {
     found.map(|budget| format!("PodDisruptionBudget {}", text(&budget["metadata"]["name"])))
 }
 
-/// Whether a Service's selector selects the pods; one without a selector selects none.
-fn selects(selector: &Value, set: &Value) -> bool {
+/// Whether a Service's selector selects the pods of `set`; one without a selector selects none.
+#[must_use]
+pub fn selects(selector: &Value, set: &Value) -> bool {
     let labels = &set["spec"]["template"]["metadata"]["labels"];
     selector
         .as_object()

@@ -69,19 +69,13 @@ impl Live {
     /// Those that we made beside `set` and that nothing else controls, with what they are for.
     fn ours<'a>(&'a self, set: &'a Value) -> impl Iterator<Item = (Role, &'a Value)> {
         let all = self.beside.values().flatten();
-        all.filter_map(|object| Some((role(object)?, object))).filter(|(_, object)| is_of(object, set))
+        all.filter_map(|object| Some((Role::of(object)?, object))).filter(|(_, object)| is_of(object, set))
     }
 
     /// Whether a companion of this role is there.
     pub(super) fn has(&self, role: Role, set: &Value) -> bool {
         self.ours(set).any(|(found, _)| found == role)
     }
-}
-
-/// The role that an object's label says.
-fn role(object: &Value) -> Option<Role> {
-    let label = text(&object["metadata"]["labels"][names::COMPANION]);
-    Role::ALL.into_iter().find(|role| role.as_str() == label)
 }
 
 /// Whether we made `object` beside `set`, and nothing else controls it.
@@ -132,9 +126,11 @@ pub(super) fn plan(set: &Value, desired: &Companions, settled: &Companions, live
             });
             found.map(|companion| companion.manifest.clone())
         };
-        let act = match wanted(settled).or_else(|| wanted(desired).filter(|_| is_relied_on(role))) {
+        let act = match wanted(settled).or_else(|| wanted(desired).filter(|_| role.is_relied_on())) {
             Some(manifest) => update(object, manifest, set),
-            None if is_relied_on(role) && settled.problems.iter().any(|problem| problem.role == role) => None,
+            None if role.is_relied_on() && settled.problems.iter().any(|problem| problem.role == role) => {
+                None
+            }
             // Pods run as it for as long as they live.
             None if role == Role::ServiceAccount => None,
             None => Some(Act::Delete {
@@ -171,12 +167,6 @@ pub(super) fn release(set: &Value, live: &Live) -> Vec<Step> {
     given.collect()
 }
 
-/// Whether clients reach a companion by its name or address: then neither a Service that somebody
-/// adds nor a fault in a setting takes it away.
-fn is_relied_on(role: Role) -> bool {
-    matches!(role, Role::Headless | Role::Client)
-}
-
 /// What was taken over is given up.
 fn hand_over(object: &Value) -> Option<Step> {
     let to = taken_over(object)?;
@@ -186,7 +176,7 @@ fn hand_over(object: &Value) -> Option<Step> {
 
 /// A step for an object of ours.
 fn step(object: &Value, act: Act) -> Option<Step> {
-    Some(Step { role: role(object)?, kind: Kind::of(object)?, act })
+    Some(Step { role: Role::of(object)?, kind: Kind::of(object)?, act })
 }
 
 /// The write that makes `object` as wanted; none where it is.

@@ -35,7 +35,7 @@ pub(super) fn of(
         ));
     }
     for problem in &settled.problems {
-        let mut live = world.ours(set).filter(|object| role(object) == Some(problem.role));
+        let mut live = world.ours(set).filter(|object| Role::of(object) == Some(problem.role));
         let (kind, live) =
             (problem.role.kind().as_str(), live.next().map(|object| text(&object["metadata"]["name"])));
         match live {
@@ -44,7 +44,7 @@ pub(super) fn of(
                 lines.push(line(problem.role, kind, name, "there"));
                 continue;
             }
-            Some(name) if is_relied_on(problem.role) => {
+            Some(name) if problem.role.is_relied_on() => {
                 lines.push(line(problem.role, kind, name, "kept as it is"));
             }
             // It is among what is left over.
@@ -136,21 +136,10 @@ fn left_over<'w>(
             companions.wanted.iter().any(is)
         };
         let has_problem = |role| settled.problems.iter().any(|problem| problem.role == role);
-        let stays = role(object).is_none_or(|role| match role {
-            role if is_relied_on(role) => is_among(desired) || has_problem(role),
+        let stays = Role::of(object).is_none_or(|role| match role {
+            role if role.is_relied_on() => is_among(desired) || has_problem(role),
             _ => !granted.is_known && has_problem(role),
         });
         !is_among(settled) && !stays
     })
-}
-
-/// Whether clients reach a companion by its name or address.
-fn is_relied_on(role: Role) -> bool {
-    matches!(role, Role::Headless | Role::Client)
-}
-
-/// What a companion is for; `None` for one of a later version.
-fn role(object: &Value) -> Option<Role> {
-    let label = text(&object["metadata"]["labels"][names::COMPANION]);
-    Role::ALL.into_iter().find(|role| role.as_str() == label)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cli::world::World;
-use crate::companions::neighbours::is_ours;
+use crate::companions::neighbours::{is_ours, selects};
 use crate::companions::{Companions, Role};
 use crate::settings::text;
 
@@ -11,12 +11,8 @@ use crate::settings::text;
 /// pods behind each; of load balancers; and of the set's own Ingress.
 pub(super) fn endpoints(set: &Value, world: &World, problems: &mut Vec<String>) -> Vec<Value> {
     let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
-    let labels = &set["spec"]["template"]["metadata"]["labels"];
     let leads_here = |service: &&Value| {
-        let selector = service["spec"]["selector"].as_object();
-        service["spec"]["clusterIP"] != "None"
-            && selector
-                .is_some_and(|map| !map.is_empty() && map.iter().all(|(key, value)| labels[key] == *value))
+        service["spec"]["clusterIP"] != "None" && selects(&service["spec"]["selector"], set)
     };
     let mut lines = Vec::new();
     for service in world.within("Service", namespace).filter(leads_here) {
