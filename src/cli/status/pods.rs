@@ -173,5 +173,22 @@ pub(super) fn headroom(set: &Value, world: &World, problems: &mut Vec<String>) -
         ));
         return Some(0);
     }
-    budgets.first()?["status"]["disruptionsAllowed"].as_u64()
+    let budget = budgets.first()?;
+    problems.extend(uncounted(set, budget));
+    budget["status"]["disruptionsAllowed"].as_u64()
+}
+
+/// What keeps a budget from counting the pods: it follows them by a controller of its own, somewhat later.
+fn uncounted(set: &Value, budget: &Value) -> Option<String> {
+    let (metadata, status) = (&budget["metadata"], &budget["status"]);
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    let (counted, ready) = (number(&status["currentHealthy"]), number(&set["status"]["readyReplicas"]));
+    let current = number(&status["observedGeneration"]) >= number(&metadata["generation"]);
+    (!current || counted < ready).then(|| {
+        let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
+        format!(
+            "PodDisruptionBudget {name} counts {counted} of {ready} ready pods, so that an eviction may fail; \
+             kubectl describe pdb -n {namespace} {name} says why if it stays so"
+        )
+    })
 }

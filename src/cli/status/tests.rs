@@ -65,7 +65,7 @@ fn settled(change: impl Fn(&mut Value)) -> World {
         let mut object = companion.manifest;
         let kind = companion.role.kind();
         if kind == Kind::PodDisruptionBudget {
-            object["status"] = json!({"disruptionsAllowed": 1});
+            object["status"] = json!({"disruptionsAllowed": 1, "currentHealthy": 2});
         }
         world.known_mut(kind.as_str()).push(object);
     }
@@ -258,13 +258,29 @@ fn a_claim_that_is_to_grow_is_not_settled() {
 #[test]
 fn two_budgets_stop_every_eviction() {
     let mut world = settled(|_| {});
-    let theirs = json!({"metadata": {"name": "mine", "namespace": "shop"}, "status": {"disruptionsAllowed": 2},
+    let theirs = json!({"metadata": {"name": "mine", "namespace": "shop"}, "status": {"disruptionsAllowed": 2, "currentHealthy": 2},
         "spec": {"selector": {"matchLabels": {"stateward.dev/statefulset": "db"}}}});
     world.known_mut("PodDisruptionBudget").push(theirs);
     assert!(problems(&world).iter().any(|line| line.starts_with("PodDisruptionBudgets db and mine select")));
     assert_eq!(status(&world)["disruptionsAllowed"], 0);
     world.known_mut("PodDisruptionBudget").remove(0);
     assert_eq!((problems(&world), status(&world)["disruptionsAllowed"].clone()), (vec![], json!(2)));
+}
+
+#[test]
+fn a_budget_that_has_not_counted_the_pods_is_waited_for() {
+    let mut world = settled(|_| {});
+    let budget =
+        |world: &mut World, status: Value| world.known_mut("PodDisruptionBudget")[0]["status"] = status;
+    budget(&mut world, json!({"disruptionsAllowed": 0, "currentHealthy": 1}));
+    let uncounted = "PodDisruptionBudget db counts 1 of 2 ready pods, so that an eviction may fail; kubectl describe \
+                     pdb -n shop db says why if it stays so";
+    assert_eq!(problems(&world), [uncounted]);
+    world.known_mut("PodDisruptionBudget")[0]["metadata"]["generation"] = json!(2);
+    budget(&mut world, json!({"disruptionsAllowed": 1, "currentHealthy": 2, "observedGeneration": 1}));
+    assert_eq!(problems(&world).len(), 1);
+    budget(&mut world, json!({"disruptionsAllowed": 1, "currentHealthy": 2, "observedGeneration": 2}));
+    assert_eq!(problems(&world), [""; 0]);
 }
 
 #[test]
