@@ -5,6 +5,7 @@
 
 pub mod asked;
 pub mod cluster;
+pub mod definition;
 pub mod offers;
 pub mod peers;
 pub mod profile;

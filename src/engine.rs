@@ -34,7 +34,7 @@ use crate::settings::Settings;
 #[derive(Debug, Clone)]
 pub struct Engine {
     /// The profiles.
-    pub catalogue: Catalogue,
+    pub catalogue: Arc<Catalogue>,
     /// The expansion. Replaceable, so that tests can let two versions of it answer in turn.
     pub expand: fn(&Value, &Settings) -> Expansion,
 }
@@ -148,8 +148,8 @@ impl Engine {
 
     /// An engine of these profiles.
     #[must_use]
-    pub fn new(catalogue: Catalogue) -> Self {
-        Self { catalogue, expand: expand::expand }
+    pub fn new(catalogue: impl Into<Arc<Catalogue>>) -> Self {
+        Self { catalogue: catalogue.into(), expand: expand::expand }
     }
 
     /// Decides on a change. Pure but for `facts`, which come from memory.
