@@ -16,7 +16,7 @@ use super::lease::{Candidate, Leadership};
 use super::quiet::Quiet;
 use super::reconcile::{Context, reconcile};
 use super::report::Teller;
-use super::stores::{Stores, sets};
+use super::stores::Stores;
 use super::wake::{Waiting, Wake};
 use crate::catalogue::Catalogue;
 use crate::companions::Kind;
@@ -132,7 +132,7 @@ impl Replica {
     /// Watches and reconciles for ever. Dropping it ends all of it: nothing here is spawned.
     async fn work(&self, platform: &mut Platform) {
         let (wake, woken) = unbounded();
-        let writer_of_sets = kube::runtime::reflector::store::Writer::new(sets());
+        let writer_of_sets = kube::runtime::reflector::store::Writer::new(());
         let waiting = Arc::new(Waiting::new(Arc::clone(&self.metrics)));
         let known_sets = writer_of_sets.as_reader();
         let wake = Wake::new(known_sets.clone(), wake, Arc::clone(&waiting));
@@ -169,9 +169,13 @@ impl Replica {
             );
             let gone = reconciles.for_each(async |done| {
                 if let Err(Error::ObjectNotFound(set)) = done {
-                    let set = set.into_kind_unchecked(sets());
+                    let set = set.into_kind_unchecked(());
                     context.waiting.done(&set);
                     context.forget(&set);
+                    // It came again while it was waiting, which has woken nobody.
+                    if stores.set(&set).is_some() {
+                        stores.wake(set);
+                    }
                 }
             });
             gone.await;
