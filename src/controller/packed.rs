@@ -73,6 +73,9 @@ impl PartialEq for Packed {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn service(name: &str) -> String {
@@ -81,12 +84,17 @@ mod tests {
         )
     }
 
-    #[test]
-    fn what_is_packed_comes_back() {
-        let packer = Packer::default();
-        let noise: String = (0..DICTIONARY).map(|i| char::from(b' ' + (i * i / 7 % 90) as u8)).collect();
-        for text in ["", "short", &service("a"), &service("ä"), &noise, &service("b")] {
-            assert_eq!(packer.pack(text, true).text(), text);
+    proptest! {
+        /// Whatever was packed before it.
+        #[test]
+        fn what_is_packed_comes_back(texts in vec((".{0,40}", 0..60_usize, any::<bool>()), 0..12)) {
+            let packer = Packer::default();
+            let texts = texts.into_iter().map(|(text, times, typical)| (service(&text.repeat(times)), typical));
+            let texts: Vec<_> = texts.collect();
+            let packed: Vec<_> = texts.iter().map(|(text, typical)| packer.pack(text, *typical)).collect();
+            for ((text, _), packed) in texts.iter().zip(packed) {
+                prop_assert_eq!(&packed.text(), text);
+            }
         }
     }
 
