@@ -3,6 +3,7 @@
 //! A user's mistake is `allowed: false` with every fault; a mistake of our own is an error, which
 //! the server turns into HTTP 500, so that the failure policy decides.
 
+mod profile;
 mod wire;
 
 use std::sync::Arc;
@@ -118,6 +119,9 @@ impl Admission {
             ..Summary::default()
         };
         let response = match change(request, namespace)? {
+            None if endpoint == Endpoint::Validate && profile::is_profile(request) => {
+                profile::review(self, request, &mut summary)
+            }
             None => {
                 summary.outcome = "misrouted";
                 Response::passed()

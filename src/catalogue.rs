@@ -4,6 +4,7 @@
 //! defaults have the same name wherever they come from.
 
 pub mod asked;
+pub mod check;
 pub mod cluster;
 pub mod definition;
 pub mod offers;
@@ -176,6 +177,11 @@ impl Catalogue {
     /// The revisions that are known of a profile.
     pub fn revisions(&self, name: &str) -> impl Iterator<Item = &Arc<Profile>> {
         self.revisions.values().filter(move |profile| profile.name == name)
+    }
+
+    /// Whether it knows the same revisions as `other`.
+    pub(crate) fn knows_the_same(&self, other: &Self) -> bool {
+        self.revisions.keys().eq(other.revisions.keys())
     }
 
     /// The latest revisions of all profiles, by name.

@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 pub(crate) use self::follow::{announce, follow, profiles, rest, revisions};
-pub(crate) use self::object::{REVISION_LABEL, revision_object};
+pub(crate) use self::object::revision_object;
 use crate::catalogue::Catalogue;
 use crate::catalogue::cluster::{Given, Joined, Kept};
 
@@ -39,13 +39,14 @@ struct Known {
 }
 
 /// The catalogue of a cluster, as of now.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Profiles {
     base: Catalogue,
     known: Mutex<Known>,
     joined: ArcSwap<Joined>,
     catalogue: ArcSwap<Catalogue>,
     changes: watch::Sender<u64>,
+    revisions: watch::Sender<u64>,
 }
 
 impl Profiles {
@@ -58,6 +59,7 @@ impl Profiles {
             joined: ArcSwap::from_pointee(joined),
             catalogue: ArcSwap::from_pointee(base.clone()),
             changes: watch::Sender::new(0),
+            revisions: watch::Sender::new(0),
             base,
         }
     }
@@ -88,6 +90,11 @@ impl Profiles {
         self.changes.subscribe()
     }
 
+    /// Counts up when other revisions are known than before.
+    pub(crate) fn revisions(&self) -> watch::Receiver<u64> {
+        self.revisions.subscribe()
+    }
+
     /// What would come of these objects in place of, or beside, those that there are.
     pub(crate) fn with(&self, given: Given) -> Joined {
         let known = self.known();
@@ -103,16 +110,22 @@ impl Profiles {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what was heard, and makes the catalogue anew.
-    fn update(&self, change: impl FnOnce(&mut Known)) {
+    /// Takes in what was heard, and makes the catalogue anew if `change` says that it changed something.
+    fn update(&self, change: impl FnOnce(&mut Known) -> bool) {
         let mut known = self.known();
-        change(&mut known);
+        if !change(&mut known) {
+            return;
+        }
         let given: Vec<Given> = known.profiles.values().map(|profile| profile.given.clone()).collect();
         let kept: Vec<Kept> = known.revisions.values().cloned().collect();
         let joined = self.base.join(&given, &kept);
         drop(known);
-        self.catalogue.store(Arc::new(joined.catalogue.clone()));
+        let before = self.catalogue.swap(Arc::new(joined.catalogue.clone()));
+        let others = !joined.catalogue.knows_the_same(&before);
         self.joined.store(Arc::new(joined));
         self.changes.send_modify(|count| *count += 1);
+        if others {
+            self.revisions.send_modify(|count| *count += 1);
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::profile::ProfileSpec;
-use super::{Catalogue, LoadError, Profile, chain};
+use super::{Catalogue, LoadError, Profile, chain, check};
 
 /// A profile object of the cluster.
 #[derive(Debug, Clone)]
@@ -127,8 +127,11 @@ impl Catalogue {
         for one in given {
             let mut verdict = Verdict::default();
             match &one.spec {
-                Ok(spec) => _ = catalogue.sources.insert(one.name.clone(), spec.clone()),
+                Ok(spec) => verdict.faults = check::faults(spec),
                 Err(why) => verdict.faults.push(why.clone()),
+            }
+            if let (Ok(spec), []) = (&one.spec, verdict.faults.as_slice()) {
+                catalogue.sources.insert(one.name.clone(), spec.clone());
             }
             joined.verdicts.insert(one.name.clone(), verdict);
         }

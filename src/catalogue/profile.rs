@@ -73,8 +73,8 @@ pub struct ProfileSpec {
     #[serde(default, rename = "match", skip_serializing_if = "Match::is_empty")]
     pub matching: Match,
     /// A partial StatefulSet; its main container is named `$(main)`. `null` takes away what the
-    /// parent has. Placeholders in its texts stand for what is known of the set alone
-    /// ([`crate::expand`]).
+    /// parent has. Placeholders in its texts stand for what is known of the set alone: `$(name)`,
+    /// `$(service)`, `$(replicas)`, `$(replicas.kept)`, `$(peers.NAME)`, `$(memory.50%.Mi)`.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(schema_with = "any_object")]
     pub stateful_set: Value,
@@ -91,12 +91,12 @@ pub struct ProfileSpec {
     /// Topology keys over which pods are spread, softly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Vec<String>>,
-    /// What it asks for beside its sets ([`super::Asked`]), merged over the parent's as JSON Merge Patch
-    /// (RFC 7386): `null` takes away what the parent has.
+    /// What it asks for beside its sets, merged over the parent's as JSON Merge Patch (RFC 7386): `null`
+    /// takes away what the parent has.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(schema_with = "patch_to::<Asked>")]
     pub companions: Value,
-    /// What it refuses ([`super::refuse`]), merged over the parent's as JSON Merge Patch.
+    /// What it refuses, by name, merged over the parent's as JSON Merge Patch.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(schema_with = "patches_to::<Refusal>")]
     pub refuse: Value,

@@ -13,7 +13,8 @@ pub(super) fn serve(args: WebhookArgs) -> Result<Report, Failure> {
     let profiles = Arc::new(Profiles::new(catalogue(args.profiles.as_slice())?));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(StartError::Runtime)?;
-    let build = |facts| Arc::new(Admission::new(Arc::clone(&profiles), facts)) as Arc<dyn Respond>;
-    runtime.block_on(server::run(args, &profiles, build))?;
+    let shared = Arc::clone(&profiles);
+    let build = |facts| Arc::new(Admission::new(shared, facts)) as Arc<dyn Respond>;
+    runtime.block_on(server::run(args, profiles, build))?;
     Ok(Report::default())
 }

@@ -73,19 +73,28 @@ pub(crate) async fn follow(profiles: &Profiles, client: &Client, namespace: &str
         events(kept, ours).map(|event| (Of::Revisions, event)),
     );
     let mut batches = std::pin::pin!(both.ready_chunks(BATCH));
-    let mut listing = (Vec::new(), Vec::new());
+    let (mut listing, mut complete) = ((Vec::new(), Vec::new()), Vec::new());
     while let Some(batch) = batches.next().await {
         profiles.update(|known| {
+            let mut changed = false;
             for (of, event) in batch {
                 let listed = match of {
                     Of::Profiles => &mut listing.0,
                     Of::Revisions => &mut listing.1,
                 };
-                if take(known, of, event, listed) {
-                    readiness.ready(of.part());
+                match take(known, of, event, listed) {
+                    Taken::List => {
+                        changed = true;
+                        complete.push(of.part());
+                    }
+                    Taken::Object => changed = true,
+                    Taken::Nothing => {}
                 }
             }
+            changed
         });
+        // Not before the catalogue holds what was listed.
+        complete.drain(..).for_each(|part| readiness.ready(part));
     }
 }
 
@@ -96,33 +105,49 @@ fn events(
     watch::watcher(api, config.timeout(WATCH)).default_backoff()
 }
 
-/// Takes in one event; whether a list is complete with it.
+/// What an event was.
+enum Taken {
+    /// The end of a list.
+    List,
+    /// One object's.
+    Object,
+    /// Nothing that changes what is known.
+    Nothing,
+}
+
+/// Takes in one event.
 fn take(
     known: &mut Known,
     of: Of,
     event: Result<Event<DynamicObject>, Error>,
     listed: &mut Vec<DynamicObject>,
-) -> bool {
+) -> Taken {
     match event {
         Ok(Event::Init) => listed.clear(),
         Ok(Event::InitApply(object)) => listed.push(object),
         Ok(Event::InitDone) => {
             known.forget(of);
             listed.drain(..).for_each(|object| known.put(of, &object));
-            return true;
+            return Taken::List;
         }
-        Ok(Event::Apply(object)) => known.put(of, &object),
-        Ok(Event::Delete(object)) => known.remove(of, &object::name(&object)),
+        Ok(Event::Apply(object)) => {
+            known.put(of, &object);
+            return Taken::Object;
+        }
+        Ok(Event::Delete(object)) => {
+            known.remove(of, &object::name(&object));
+            return Taken::Object;
+        }
         Err(error) if of == Of::Profiles && is_unserved(&error) => {
             known.forget(of);
-            return true;
+            return Taken::List;
         }
         Err(error) => {
             let error = cause(&error);
             tracing::warn!(of = of.part(), error, "lost touch with the API server; what is known stays");
         }
     }
-    false
+    Taken::Nothing
 }
 
 impl Known {

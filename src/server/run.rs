@@ -99,7 +99,7 @@ impl StartError {
 /// [`StartError`], which knows its exit code.
 pub async fn run(
     args: WebhookArgs,
-    profiles: &Arc<Profiles>,
+    profiles: Arc<Profiles>,
     build: impl FnOnce(Arc<dyn Facts>) -> Arc<dyn Respond>,
 ) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
@@ -115,8 +115,7 @@ pub async fn run(
         None => Arc::new(Offline),
     };
     if let Some(client) = client.clone() {
-        let (profiles, readiness, namespace) =
-            (Arc::clone(profiles), readiness.clone(), args.own_namespace());
+        let (readiness, namespace) = (readiness.clone(), args.own_namespace());
         // Before anyone asks whether all is ready.
         profiles::announce(&readiness);
         tokio::spawn(async move { profiles::follow(&profiles, &client, &namespace, &readiness).await });
