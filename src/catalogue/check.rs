@@ -89,7 +89,8 @@ fn lost(at: &str, written: &Value, read: &Value, unknown: &mut Vec<String>) {
                     _ if empty => {}
                     Some(read) => lost(&format!("{at}.{field}"), value, read, unknown),
                     None => {
-                        unknown.push(format!("{at}.{field} is no field that this version of stateward knows"))
+                        unknown
+                            .push(format!("{at}.{field} is no field that this version of stateward knows"));
                     }
                 }
             }

@@ -63,7 +63,7 @@ async fn keep(profiles: &Profiles, writer: &Writer, namespace: &str) {
             // Another replica was quicker, or the watch has not told yet.
             Err(error) if error.code() == 409 || matches!(error, WriteError::Deposed) => {}
             Err(error) => {
-                tracing::error!(profile, revision, %error, "cannot keep a revision; new sets get an older one")
+                tracing::error!(profile, revision, %error, "cannot keep a revision; new sets get an older one");
             }
         }
     }

@@ -184,26 +184,31 @@ impl Replica {
             });
             gone.await;
         };
+        futures::join!(
+            stores.follow(&self.client, writer_of_sets),
+            platform.follow(|| stores.wake_all()),
+            self.follow_profiles(&context),
+            reconciles,
+        );
+    }
+
+    /// Follows the profiles, keeps their revisions and tells what came of them, for ever.
+    async fn follow_profiles(&self, context: &Context) {
+        let stores = &context.stores;
         profiles::announce(&self.readiness);
         let tended = async {
             // Before all sets are listed, they cannot be counted.
             self.readiness.until_ready().await;
             super::profiles::tend(&self.profiles, &context.writer, &self.namespace, || stores.pins()).await;
         };
-        let mut changes = self.profiles.revisions();
-        let woken_by_profiles = async {
+        let mut revisions = self.profiles.revisions();
+        let woken = async {
             // A set whose revision was not known may be one whose is.
-            while changes.changed().await.is_ok() {
+            while revisions.changed().await.is_ok() {
                 stores.wake_all();
             }
         };
-        futures::join!(
-            stores.follow(&self.client, writer_of_sets),
-            profiles::follow(&self.profiles, &self.client, &self.namespace, &self.readiness),
-            platform.follow(|| stores.wake_all()),
-            woken_by_profiles,
-            tended,
-            reconciles,
-        );
+        let following = profiles::follow(&self.profiles, &self.client, &self.namespace, &self.readiness);
+        futures::join!(following, tended, woken);
     }
 }

@@ -147,10 +147,17 @@ impl Engine {
     }
 
     fn find(&self, key: &str, wish: &RevisionWish, profile: &str) -> Result<Arc<Profile>, Fault> {
-        match self.catalogue.latest(profile) {
-            Some(latest) => settings::wished(key, wish, latest, &self.catalogue),
-            None => Err(settings::unknown_profile(profile, &self.catalogue)),
+        if let Some(latest) = self.catalogue.latest(profile) {
+            return settings::wished(key, wish, latest, &self.catalogue);
         }
+        // A profile may be gone while its revisions are known.
+        let kept = match wish {
+            RevisionWish::Exact { profile: wished, revision } if wished == profile => {
+                self.catalogue.revision(profile, revision)
+            }
+            _ => None,
+        };
+        kept.map(Arc::clone).ok_or_else(|| settings::unknown_profile(profile, &self.catalogue))
     }
 
     /// What a move to the latest revision would set on a live object, and which revision that is.

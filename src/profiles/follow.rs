@@ -162,13 +162,16 @@ impl Known {
         let name = object::name(object);
         match of {
             Of::Profiles => self.profiles.extend(object::profile(object).map(|profile| (name, profile))),
-            Of::Revisions => match object::kept(object) {
-                Some(kept) => _ = self.revisions.insert(name, kept),
-                None => tracing::warn!(
-                    name,
-                    "a kept revision cannot be read; a later version of stateward wrote it"
-                ),
-            },
+            Of::Revisions => {
+                if let Some(kept) = object::kept(object) {
+                    self.revisions.insert(name, kept);
+                } else {
+                    tracing::warn!(
+                        name,
+                        "a kept revision cannot be read: a later version of stateward wrote it"
+                    );
+                }
+            }
         }
     }
 

@@ -65,7 +65,7 @@ mod tests {
         let kept = kept(&object).unwrap();
         assert_eq!((kept.profile.as_str(), kept.number), ("queue", 7));
         assert_eq!(object.metadata.name.unwrap(), format!("profile-queue-{}", kept.revision));
-        let joined = Catalogue::built_in().unwrap().join(&[], &[kept.clone()]);
+        let joined = Catalogue::built_in().unwrap().join(&[], std::slice::from_ref(&kept));
         assert_eq!(joined.catalogue.revision("queue", &kept.revision).unwrap().peers.len(), 1);
     }
 
