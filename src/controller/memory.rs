@@ -284,5 +284,11 @@ mod tests {
         assert_eq!(around("a", &[]), ["a", "b", "own", "wide"]);
         told(&memory, Event::Delete(ours("b", "b", "a")));
         assert_eq!(around("b", &[]), ["own", "wide"]);
+        told(&memory, Event::Apply(ours("a", "c", "c")));
+        assert_eq!(
+            (around("a", &[]), around("c", &[])),
+            (around("b", &[]), around("b", &["a"])),
+            "another's now"
+        );
     }
 }
