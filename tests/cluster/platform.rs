@@ -201,3 +201,37 @@ fn a_profile_with_a_fault_that_got_in_breaks_nobody_else() {
         let _ = space.as_admin_says(&["delete", "statefulsetprofile", &profile]).ok();
     }
 }
+
+#[test]
+fn defaults_of_a_namespace_are_for_the_sets_that_come() {
+    let space = Space::new("platform-namespace");
+    let annotate = |value: &str| {
+        let said = space.as_admin_says(&["annotate", "--overwrite", "namespace", &space.name, value]);
+        let _ = said.ok();
+    };
+    annotate("stateward.dev/size=large");
+    let cache = |name: &str| {
+        Manifest::yaml(&format!(
+            "{{apiVersion: apps/v1, kind: StatefulSet, metadata: {{name: {name}, labels: {{stateward.dev/managed: \"true\"}}}},
+              spec: {{template: {{spec: {{containers: [{{name: redis, image: \"redis:8\"}}]}}}}}}}}"
+        ))
+    };
+    wait_for("the webhook to know the namespace's default", || {
+        let said = dry_run(&space, &cache("probe"));
+        if said.stdout.contains("\"memory\": \"4Gi\"") { Ok(()) } else { Err(format!("{said:?}")) }
+    });
+    let before = space.create(Client::Apply, &cache("cache"));
+    assert_eq!(before.container("redis")["resources"]["limits"]["memory"], "4Gi");
+    annotate("stateward.dev/size=medium");
+    wait_for("the webhook to know the namespace's other default", || {
+        let said = dry_run(&space, &cache("probe"));
+        if said.stdout.contains("\"memory\": \"1Gi\"") { Ok(()) } else { Err(format!("{said:?}")) }
+    });
+    let _ = space.send(Client::Apply, &cache("cache")).ok();
+    before.assert_unchanged(
+        &space.snapshot("cache"),
+        "the same manifest under another default of the namespace",
+    );
+    let _ = space.kubectl(&["annotate", "statefulset/cache", "stateward.dev/upgrade-to=latest"]).ok();
+    assert_eq!(space.snapshot("cache").container("redis")["resources"]["limits"]["memory"], "1Gi");
+}
