@@ -10,6 +10,7 @@ pub mod definition;
 pub mod offers;
 pub mod peers;
 pub mod profile;
+pub mod reference;
 pub mod refuse;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -262,6 +263,11 @@ impl Profile {
         profile.check_peers().map_err(fault("statefulSet"))?;
         profile.keeps_count = placeholders::keeps_count(&profile);
         Ok(profile)
+    }
+
+    /// Where its data is, where that is the same in all variants.
+    pub(crate) fn data_path(&self) -> Option<String> {
+        self.data.mount_path.clone()
     }
 
     /// All that it may set, in whatever variant.

@@ -182,8 +182,26 @@ fn exercise_the_controller(space: &Space, audit: &mut Audit) {
     for resource in ["networkpolicies", "serviceaccounts"] {
         wait(audit, space, "patch", resource);
     }
-    let _ = space.kubectl(&["delete", "statefulset", "asking", "--cascade=orphan"]).ok();
-    space.wait_gone("asking");
+    let orphan = || {
+        let _ = space.kubectl(&["delete", "statefulset", "asking", "--cascade=orphan"]).ok();
+        space.wait_gone("asking");
+    };
+    // One that comes again takes its account back.
+    let patches = |audit: &mut Audit| {
+        let of_accounts = |one: &&Request| {
+            one.namespace == space.name
+                && one.verb == "patch"
+                && one.resource == "serviceaccounts"
+                && one.code == 200
+        };
+        audit.look().iter().filter(of_accounts).count()
+    };
+    orphan();
+    let _ = space.send(Client::Apply, &asking).ok();
+    wait_for("the account to have another owner", || {
+        if patches(audit) > 0 { Ok(()) } else { Err("not in the audit log".to_owned()) }
+    });
+    orphan();
     let _ = space.send(Client::Apply, &app("asking")).ok();
     wait(audit, space, "delete", "networkpolicies");
     // What is given back is looked at once more before.
