@@ -26,6 +26,7 @@ test: rust ## everything that has to hold (first time about 20 minutes, then ten
 	cargo build --locked
 	@# Built here, where its progress is seen, and not within a test.
 	tests/control-plane/build >/dev/null
+	tests/linters/build >/dev/null
 	cargo test --locked --no-fail-fast -- --test-threads $(TEST_THREADS)
 
 up: rust ## leave a local cluster with stateward running, to play with (about 20 seconds)

@@ -9,8 +9,14 @@
 mod reviews;
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{Criterion, Throughput};
+use serde_json::json;
+use stateward::admission::Admission;
+use stateward::catalogue::Catalogue;
+use stateward::catalogue::cluster::{Given, Kept, Unkept};
+use stateward::engine::{Engine, Offline};
 
 fn main() {
     let admission = reviews::admission();
@@ -33,5 +39,34 @@ fn main() {
         group.bench_function(review.name, |bencher| bencher.iter(|| answer(review)));
     }
     group.finish();
+    let many = admission_among_many();
+    let mut group = criterion.benchmark_group("review-among-100-profiles");
+    for review in &reviews::all() {
+        group.bench_function(review.name, |bencher| {
+            bencher.iter(|| many.answer(review.endpoint, black_box(&review.body)).expect("an answer"));
+        });
+    }
+    group.finish();
     criterion.final_summary();
+}
+
+/// What answers beside a hundred profiles of the platform's own.
+fn admission_among_many() -> Admission {
+    let base = Catalogue::built_in().expect("the built-in profiles");
+    let given: Vec<Given> = (0..100)
+        .map(|number| {
+            let spec = json!({
+                "summary": "one of many", "extends": "postgresql", "match": {"images": [format!("team/database-{number}")]},
+                "statefulSet": {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": number}}}},
+            });
+            Given { name: format!("database-{number}"), spec: Ok(serde_json::from_value(spec).expect("a profile")) }
+        })
+        .collect();
+    let unkept = base.join(&given, &[]).unkept;
+    let kept: Vec<Kept> = unkept
+        .into_iter()
+        .zip(1..)
+        .map(|(Unkept { profile, revision, content }, number)| Kept { profile, revision, number, content })
+        .collect();
+    Admission::by(&Engine::new(base.join(&given, &kept).catalogue), Arc::new(Offline))
 }

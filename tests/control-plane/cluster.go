@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -234,12 +237,44 @@ func (c *cluster) until(ctx context.Context, what, responsible string, holds fun
 
 // wait returns when the cluster is to end, with the reason.
 func (c *cluster) wait(ctx context.Context) error {
-	select {
-	case died := <-c.died:
-		return deathOf(died)
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	crashes := make(chan os.Signal, 1)
+	signal.Notify(crashes, syscall.SIGUSR1)
+	defer signal.Stop(crashes)
+	for count := 1; ; count++ {
+		select {
+		case <-crashes:
+			if err := c.crashAPIServer(ctx, count); err != nil {
+				return err
+			}
+		case died := <-c.died:
+			return deathOf(died)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
+}
+
+// crashAPIServer ends the API server with no word to anybody, as a node's failure would, and starts it again on the
+// same etcd and the same port. The number of times that this was done goes to the file `crashes`.
+func (c *cluster) crashAPIServer(ctx context.Context, count int) error {
+	for i, one := range c.children {
+		if one.name == "kube-apiserver" {
+			c.children = append(c.children[:i:i], c.children[i+1:]...)
+			_ = one.cmd.Process.Kill()
+			<-one.ended
+			if died := <-c.died; died != one {
+				return deathOf(died)
+			}
+			break
+		}
+	}
+	if err := c.spawn("kube-apiserver", c.apiserverArgs()); err != nil {
+		return err
+	}
+	if err := c.until(ctx, "the API server answers again", "kube-apiserver", c.api.ready); err != nil {
+		return err
+	}
+	return os.WriteFile(c.path("crashes"), []byte(strconv.Itoa(count)), 0o600)
 }
 
 func deathOf(c *child) error {

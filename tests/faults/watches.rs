@@ -1,7 +1,7 @@
 //! Lists and watches that break: what is known stays, what was missed is found, and what is settled is
 //! not written again.
 
-use crate::harness::{Client, Space, app, wait_for};
+use crate::harness::{Client, Space, app, cluster, wait_for};
 use crate::objects::{
     BUDGETS, SERVICES, find, settle, spoil, versions, wait_beside, wait_mended, wait_there,
 };
@@ -153,6 +153,31 @@ fn a_restart_of_the_api_server_is_waited_out() {
     let now = versions(&space);
     assert!(known.clone().all(|known| now.contains(known)), "{before:?} is {now:?}");
     for name in names {
+        assert!(pair.named(name).is_running());
+    }
+}
+
+/// The real one: killed, and started again on its data. What it had in memory is gone, its resource
+/// versions go on, and whoever had watched has to ask again.
+#[test]
+fn a_crash_of_the_api_server_is_waited_out() {
+    let mut pair = alone();
+    let space = Space::new("crash");
+    settle(&pair, &space, &app("web"));
+    let before = versions(&space);
+    let template = space.get("web")["spec"].clone();
+    cluster().crash_api_server();
+    // Admission goes on with the first request: the webhook's own watches may be older than the API server.
+    let _ = space.send(Client::Apply, &app("new")).ok();
+    wait_there(&space, SERVICES, "new");
+    wait_there(&space, SERVICES, "new-headless");
+    spoil(&space, SERVICES, "web");
+    wait_mended(&space, SERVICES, "web");
+    assert_eq!(space.get("web")["spec"], template);
+    let now = versions(&space);
+    let known: Vec<_> = before.iter().filter(|(name, ..)| name != "services/web").collect();
+    assert!(known.iter().all(|known| now.contains(known)), "{before:?} is {now:?}");
+    for name in [pair.leader().name, pair.standby().name] {
         assert!(pair.named(name).is_running());
     }
 }

@@ -11,7 +11,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 
 use super::controller::configuration;
-use super::{Controller, block_on};
+use super::{Controller, block_on, wait_for};
 
 /// The cluster that all tests of this binary share.
 pub(crate) struct Cluster {
@@ -28,7 +28,7 @@ pub(crate) struct Cluster {
     /// The controller, for all namespaces.
     pub(crate) controller: LazyLock<Controller, Box<dyn FnOnce() -> Controller + Send>>,
     /// The other end of its stdin.
-    _control_plane: Child,
+    control_plane: Child,
 }
 
 /// A running stateward.
@@ -84,13 +84,23 @@ impl Cluster {
             configuration,
             dir,
             stateward,
-            _control_plane: process,
+            control_plane: process,
         }
     }
 
     /// The kubeconfig of `identity`: `admin`, `developer`, or one that a test has written.
     pub(crate) fn kubeconfig(&self, identity: &str) -> PathBuf {
         self.dir.join("kubeconfig").join(format!("{identity}.yaml"))
+    }
+
+    /// Kills the API server and returns when another one answers, on the same data.
+    #[allow(dead_code, reason = "not every target that has this harness does so")]
+    pub(crate) fn crash_api_server(&self) {
+        let count = || fs::read_to_string(self.dir.join("crashes")).unwrap_or_default();
+        let before = count();
+        let pid = self.control_plane.id().to_string();
+        assert!(Command::new("kill").args(["-USR1", &pid]).status().expect("kill").success());
+        wait_for("the API server to be back", || if count() == before { Err(String::new()) } else { Ok(()) });
     }
 
     /// Another stateward, not registered: a hook forwards to it.
