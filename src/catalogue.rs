@@ -163,10 +163,11 @@ impl Catalogue {
                 .map_err(|error| LoadError::Parse { file: file.to_owned(), message: error.to_string() })?;
             specs.insert(read.metadata.name.clone(), read.spec);
         }
-        let mut sources = std::mem::take(&mut self.sources);
+        let replaced = std::mem::take(&mut self.sources);
+        let mut sources = replaced.clone();
         sources.extend(specs);
         for name in sources.keys() {
-            let profile = Arc::new(Profile::of_chain(name, &chain(name, &sources)?)?);
+            let profile = Arc::new(Profile::of_chain(name, &chain(name, &sources, &replaced)?)?);
             self.revisions.insert((name.clone(), profile.revision.clone()), Arc::clone(&profile));
             self.latest.insert(name.clone(), profile);
         }
@@ -232,7 +233,7 @@ impl Profile {
             data: DataVolume::default(),
         };
         let (mut companions, mut refuse) = (Value::Null, Value::Null);
-        for (name, spec) in chain {
+        for (index, (name, spec)) in chain.iter().enumerate() {
             for (all, own) in [(&mut companions, &spec.companions), (&mut refuse, &spec.refuse)] {
                 if !own.is_null() {
                     json_patch::merge(all, own);
@@ -246,7 +247,11 @@ impl Profile {
             );
             profile.data = profile.data.merged(&spec.data);
             profile.summary.clone_from(&spec.summary);
-            profile.images.clone_from(&spec.matching.images);
+            // One that builds on the one whose place it takes is for the same images.
+            let again = index > 0 && chain[index - 1].0 == *name;
+            if !again || !spec.matching.images.is_empty() {
+                profile.images.clone_from(&spec.matching.images);
+            }
             profile.size = spec.size.clone().or(profile.size);
             profile.sizes.extend(spec.sizes.clone());
             if let Some(spread) = &spec.spread {
@@ -325,20 +330,25 @@ impl Case {
     }
 }
 
-/// The profile and its ancestors, the weakest first.
+/// The profile and its ancestors, the weakest first. One that extends its own name builds on the one
+/// whose place it takes.
 fn chain<'a>(
     name: &'a str,
     sources: &'a BTreeMap<String, ProfileSpec>,
+    replaced: &'a BTreeMap<String, ProfileSpec>,
 ) -> Result<Vec<(&'a str, &'a ProfileSpec)>, LoadError> {
     let mut chain: Vec<(&str, &ProfileSpec)> = Vec::new();
     let mut next = Some(name);
     while let Some(current) = next {
         let child = chain.last().map_or(name, |(child, _)| child);
         let fail = |what| LoadError::Extends { name: child.to_owned(), parent: current.to_owned(), what };
-        if chain.iter().any(|(seen, _)| *seen == current) {
+        let mut layers = chain.iter().rev();
+        let of_its_name = layers.next().is_some_and(|(child, _)| *child == current);
+        if layers.any(|(seen, _)| *seen == current) {
             return Err(fail("leads back to itself"));
         }
-        let (key, spec) = sources.get_key_value(current).ok_or_else(|| fail("does not exist"))?;
+        let known = if of_its_name { replaced } else { sources };
+        let (key, spec) = known.get_key_value(current).ok_or_else(|| fail("does not exist"))?;
         chain.push((key, spec));
         next = spec.extends.as_deref();
     }

