@@ -235,3 +235,39 @@ fn defaults_of_a_namespace_are_for_the_sets_that_come() {
     let _ = space.kubectl(&["annotate", "statefulset/cache", "stateward.dev/upgrade-to=latest"]).ok();
     assert_eq!(space.snapshot("cache").container("redis")["resources"]["limits"]["memory"], "1Gi");
 }
+
+/// As when stateward's namespace is lost, and comes back from a backup.
+#[test]
+fn a_revision_that_is_lost_holds_nothing_up_that_needs_no_computing() {
+    let space = Space::new("platform-lost");
+    let name = space.name.clone();
+    apply(&space, &profile(&name, "64Mi"));
+    let revision = wait_used(&space, &name)["revision"].as_str().expect("a revision").to_owned();
+    wait_admitted(&space, &queue("probe", &name), &format!("{name}@{revision}"));
+    let before = space.create(Client::Apply, &queue("q", &name));
+    let kept = format!("profile-{name}-{revision}");
+    let mut saved = read(&space, &["controllerrevision", "-n", OWN, &kept]);
+    let _ = space.as_admin_says(&["delete", "statefulsetprofile", &name]).ok();
+    let _ = space.as_admin_says(&["delete", "controllerrevision", "-n", OWN, &kept]).ok();
+
+    let needs_it = ["annotate", "--dry-run=server", "statefulset/q", "stateward.dev/size=small"];
+    wait_for("the webhook to have forgotten it", || {
+        let said = space.kubectl(&needs_it);
+        if said.success() { Err(format!("{said:?}")) } else { Ok(()) }
+    });
+    let _ =
+        space.kubectl(&needs_it).refused(&["is not known here", "stateward.dev/profile-revision: latest"]);
+    let _ = space.kubectl(&["annotate", "statefulset/q", "mine=x"]).ok();
+    let _ = space.send(Client::Apply, &queue("q", &name)).ok();
+    before.assert_not_restarted(&space.snapshot("q"), "what needs no computing");
+
+    for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields"] {
+        saved["metadata"].as_object_mut().expect("metadata").remove(field);
+    }
+    space.as_admin("create", &saved);
+    wait_for("the webhook to know it again", || {
+        let said = space.kubectl(&needs_it);
+        if said.success() { Ok(()) } else { Err(format!("{said:?}")) }
+    });
+    before.assert_not_restarted(&space.snapshot("q"), "the revision is back");
+}

@@ -106,6 +106,7 @@ fn compare(findings: &BTreeSet<Finding>, known: &BTreeSet<String>) {
 fn cases(catalogue: &Catalogue) -> Vec<Case> {
     let mut files: Vec<_> =
         fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.is_file());
     files.sort();
     let mut cases = Vec::new();
     let mut covered: BTreeSet<(String, String)> = BTreeSet::new();
