@@ -242,7 +242,9 @@ mod tests {
         if std::env::var_os("STATEWARD_BLESS").is_some_and(|value| value == "1") {
             _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(&folder).unwrap();
-            pages.iter().for_each(|(name, text)| fs::write(folder.join(name), text).unwrap());
+            for (name, text) in &pages {
+                fs::write(folder.join(name), text).unwrap();
+            }
         }
         for (name, text) in &pages {
             let found = fs::read_to_string(folder.join(name)).unwrap_or_default();

@@ -264,7 +264,7 @@ fn a_revision_that_is_lost_holds_nothing_up_that_needs_no_computing() {
     for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields"] {
         saved["metadata"].as_object_mut().expect("metadata").remove(field);
     }
-    space.as_admin("create", &saved);
+    let _ = space.as_admin_with(&["create", "-n", OWN, "-f", "-"], &saved.to_string()).ok();
     wait_for("the webhook to know it again", || {
         let said = space.kubectl(&needs_it);
         if said.success() { Ok(()) } else { Err(format!("{said:?}")) }
