@@ -3,6 +3,9 @@
 
 use serde_json::{Value, json};
 
+use stateward::catalogue::Catalogue;
+
+use crate::cases::{Case, REPLICAS, cases};
 use crate::harness::{Client, Space, postgres, wait_for};
 
 /// An example, and what there is to be when it was applied.
@@ -201,4 +204,27 @@ fn an_upgrade_is_held_up_by_another_user_and_not_by_another_probe() {
     assert_eq!(changed, ["spec.containers[postgres].image"]);
     let _ = space.send(Client::Apply, &redis("8.2")).ok();
     after.assert_unchanged(&space.snapshot("db"), "applied again");
+}
+
+/// Each profile in each of its variants, with one, three and five replicas: legal, or refused by us for
+/// the number.
+#[test]
+fn every_variant_is_legal_with_one_three_and_five_replicas() {
+    let space = Space::new("catalogue-variants");
+    let (mut legal, mut refused) = (0, 0);
+    for Case { profile, main, manifest } in cases(&Catalogue::built_in().unwrap()) {
+        for replicas in REPLICAS {
+            let mut manifest = manifest.clone();
+            manifest["spec"]["replicas"] = json!(replicas);
+            let said = space.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &manifest.to_string());
+            if said.success() {
+                legal += 1;
+            } else {
+                assert!(replicas > 1 && said.by_us(), "{profile}, container {main}: {said:?}");
+                let _ = said.mentions(&["spec.replicas"]);
+                refused += 1;
+            }
+        }
+    }
+    assert!(legal > refused && refused > 0, "{legal} legal, {refused} refused");
 }

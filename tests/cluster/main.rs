@@ -13,6 +13,8 @@
 mod adoption;
 mod annotations;
 mod asked;
+#[path = "../cases/mod.rs"]
+mod cases;
 mod catalogue;
 mod clients;
 mod commands;

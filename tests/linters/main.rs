@@ -4,17 +4,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "clippy knows functions marked as tests alone")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde::Deserialize;
 use serde_json::Value;
-use stateward::catalogue::{Catalogue, DEFAULT, Profile};
-use stateward::image::Image;
+use stateward::catalogue::Catalogue;
 
-const REPLICAS: [u64; 3] = [1, 3, 5];
+#[path = "../cases/mod.rs"]
+mod cases;
+
+use crate::cases::{Case, REPLICAS, cases};
+
 /// What kube-score gives where nothing is to be said.
 const PERFECT: u64 = 10;
 
@@ -36,14 +39,6 @@ struct Finding {
     replicas: u64,
     check: String,
     what: String,
-}
-
-/// A set to look at.
-struct Case {
-    profile: String,
-    /// The container that the profile is for. Others are left as users wrote them.
-    main: String,
-    manifest: Value,
 }
 
 impl Exception {
@@ -100,64 +95,6 @@ fn compare(findings: &BTreeSet<Finding>, known: &BTreeSet<String>) {
             assert!(needs, "profile {profile} does not need it any more: {exception:?}");
         }
     }
-}
-
-/// The examples that are not refused, each with the images of all variants of its profile.
-fn cases(catalogue: &Catalogue) -> Vec<Case> {
-    let mut files: Vec<_> =
-        fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.is_file());
-    files.sort();
-    let mut cases = Vec::new();
-    let mut covered: BTreeSet<(String, String)> = BTreeSet::new();
-    for file in files {
-        let example: Value = serde_saphyr::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-        if render(&example).is_err() {
-            continue;
-        }
-        let containers = example["spec"]["template"]["spec"]["containers"].as_array().unwrap();
-        let images = containers.iter().map(|container| container["image"].as_str().unwrap());
-        let known = images.enumerate().find_map(|(at, image)| Some((at, catalogue.for_image(image)?)));
-        let (at, profile) = known.unwrap_or((0, catalogue.latest(DEFAULT).unwrap()));
-        for (fitting, image) in images_of(profile, containers[at]["image"].as_str().unwrap()) {
-            covered.extend(fitting.into_iter().map(|case| (profile.name.clone(), case)));
-            let mut manifest = example.clone();
-            manifest["spec"]["template"]["spec"]["containers"][at]["image"] = image.into();
-            let main = containers[at]["name"].as_str().unwrap().to_owned();
-            cases.push(Case { profile: profile.name.clone(), main, manifest });
-        }
-    }
-    let all = catalogue.profiles().flat_map(|profile| {
-        let cases = profile.axes.iter().flat_map(|axis| &axis.cases);
-        cases.map(|case| (profile.name.clone(), case.name.clone()))
-    });
-    assert_eq!(covered, all.collect(), "each variant of each profile has an image");
-    cases
-}
-
-/// Images like this one, by what they are cases of: one for each combination of cases.
-fn images_of(profile: &Profile, image: &str) -> BTreeMap<Vec<String>, String> {
-    let (repository, tag) = image.rsplit_once(':').unwrap();
-    let cases = || profile.axes.iter().flat_map(|axis| &axis.cases);
-    let majors = cases().flat_map(|case| [case.major_from, case.major_to]).flatten();
-    // The example's tag may be of a case itself: `9.0-alpine`.
-    let own = [tag, tag.split('-').next().unwrap()].map(str::to_owned);
-    let versions: Vec<_> = own.into_iter().chain(majors.map(|one| one.to_string())).collect();
-    let parts: Vec<_> = cases().filter_map(|case| case.tag_contains.as_deref()).collect();
-    let mut images = BTreeMap::new();
-    for version in &versions {
-        let plain = std::iter::once(version.clone());
-        for tag in plain.chain(parts.iter().map(|part| format!("{version}-{part}"))) {
-            let image = format!("{repository}:{tag}");
-            let parsed = Image::parse(&image);
-            let fitting = profile.axes.iter().filter_map(|axis| axis.cases.iter().find(|c| c.fits(&parsed)));
-            let fitting: Vec<_> = fitting.map(|case| case.name.clone()).collect();
-            if fitting.len() == profile.axes.len() {
-                images.entry(fitting).or_insert(image);
-            }
-        }
-    }
-    images
 }
 
 /// A set with what stands beside it, or why it is refused.
