@@ -114,6 +114,7 @@ fn when(refusal: &Refusal) -> String {
     if let Some(counts) = &refusal.replicas {
         words.extend(counts.from.map(|from| format!("{from} replicas or more")));
         words.extend(counts.even.then(|| "an even number of replicas".to_owned()));
+        words.extend(counts.fewer.then(|| "fewer replicas than the set has".to_owned()));
         words.extend(counts.changed.then(|| "another number of replicas than the set has".to_owned()));
     }
     let missing = refusal.unless.env.iter().chain(&refusal.unless.args);

@@ -42,6 +42,8 @@ pub struct Counts {
     pub even: bool,
     /// Another one than the set has, where it has pods and is to have some.
     pub changed: bool,
+    /// Fewer than the set has, where it is to have some.
+    pub fewer: bool,
 }
 
 /// What makes right what is refused otherwise: any of it in the main container.
@@ -66,7 +68,7 @@ pub fn parse(refuse: &Value) -> Result<Refusals, String> {
     let refusals: Refusals = serde_json::from_value(refuse.clone()).map_err(|error| error.to_string())?;
     for (name, refusal) in &refusals {
         if refusal.replicas.as_ref().is_some_and(|counts| *counts == Counts::default()) {
-            return Err(format!("{name}: replicas: write from, even or changed"));
+            return Err(format!("{name}: replicas: write from, even, changed or fewer"));
         }
         if refusal.replicas.is_none() && refusal.unless == Unless::default() {
             return Err(format!("{name}: refuses every set; write replicas, or unless with env or args"));
@@ -85,11 +87,18 @@ impl Refusal {
 }
 
 impl Counts {
+    /// Whether it is about a change of the count, and not about the count.
+    #[must_use]
+    pub fn compare(&self) -> bool {
+        self.changed || self.fewer
+    }
+
     fn hold(&self, replicas: u64, before: Option<u64>) -> bool {
         let changed = before.is_some_and(|before| before > 0 && replicas > 0 && before != replicas);
         self.from.is_none_or(|from| from <= replicas)
             && (!self.even || (replicas > 0 && replicas.is_multiple_of(2)))
             && (!self.changed || changed)
+            && (!self.fewer || (changed && before.is_some_and(|before| replicas < before)))
     }
 }
 
@@ -131,6 +140,10 @@ mod tests {
         assert!(holds(json!({"even": true}), 4, None));
         assert!(!holds(json!({"even": true}), 3, None) && !holds(json!({"even": true}), 0, None));
         assert!(holds(json!({"changed": true}), 5, Some(3)));
+        assert!(holds(json!({"fewer": true}), 1, Some(3)));
+        for (replicas, before) in [(5, Some(3)), (3, Some(3)), (0, Some(3)), (3, None)] {
+            assert!(!holds(json!({"fewer": true}), replicas, before), "{replicas} {before:?}");
+        }
         for (replicas, before) in [(3, Some(3)), (3, None), (0, Some(3)), (3, Some(0))] {
             assert!(!holds(json!({"changed": true}), replicas, before), "{replicas} {before:?}");
         }

@@ -37,7 +37,7 @@ impl Judge<'_> {
         };
         let refused = self.open().filter(|(_, refusal)| {
             let more = refusal.replicas.is_some() && counted.is_some_and(|count| count < replicas(after));
-            let changed = refusal.replicas.as_ref().is_some_and(|counts| counts.changed);
+            let changed = refusal.replicas.as_ref().is_some_and(|counts| counts.compare());
             refusal.holds(replicas(after), counted, self.container(after), &self.intent.generate_secret)
                 && !(refusal.first_start && (there || before.is_some()))
                 && (more || changed || before.is_none_or(|before| !held(refusal, before)))
@@ -50,7 +50,7 @@ impl Judge<'_> {
     pub(super) fn standing(&self, set: &Value) -> Vec<String> {
         let counted = self
             .open()
-            .filter(|(_, refusal)| refusal.replicas.as_ref().is_some_and(|counts| !counts.changed));
+            .filter(|(_, refusal)| refusal.replicas.as_ref().is_some_and(|counts| !counts.compare()));
         counted
             .filter(|(_, one)| {
                 one.holds(replicas(set), None, self.container(set), &self.intent.generate_secret)
