@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Engine;
 use super::warnings::line;
 use crate::catalogue::Profile;
-use crate::catalogue::refuse::Refusal;
+use crate::catalogue::refuse::{Counts, Refusal};
 use crate::fault::{Fault, Reason};
 use crate::intent::Intent;
 use crate::names;
@@ -37,7 +37,7 @@ impl Judge<'_> {
         };
         let refused = self.open().filter(|(_, refusal)| {
             let more = refusal.replicas.is_some() && counted.is_some_and(|count| count < replicas(after));
-            let changed = refusal.replicas.as_ref().is_some_and(|counts| counts.compare());
+            let changed = refusal.replicas.as_ref().is_some_and(Counts::compare);
             refusal.holds(replicas(after), counted, self.container(after), &self.intent.generate_secret)
                 && !(refusal.first_start && (there || before.is_some()))
                 && (more || changed || before.is_none_or(|before| !held(refusal, before)))
