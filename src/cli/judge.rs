@@ -1,6 +1,7 @@
 //! Asks the engine what becomes of a manifest: as the API server would ask, defaults first.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -39,7 +40,14 @@ impl<'a> Judge<'a> {
         let named =
             |object: &Value| (text(&object["metadata"]["name"]).to_owned(), companions::labels_of(object));
         let namespaces = namespaces.map(named).collect();
-        Self { engine, namespace, namespaces: Namespaces(namespaces) }
+        Self { engine, namespace, namespaces: Namespaces { labels: namespaces, configuration: None } }
+    }
+
+    /// This judge, to whom the platform's configuration is known.
+    #[must_use]
+    pub fn with(mut self, configuration: Arc<Configuration>) -> Self {
+        self.namespaces.configuration = Some(configuration);
+        self
     }
 
     /// What becomes of `object` if it is created in the namespace that it names, else in ours.
@@ -87,15 +95,26 @@ impl<'a> Judge<'a> {
 
 /// The labels of the namespaces that stand in the manifests, by name: all that files tell of a
 /// cluster.
-struct Namespaces(BTreeMap<String, BTreeMap<String, String>>);
+struct Namespaces {
+    labels: BTreeMap<String, BTreeMap<String, String>>,
+    configuration: Option<Arc<Configuration>>,
+}
 
 impl Facts for Namespaces {
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
-        self.0.get(namespace).cloned().unwrap_or_default()
+        let mut labels = self.labels.get(namespace).cloned().unwrap_or_default();
+        // The API server gives each this one, and one without any would be too new to be known.
+        let name = || namespace.to_owned();
+        labels.entry("kubernetes.io/metadata.name".to_owned()).or_insert_with(name);
+        labels
     }
 
     fn claim_pin(&self, _: &str, _: &str) -> Option<String> {
         None
+    }
+
+    fn configuration(&self) -> Option<Arc<Configuration>> {
+        self.configuration.clone()
     }
 }
 
