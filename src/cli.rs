@@ -11,13 +11,18 @@ use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, Subcommand};
 
 use self::adopt::AdoptArgs;
+use self::diff::DiffArgs;
 use self::eject::EjectArgs;
 use self::explain::{ExplainArgs, Explanation};
 use self::input::{InputArgs, InputError, Source};
+use self::known::Known;
 use self::lint::LintArgs;
+use self::preview::PreviewArgs;
+use self::profiles::ProfilesArgs;
 use self::render::RenderArgs;
 use self::report::{Exit, Painter, Report};
 use self::status::StatusArgs;
+use self::upgrade::UpgradeArgs;
 use crate::catalogue::{Catalogue, LoadError};
 use crate::configuration::Configuration;
 use crate::controller::{ControllerArgs, ControllerError};
@@ -28,16 +33,22 @@ use crate::server::{StartError, WebhookArgs};
 pub mod adopt;
 pub mod cluster;
 mod controller;
+pub mod diff;
 pub mod eject;
 pub mod explain;
 pub mod granted;
 pub mod input;
 pub mod judge;
+pub mod known;
 pub mod lint;
+pub mod moves;
 pub mod output;
+pub mod preview;
+pub mod profiles;
 pub mod render;
 pub mod report;
 pub mod status;
+pub mod upgrade;
 mod webhook;
 pub mod world;
 
@@ -63,6 +74,14 @@ enum Command {
     Adopt(Configured<AdoptArgs>),
     /// Print the full manifests of a set and its companions; applied, they hand everything back
     Eject(Configured<EjectArgs>),
+    /// List profiles: where they come from, their revisions, and how many sets have which
+    Profiles(Scoped<ProfilesArgs>),
+    /// Say what a profile would change before it is applied; nothing is written
+    Preview(Scoped<PreviewArgs>),
+    /// Compare a live set with the current revision of its profile
+    Diff(Scoped<DiffArgs>),
+    /// Move sets to the current revision of their profile, or to another, one restart at a time
+    Upgrade(Configured<UpgradeArgs>),
     /// Serve the admission webhooks
     Webhook(WebhookArgs),
     /// Keep Services, disruption budgets and Secrets beside managed sets
@@ -181,15 +200,28 @@ impl Command {
             }
             Self::Status(Configured { args, scope, configuration }) => {
                 let given = read_configuration(configuration.as_deref())?;
-                status::run(&args, scope.namespace.as_deref(), &scope.engine()?, given)
+                status::run(&args, scope.namespace.as_deref(), scope.catalogue()?, given)
             }
             Self::Adopt(Configured { args, scope, configuration }) => {
                 let given = read_configuration(configuration.as_deref())?;
-                adopt::run(&args, scope.namespace.as_deref(), &scope.engine()?, given)
+                adopt::run(&args, scope.namespace.as_deref(), scope.catalogue()?, given)
             }
             Self::Eject(Configured { args, scope, configuration }) => {
                 let given = read_configuration(configuration.as_deref())?;
-                eject::run(&args, scope.namespace.as_deref(), &scope.engine()?, given)
+                eject::run(&args, scope.namespace.as_deref(), scope.catalogue()?, given)
+            }
+            Self::Profiles(Scoped { args, scope }) => {
+                profiles::run(&args, scope.namespace.as_deref(), scope.catalogue()?)
+            }
+            Self::Preview(Scoped { args, scope }) => {
+                preview::run(&args, scope.namespace.as_deref(), scope.catalogue()?)
+            }
+            Self::Diff(Scoped { args, scope }) => {
+                diff::run(&args, scope.namespace.as_deref(), scope.catalogue()?)
+            }
+            Self::Upgrade(Configured { args, scope, configuration }) => {
+                let given = read_configuration(configuration.as_deref())?;
+                upgrade::run(&args, scope.namespace.as_deref(), scope.catalogue()?, given)
             }
             Self::Webhook(args) => webhook::serve(args),
             Self::Controller(args) => controller::run(args),
@@ -204,18 +236,17 @@ impl Scope {
     }
 
     fn engine(&self) -> Result<Engine, Failure> {
-        engine(&self.profiles)
+        Ok(Engine::new(self.catalogue()?))
+    }
+
+    fn catalogue(&self) -> Result<Catalogue, Failure> {
+        catalogue(&self.profiles)
     }
 }
 
 /// The configuration in a file that is named. Read before the cluster is asked for anything.
 fn read_configuration(file: Option<&Path>) -> Result<Option<Configuration>, ConfigurationError> {
     file.map(|file| platform::read(Some(file))).transpose()
-}
-
-/// An engine that knows the built-in profiles and those in `paths`.
-fn engine(paths: &[PathBuf]) -> Result<Engine, Failure> {
-    Ok(Engine::new(catalogue(paths)?))
 }
 
 /// The built-in profiles and those in `paths`.
@@ -231,11 +262,12 @@ fn catalogue(paths: &[PathBuf]) -> Result<Catalogue, Failure> {
 }
 
 fn explain_live(args: &ExplainArgs, scope: &Scope, name: &str) -> Result<Report, Failure> {
-    let engine = scope.engine()?;
-    let object = args.live.read(name, scope.namespace.as_deref())?;
-    let explanation = Explanation::live(&engine, &object, scope.namespace());
+    let catalogue = scope.catalogue()?;
+    let (cluster, object) = args.live.read(name, scope.namespace.as_deref())?;
+    let known = Known::read(catalogue, &cluster);
+    let explanation = Explanation::live(&known.engine(), &object, scope.namespace());
     let stdout = explain::print(&[explanation], args.output)?;
-    Ok(Report { stdout, ..Report::default() })
+    Ok(Report { stdout, stderr: known.note, ..Report::default() })
 }
 
 fn sources(input: &InputArgs) -> Result<Vec<Source>, Failure> {

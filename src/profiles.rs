@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 pub(crate) use self::follow::{announce, follow, profiles, rest, revisions};
-pub(crate) use self::object::revision_object;
+pub(crate) use self::object::{kept, profile, revision_object};
 use crate::catalogue::Catalogue;
 use crate::catalogue::cluster::{Given, Joined, Kept};
 

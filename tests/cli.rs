@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};
 
 const GOOD: &str = "tests/golden/ten-postgres-lines/input.yaml";
+const PROFILE: &str = "tests/cluster/profiles/parallel.yaml";
 const BAD: &str = "tests/golden/latest-tag-refused/input.yaml";
 
 fn stateward(arguments: &[&str]) -> Command {
@@ -24,7 +25,7 @@ fn output(arguments: &[&str]) -> Output {
 
 #[test]
 fn exit_codes_say_how_it_went() {
-    let cases: [(&[&str], i32); 11] = [
+    let cases: [(&[&str], i32); 19] = [
         (&["render", "-f", GOOD], 0),
         (&["render", "-f", BAD], 1),
         (&["lint", "-f", GOOD], 0),
@@ -35,6 +36,14 @@ fn exit_codes_say_how_it_went() {
         (&["explain", "deployment", "db"], 2),
         (&["render", "-f", "no-such-file"], 3),
         (&["explain", "db", "--kubeconfig", "no-such-file"], 4),
+        (&["lint", "-f", PROFILE], 0),
+        (&["profiles", "--offline"], 0),
+        (&["profiles", "no-such-profile", "--offline"], 4),
+        (&["preview", "-f", PROFILE, GOOD], 0),
+        (&["preview", "-f", GOOD, GOOD], 2),
+        (&["upgrade"], 2),
+        (&["upgrade", "db", "--to", "no revision"], 2),
+        (&["diff", "db", "--kubeconfig", "no-such-file"], 4),
         (&["--help"], 0),
     ];
     for (arguments, code) in cases {

@@ -189,10 +189,12 @@ impl Joined {
     /// An image that several of the cluster's profiles match goes to the first by name, and all are told.
     fn tell_ties(&mut self) {
         let mut by_image: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        let profiles = self.catalogue.clusters.iter().filter_map(|name| self.catalogue.latest.get(name));
-        for profile in profiles {
-            for image in &profile.images {
-                by_image.entry(image).or_default().insert(&profile.name);
+        // What a profile says now: one that is new has no revision that is kept yet.
+        let profiles =
+            self.catalogue.clusters.iter().filter_map(|name| self.catalogue.sources.get_key_value(name));
+        for (name, spec) in profiles {
+            for image in &spec.matching.images {
+                by_image.entry(image).or_default().insert(name);
             }
         }
         for (image, names) in by_image.into_iter().filter(|(_, names)| names.len() > 1) {

@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::granted::Granted;
+use super::known::Known;
 use super::report::{Exit, Report};
 use super::status::is_managed;
 use super::world::{SetsArgs, SetsFormat, World};
+use crate::catalogue::Catalogue;
 use crate::companions::neighbours::settle;
-use crate::companions::{self, Companions, Labels};
+use crate::companions::{self, Companions};
 use crate::configuration::Configuration;
-use crate::engine::{Change, Decision, Engine, EngineError, Facts};
+use crate::engine::{Change, Decision, Engine, EngineError};
 use crate::names;
 use crate::settings::text;
 
@@ -32,7 +34,7 @@ pub struct AdoptArgs {
 pub fn run(
     args: &AdoptArgs,
     namespace: Option<&str>,
-    engine: &Engine,
+    catalogue: Catalogue,
     given: Option<Configuration>,
 ) -> Result<Report, Failure> {
     if !args.dry_run {
@@ -44,9 +46,11 @@ pub fn run(
     }
     let (cluster, world) = args.sets.read(namespace)?;
     let granted = Granted::find(given, &cluster);
+    let known = Known::read(catalogue, &cluster);
+    let engine = known.engine();
     let sets = world.sets().filter(|set| !is_managed(set, &world));
     let adoptions: Vec<Value> =
-        sets.map(|set| of(set, &world, engine, &granted)).collect::<Result<_, _>>()?;
+        sets.map(|set| of(set, &world, &engine, &granted)).collect::<Result<_, _>>()?;
     if let (Some(name), true) = (&args.sets.name, adoptions.is_empty()) {
         let place = world.place();
         return Err(Failure::Cluster(if world.sets().next().is_none() {
@@ -57,7 +61,7 @@ pub fn run(
             )
         }));
     }
-    let mut report = Report::default();
+    let mut report = Report { stderr: known.note, ..Report::default() };
     let empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
     if adoptions.iter().any(|adoption| !empty(&adoption["refused"]) || !empty(&adoption["clashes"])) {
         report.end(Exit::Findings);
@@ -91,7 +95,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Res
         "namespace": namespace, "name": name,
         "command": format!("kubectl label statefulset {name} -n {namespace}{overwrite} {}=true", names::MANAGED),
     });
-    match engine.admit(change, &OfWorld(&labels))? {
+    match engine.admit(change, world)? {
         Decision::Refused { faults, .. } => {
             adoption["refused"] = faults.iter().map(|fault| Value::from(fault.to_string())).collect();
         }
@@ -124,19 +128,6 @@ fn companions_of(desired: &Companions, settled: &Companions, granted: &Granted, 
     adoption["withheld"] = none.collect();
     adoption["clashes"] =
         settled.problems.iter().map(|problem| Value::from(granted.told(problem, desired))).collect();
-}
-
-/// The facts that a reader of the cluster knows.
-struct OfWorld<'a>(&'a Labels);
-
-impl Facts for OfWorld<'_> {
-    fn namespace_labels(&self, _: &str) -> Labels {
-        self.0.clone()
-    }
-
-    fn claim_pin(&self, _: &str, _: &str) -> Option<String> {
-        None
-    }
 }
 
 /// An adoption for people.

@@ -1,4 +1,4 @@
-//! The cluster that a command reads from. No command writes.
+//! The cluster that a command reads from. No command writes but `upgrade`, and that one annotation alone.
 
 use std::fmt::Debug;
 use std::future::{Future, ready};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, PartialObjectMeta};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, PartialObjectMeta, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::DynamicResourceScope;
 use kube::runtime::WatchStreamExt;
@@ -20,11 +20,14 @@ use tokio::runtime::Runtime;
 use super::Failure;
 use super::world::Listed;
 use crate::controller::served::{self, Served};
+use crate::server::own_namespace;
 
 /// No command waits longer for one answer of the API server.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
+/// Under which name the API server notes what is written.
+const MANAGER: &str = "stateward-upgrade";
 
 /// Which cluster.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -35,6 +38,9 @@ pub struct ClusterArgs {
     /// Context of the kubeconfig
     #[arg(long)]
     pub context: Option<String>,
+    /// Namespace of stateward itself, where revisions of profiles are kept
+    #[arg(long, value_name = "NAMESPACE")]
+    pub stateward_namespace: Option<String>,
 }
 
 /// A connection.
@@ -43,6 +49,21 @@ pub struct Cluster {
     client: Client,
     /// The namespace of the context.
     pub namespace: String,
+    /// The namespace of stateward itself.
+    pub own_namespace: String,
+}
+
+/// Why an object was not changed.
+#[derive(Debug)]
+pub enum Unpatched {
+    /// Somebody else changed it since it was read.
+    Conflict,
+    /// It has gone.
+    Gone,
+    /// The API server, or a webhook that it asked, refused.
+    Refused(String),
+    /// No answer, or none that decides.
+    Failed(String),
 }
 
 impl ClusterArgs {
@@ -60,7 +81,8 @@ impl ClusterArgs {
         // A client spawns its connections, so it is made within the runtime.
         let client =
             runtime.block_on(async { Client::try_from(config) }).map_err(|error| unreadable(&error))?;
-        Ok(Cluster { runtime, client, namespace })
+        let own_namespace = own_namespace(self.stateward_namespace.as_deref());
+        Ok(Cluster { runtime, client, namespace, own_namespace })
     }
 
     async fn config(&self) -> Result<kube::Config, Box<dyn std::error::Error + Send + Sync>> {
@@ -82,15 +104,25 @@ impl Cluster {
     where
         K: kube::Resource<DynamicType = ()>,
     {
+        let none = || {
+            let kind = ApiResource::erase::<K>(&()).kind;
+            Failure::Cluster(format!("no {kind} {name} in namespace {namespace}"))
+        };
+        self.find::<K>(name, namespace)?.ok_or_else(none)
+    }
+
+    /// The same; `None` where there is none.
+    pub fn find<K>(&self, name: &str, namespace: &str) -> Result<Option<Value>, Failure>
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
         let resource = ApiResource::erase::<K>(&());
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
-        let object = self.wait(api.get(name))?.map_err(|error| match &error {
-            kube::Error::Api(status) if status.code == 404 => {
-                Failure::Cluster(format!("no {} {name} in namespace {namespace}", resource.kind))
-            }
-            error => Failure::Cluster(chain(&format!("failed to read the {}", resource.kind), error)),
+        let api: Api<DynamicObject> = self.api_of(&resource, Some(namespace));
+        let object = self.wait(api.get_opt(name))?.map_err(|error| {
+            Failure::Cluster(chain(&format!("failed to read the {}", resource.kind), &error))
         })?;
-        serde_json::to_value(object).map_err(|error| Failure::Cluster(error.to_string()))
+        let value = object.map(serde_json::to_value).transpose();
+        value.map_err(|error| Failure::Cluster(error.to_string()))
     }
 
     /// The kinds that not every cluster serves, and how this one does.
@@ -124,6 +156,52 @@ impl Cluster {
         }
     }
 
+    /// All objects of a kind that a cluster need not serve, nor everybody see; else why there are none.
+    pub fn objects(
+        &self,
+        resource: &ApiResource,
+        namespace: Option<&str>,
+        labels: &str,
+    ) -> Result<Vec<DynamicObject>, String> {
+        let api = self.api_of::<DynamicObject>(resource, namespace);
+        let mut page = ListParams::default().limit(PAGE).labels(labels);
+        let mut objects = Vec::new();
+        loop {
+            let list = self.wait(api.list(&page)).map_err(|failure| failure.to_string())?;
+            let list = list.map_err(|error| match &error {
+                kube::Error::Api(status) if status.code == 404 => {
+                    format!("the cluster does not serve {}", resource.plural)
+                }
+                error => chain(&format!("failed to list {}", resource.plural), error),
+            })?;
+            objects.extend(list.items);
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => return Ok(objects),
+            }
+        }
+    }
+
+    /// Changes an object by a JSON Merge Patch; gives it as it is stored then.
+    pub fn patch<K>(&self, name: &str, namespace: &str, patch: &Value) -> Result<Value, Unpatched>
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        let api: Api<DynamicObject> = self.api_of(&ApiResource::erase::<K>(&()), Some(namespace));
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let patched = self.wait(api.patch(name, &params, &Patch::Merge(patch)));
+        match patched.map_err(|failure| Unpatched::Failed(failure.to_string()))? {
+            Ok(object) => serde_json::to_value(object).map_err(|error| Unpatched::Failed(error.to_string())),
+            Err(kube::Error::Api(status)) => Err(match status.code {
+                404 => Unpatched::Gone,
+                409 => Unpatched::Conflict,
+                400 | 403 | 422 => Unpatched::Refused(status.message.clone()),
+                _ => Unpatched::Failed(status.message.clone()),
+            }),
+            Err(error) => Err(Unpatched::Failed(chain("failed to patch", &error))),
+        }
+    }
+
     /// All that happens to the objects of a kind, beginning with those that are there. It never ends:
     /// what breaks off begins anew.
     #[must_use]
@@ -146,9 +224,13 @@ impl Cluster {
     }
 
     fn api<K: Object>(&self, kind: &Listed, namespace: Option<&str>) -> Api<K> {
+        self.api_of(&kind.resource, namespace)
+    }
+
+    fn api_of<K: Object>(&self, resource: &ApiResource, namespace: Option<&str>) -> Api<K> {
         match namespace {
-            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind.resource),
-            None => Api::all_with(self.client.clone(), &kind.resource),
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
+            None => Api::all_with(self.client.clone(), resource),
         }
     }
 

@@ -8,10 +8,12 @@ use serde_json::{Map, Value};
 use super::Failure;
 use super::cluster::ClusterArgs;
 use super::granted::Granted;
+use super::known::Known;
 use super::output::{self, Format};
 use super::report::Report;
 use super::status::{is_managed, unmanaged};
 use super::world::World;
+use crate::catalogue::Catalogue;
 use crate::companions::neighbours::settle;
 use crate::companions::{self, Role};
 use crate::configuration::Configuration;
@@ -39,7 +41,7 @@ pub struct EjectArgs {
 pub fn run(
     args: &EjectArgs,
     namespace: Option<&str>,
-    engine: &Engine,
+    catalogue: Catalogue,
     given: Option<Configuration>,
 ) -> Result<Report, Failure> {
     let cluster = args.cluster.connect()?;
@@ -49,11 +51,13 @@ pub fn run(
     let Some(set) = world.sets().next().filter(|set| is_managed(set, &world)) else {
         return Err(unmanaged(&args.name, &world));
     };
-    let manifests = of(set, &world, engine, &Granted::find(given, &cluster).configuration);
-    let mut stderr =
+    let known = Known::read(catalogue, &cluster);
+    let manifests = of(set, &world, &known.engine(), &Granted::find(given, &cluster).configuration);
+    let mut stderr = known.note;
+    stderr.push_str(
         "keep these manifests and apply them (kubectl apply -f FILE): from then on the set and what stands beside it are \
-         yours, and no pod restarts\n"
-            .to_owned();
+         yours, and no pod restarts\n",
+    );
     if !set["metadata"]["annotations"][GENERATE].is_null() {
         stderr.push_str(&format!("Secret {}-generated is not among them: it stays as it is\n", args.name));
     }

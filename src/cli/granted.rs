@@ -6,7 +6,6 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use super::cluster::Cluster;
 use crate::companions::{Companions, Problem};
 use crate::configuration::Configuration;
-use crate::server::own_namespace;
 use crate::settings::text;
 
 /// Where the chart puts the configuration.
@@ -34,7 +33,7 @@ impl Granted {
     #[must_use]
     pub fn find(given: Option<Configuration>, cluster: &Cluster) -> Self {
         let in_cluster = || {
-            let map = cluster.get::<ConfigMap>(CONFIG_MAP, &own_namespace(None)).ok()?;
+            let map = cluster.get::<ConfigMap>(CONFIG_MAP, &cluster.own_namespace).ok()?;
             Configuration::parse(text(&map["data"][FILE])).ok()
         };
         given.or_else(in_cluster).map(Self::from).unwrap_or_default()

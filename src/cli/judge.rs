@@ -1,6 +1,7 @@
 //! Asks the engine what becomes of a manifest: as the API server would ask, defaults first.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -42,7 +43,14 @@ impl<'a> Judge<'a> {
             (text(&metadata["name"]).to_owned(), (companions::labels_of(object), annotations))
         };
         let namespaces = namespaces.map(named).collect();
-        Self { engine, namespace, namespaces: Namespaces(namespaces) }
+        Self { engine, namespace, namespaces: Namespaces { known: namespaces, configuration: None } }
+    }
+
+    /// This judge, to whom the platform's configuration is known.
+    #[must_use]
+    pub fn with(mut self, configuration: Arc<Configuration>) -> Self {
+        self.namespaces.configuration = Some(configuration);
+        self
     }
 
     /// What becomes of `object` if it is created in the namespace that it names, else in ours.
@@ -90,21 +98,32 @@ impl<'a> Judge<'a> {
 
 /// The labels and annotations of the namespaces that stand in the manifests, by name: all that files
 /// tell of a cluster.
-struct Namespaces(BTreeMap<String, (Texts, Texts)>);
+struct Namespaces {
+    known: BTreeMap<String, (Texts, Texts)>,
+    configuration: Option<Arc<Configuration>>,
+}
 
 type Texts = BTreeMap<String, String>;
 
 impl Facts for Namespaces {
     fn namespace_labels(&self, namespace: &str) -> Texts {
-        self.0.get(namespace).map(|(labels, _)| labels.clone()).unwrap_or_default()
+        let mut labels = self.known.get(namespace).map(|(labels, _)| labels.clone()).unwrap_or_default();
+        // The API server gives each this one, and one without any would be too new to be known.
+        let name = || namespace.to_owned();
+        labels.entry("kubernetes.io/metadata.name".to_owned()).or_insert_with(name);
+        labels
     }
 
     fn namespace_annotations(&self, namespace: &str) -> Texts {
-        self.0.get(namespace).map(|(_, annotations)| annotations.clone()).unwrap_or_default()
+        self.known.get(namespace).map(|(_, annotations)| annotations.clone()).unwrap_or_default()
     }
 
     fn claim_pin(&self, _: &str, _: &str) -> Option<String> {
         None
+    }
+
+    fn configuration(&self) -> Option<Arc<Configuration>> {
+        self.configuration.clone()
     }
 }
 

@@ -1,6 +1,13 @@
 //! `lint`: what is wrong with manifests, under the lines that caused it.
 
+mod profiles;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use serde_json::Value;
+
+pub(super) use self::profiles::profile;
 
 use super::Failure;
 use super::input::{InputArgs, Item, Source};
@@ -8,6 +15,7 @@ use super::judge::Judge;
 use super::report::{Exit, Finding, Gravity, Painter, Report};
 use crate::engine::{Decision, Engine};
 use crate::names;
+use crate::platform;
 
 /// Arguments of `lint`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -18,6 +26,10 @@ pub struct LintArgs {
     /// Output format
     #[arg(short = 'o', long, value_enum, default_value_t)]
     pub output: LintFormat,
+    /// The platform's configuration, which grants service classes, hosts and Gateways: with it, what a set
+    /// asks for beside it and cannot have is told
+    #[arg(long, value_name = "FILE")]
+    pub configuration: Option<PathBuf>,
 }
 
 /// `-o` of `lint`.
@@ -40,7 +52,12 @@ pub fn run(
 ) -> Result<Report, Failure> {
     let mut findings = Vec::new();
     let mut sets = 0;
-    let judge = Judge::new(engine, sources, namespace);
+    let mut judge = Judge::new(engine, sources, namespace);
+    if let Some(file) = &args.configuration {
+        judge = judge.with(Arc::new(platform::read(Some(file))?));
+    }
+    let (profiles, of_profiles) = profiles::findings(sources, &engine.catalogue);
+    findings.extend(of_profiles);
     for source in sources {
         for document in &source.documents {
             for item in document.statefulsets() {
@@ -58,7 +75,7 @@ pub fn run(
         LintFormat::Json => format!("{:#}\n", Value::Array(findings.iter().map(Finding::json).collect())),
         LintFormat::Text => {
             let painted: String = findings.iter().map(|finding| painter.paint(finding)).collect();
-            painted + &count(sets, &findings)
+            painted + &count(sets, profiles, &findings)
         }
     };
     Ok(report)
@@ -99,11 +116,18 @@ fn unmanaged<'s>(source: &'s Source, item: &Item<'_>, namespace: &str) -> Findin
     }
 }
 
-fn count(sets: usize, findings: &[Finding<'_>]) -> String {
+fn count(sets: usize, profiles: usize, findings: &[Finding<'_>]) -> String {
     let of = |gravity| findings.iter().filter(|finding| finding.gravity == gravity).count();
+    let mut what = Vec::new();
+    if sets > 0 || profiles == 0 {
+        what.push(counted(sets, "StatefulSet"));
+    }
+    if profiles > 0 {
+        what.push(counted(profiles, "StatefulSetProfile"));
+    }
     format!(
         "{}: {}, {}\n",
-        counted(sets, "StatefulSet"),
+        what.join(", "),
         counted(of(Gravity::Error), "fault"),
         counted(of(Gravity::Warning), "warning")
     )
@@ -123,7 +147,7 @@ mod tests {
             "kind: Service\n---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: db\n  namespace: shop\n  labels: {{{label}}}\n  annotations:\n    stateward.dev/storage: a lot\n    stateward.dev/acknowledge: no-password\nspec:\n  template:\n    spec:\n      containers:\n      - name: db\n        image: postgres:17\n"
         );
         let source = Source::parse("db.yaml".to_owned(), text).unwrap();
-        let args = LintArgs { input: InputArgs::default(), output };
+        let args = LintArgs { output, ..LintArgs::default() };
         let engine = Engine::built_in().unwrap();
         run(&args, &[source], "default", &engine, &mut Painter::new(false)).unwrap()
     }
@@ -159,6 +183,27 @@ mod tests {
         assert!(report.stdout.ends_with("1 StatefulSet: 0 faults, 1 warning\n"), "{}", report.stdout);
         let opted_out = lint(LintFormat::Text, "stateward.dev/managed: \"false\"");
         assert!(opted_out.stdout.contains("not managed; passes untouched"), "{}", opted_out.stdout);
+    }
+
+    #[test]
+    fn what_the_platform_does_not_grant_is_told() {
+        let set = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: db\n  namespace: shop\n  labels: \
+                   {stateward.dev/managed: \"true\"}\n  annotations: {stateward.dev/ingress-host: db.example.com}\nspec:\n  \
+                   template:\n    spec:\n      containers: [{name: db, image: \"app:1\", ports: [{containerPort: 80}]}]\n";
+        let source = [Source::parse("db.yaml".to_owned(), set.to_owned()).unwrap()];
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let lint = |configuration: Option<PathBuf>| {
+            let args = LintArgs { configuration, ..LintArgs::default() };
+            let engine = Engine::built_in().unwrap();
+            run(&args, &source, "default", &engine, &mut Painter::new(false)).unwrap().stdout
+        };
+        let granted = "hosts: [{host: db.example.com}]\n";
+        for (configuration, told) in [("hosts: []\n", true), (granted, false)] {
+            std::fs::write(file.path(), configuration).unwrap();
+            let said = lint(Some(file.path().to_owned()));
+            assert_eq!(said.contains("db.example.com is not granted to this namespace"), told, "{said}");
+        }
+        assert!(!lint(None).contains("not granted"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod beside;
 mod pods;
 mod reach;
 mod told;
-mod wait;
+pub(super) mod wait;
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -14,8 +14,10 @@ use serde_json::{Value, json};
 use self::told::told;
 use super::Failure;
 use super::granted::Granted;
+use super::known::Known;
 use super::report::{Exit, Report};
 use super::world::{SetsArgs, SetsFormat, World};
+use crate::catalogue::Catalogue;
 use crate::companions;
 use crate::companions::neighbours::settle;
 use crate::configuration::Configuration;
@@ -44,20 +46,22 @@ pub struct StatusArgs {
 pub fn run(
     args: &StatusArgs,
     namespace: Option<&str>,
-    engine: &Engine,
+    catalogue: Catalogue,
     given: Option<Configuration>,
 ) -> Result<Report, Failure> {
     let (cluster, mut world) = args.sets.read(namespace)?;
     let granted = Granted::find(given, &cluster);
+    let known = Known::read(catalogue, &cluster);
+    let engine = known.engine();
     let of_all = |world: &World| -> Vec<Value> {
         let managed = world.sets().filter(|set| is_managed(set, world));
-        managed.map(|set| of(set, world, engine, &granted)).collect()
+        managed.map(|set| of(set, world, &engine, &granted)).collect()
     };
     let mut statuses = of_all(&world);
     if let (Some(name), true) = (&args.sets.name, statuses.is_empty()) {
         return Err(unmanaged(name, &world));
     }
-    let mut report = Report::default();
+    let mut report = Report { stderr: known.note, ..Report::default() };
     if args.wait && !statuses.iter().all(is_settled) {
         let progress = io::stderr().is_terminal();
         let in_time = wait::until(&cluster, &mut world, args.timeout, |world| {
@@ -71,7 +75,7 @@ pub fn run(
             wait::clear();
         }
         if !in_time {
-            report.stderr = wait::late(&statuses, args.timeout);
+            report.stderr.push_str(&wait::late(&statuses, args.timeout));
         }
         if let (Some(name), true) = (&args.sets.name, statuses.is_empty()) {
             return Err(Failure::Cluster(format!("StatefulSet {name} has gone, or is not managed any more")));
@@ -107,7 +111,7 @@ pub(super) fn unmanaged(name: &str, world: &World) -> Failure {
 }
 
 /// Whether nothing is wrong and nothing is on its way.
-fn is_settled(status: &Value) -> bool {
+pub(super) fn is_settled(status: &Value) -> bool {
     status["problems"].as_array().is_none_or(Vec::is_empty)
 }
 

@@ -14,6 +14,7 @@ use crate::companions::hosts::CLAIMING;
 use crate::companions::neighbours::{Neighbours, is_ours};
 use crate::companions::{Kind, Labels, labels_of};
 use crate::controller::served::Served;
+use crate::engine::Facts;
 use crate::names;
 use crate::settings::text;
 
@@ -64,17 +65,22 @@ impl Listed {
         Self { name, resource, everywhere: false, needed: true, metadata_of: None }
     }
 
+    /// Sets, and what their namespaces say of them.
+    fn sets() -> Vec<Self> {
+        let namespaces = Self { everywhere: true, needed: false, ..Self::of::<Namespace>("Namespace") };
+        vec![Self::of::<StatefulSet>("StatefulSet"), namespaces]
+    }
+
     /// Kinds that stand beside sets, or that tell how sets do.
     fn all(served: Served) -> Vec<Self> {
-        let mut all = vec![
-            Self::of::<StatefulSet>("StatefulSet"),
-            Self { everywhere: true, needed: false, ..Self::of::<Namespace>("Namespace") },
+        let mut all = Self::sets();
+        all.extend([
             Self::of::<PersistentVolumeClaim>("PersistentVolumeClaim"),
             Self::of::<Pod>("Pod"),
             Self { needed: false, ..Self::of::<EndpointSlice>("EndpointSlice") },
             // Values are nobody's business here.
             Self { needed: false, metadata_of: Some(names::COMPANION), ..Self::of::<Secret>("Secret") },
-        ];
+        ]);
         let built_in = Kind::ALL.into_iter().filter(|kind| !kind.is_optional() && *kind != Kind::Secret);
         let kinds = built_in.map(|kind| (kind, kind.resource())).chain(served);
         all.extend(kinds.map(|(kind, resource)| Self {
@@ -128,9 +134,23 @@ impl World {
     pub fn read(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
         let served = cluster.served()?;
         let unserved = Kind::ALL.into_iter().filter(|kind| kind.is_optional() && !served.contains_key(kind));
-        let mut world =
-            Self { namespace: namespace.map(str::to_owned), unserved: unserved.collect(), ..Self::default() };
-        for kind in Listed::all(served) {
+        let world = Self { unserved: unserved.collect(), ..Self::default() };
+        world.filled(cluster, namespace, Listed::all(served))
+    }
+
+    /// Reads the sets alone, and what their namespaces say of them.
+    pub fn of_sets(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
+        Self::default().filled(cluster, namespace, Listed::sets())
+    }
+
+    fn filled(
+        mut self,
+        cluster: &Cluster,
+        namespace: Option<&str>,
+        kinds: Vec<Listed>,
+    ) -> Result<Self, Failure> {
+        self.namespace = namespace.map(str::to_owned);
+        for kind in kinds {
             let all =
                 if kind.everywhere { cluster.list(&kind, None).ok().map(|list| (None, list)) } else { None };
             let (from, list) = match all {
@@ -141,14 +161,14 @@ impl World {
             };
             match list {
                 Ok(list) => {
-                    world.objects.insert(kind.name, list);
-                    world.origins.push(Origin { kind, namespace: from.map(str::to_owned) });
+                    self.objects.insert(kind.name, list);
+                    self.origins.push(Origin { kind, namespace: from.map(str::to_owned) });
                 }
                 Err(_) if !kind.needed => {}
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(world)
+        Ok(self)
     }
 
     /// With these objects of a kind.
@@ -167,6 +187,18 @@ impl World {
     /// The objects of a kind, to be kept up to date.
     pub fn known_mut(&mut self, kind: &'static str) -> &mut Vec<Value> {
         self.objects.entry(kind).or_default()
+    }
+
+    /// Takes an object in, in place of what it was before.
+    pub fn put(&mut self, kind: &'static str, object: Value) {
+        let is = |other: &Value| {
+            ["namespace", "name"].iter().all(|field| other["metadata"][field] == object["metadata"][field])
+        };
+        let objects = self.known_mut(kind);
+        match objects.iter().position(is) {
+            Some(at) => objects[at] = object,
+            None => objects.push(object),
+        }
     }
 
     /// The objects of a kind in one namespace, as far as they could be read.
@@ -215,5 +247,16 @@ impl World {
             (kind, objects.filter(is_near).cloned().collect())
         });
         near.collect()
+    }
+}
+
+/// What a reader of the cluster knows when the engine is asked as the webhook would be.
+impl Facts for World {
+    fn namespace_labels(&self, namespace: &str) -> Labels {
+        self.labels(namespace)
+    }
+
+    fn claim_pin(&self, _: &str, _: &str) -> Option<String> {
+        None
     }
 }

@@ -11,7 +11,7 @@ use crate::names;
 pub(crate) const REVISION_LABEL: &str = "stateward.dev/revision";
 
 /// Reads a profile object. What cannot be read of it is told by its verdict.
-pub(super) fn profile(object: &DynamicObject) -> Option<Profiled> {
+pub(crate) fn profile(object: &DynamicObject) -> Option<Profiled> {
     let name = object.metadata.name.clone()?;
     let spec = serde_json::from_value(object.data["spec"].clone());
     Some(Profiled {
@@ -22,7 +22,7 @@ pub(super) fn profile(object: &DynamicObject) -> Option<Profiled> {
 }
 
 /// Reads a kept revision; `None` where it is none, or one that a later version wrote.
-pub(super) fn kept(object: &DynamicObject) -> Option<Kept> {
+pub(crate) fn kept(object: &DynamicObject) -> Option<Kept> {
     let labels = object.metadata.labels.as_ref()?;
     Some(Kept {
         profile: labels.get(names::PROFILE)?.clone(),

@@ -34,6 +34,7 @@ mod rights;
 mod services;
 mod takeover;
 mod undo;
+mod upgrades;
 mod warnings;
 
 /// The harness starts a controller beside the webhook.

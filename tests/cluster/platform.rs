@@ -8,7 +8,7 @@ use crate::harness::{Client, Manifest, Said, Space, wait_for};
 /// The namespace of the installation, where revisions are kept.
 const OWN: &str = "stateward-system";
 
-fn profile(name: &str, memory: &str) -> Manifest {
+pub(crate) fn profile(name: &str, memory: &str) -> Manifest {
     Manifest::yaml(&format!(
         r#"
 apiVersion: stateward.dev/v1alpha1
@@ -38,7 +38,7 @@ spec:
     ))
 }
 
-fn queue(name: &str, image: &str) -> Manifest {
+pub(crate) fn queue(name: &str, image: &str) -> Manifest {
     Manifest::yaml(&format!(
         r#"
 apiVersion: apps/v1
@@ -51,7 +51,7 @@ spec:
     ))
 }
 
-fn apply(space: &Space, profile: &Manifest) {
+pub(crate) fn apply(space: &Space, profile: &Manifest) {
     let _ = space.as_admin_with(&["apply", "-f", "-"], &profile.text()).ok();
 }
 
@@ -61,7 +61,7 @@ fn read(space: &Space, arguments: &[&str]) -> Value {
 }
 
 /// Waits until new sets get what the profile says; gives its status.
-fn wait_used(space: &Space, name: &str) -> Value {
+pub(crate) fn wait_used(space: &Space, name: &str) -> Value {
     wait_for(&format!("profile {name} to be used"), || {
         let object = read(space, &["statefulsetprofile", name]);
         let status = &object["status"];
@@ -76,7 +76,7 @@ fn dry_run(space: &Space, set: &Manifest) -> Said {
 }
 
 /// Admission hears of it by a watch of its own.
-fn wait_admitted(space: &Space, set: &Manifest, pin: &str) {
+pub(crate) fn wait_admitted(space: &Space, set: &Manifest, pin: &str) {
     wait_for(&format!("the webhook to know {pin}"), || {
         let said = dry_run(space, set);
         if said.stdout.contains(pin) { Ok(()) } else { Err(format!("{said:?}")) }

@@ -136,6 +136,9 @@ fn a_tie_goes_to_the_first_and_is_told_to_all() {
     let told = "spec.match.images: queue is matched by b too, and goes to a; take it out of all but one";
     assert_eq!(joined.verdicts["a"].faults, [told]);
     assert_eq!(joined.verdicts["b"].faults.len(), 1);
+    // Also before any of their revisions is kept: who applies the second is told.
+    let joined = built_in().join(&profiles, &[]);
+    assert_eq!(joined.verdicts["a"].faults, [told]);
 }
 
 #[test]

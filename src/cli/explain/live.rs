@@ -4,7 +4,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::Value;
 
 use super::super::Failure;
-use super::super::cluster::ClusterArgs;
+use super::super::cluster::{Cluster, ClusterArgs};
 
 /// Which object of which cluster.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -39,9 +39,10 @@ impl LiveArgs {
     }
 
     /// Reads the object; the namespace is that of the context if none is given.
-    pub fn read(&self, name: &str, namespace: Option<&str>) -> Result<Value, Failure> {
+    pub fn read(&self, name: &str, namespace: Option<&str>) -> Result<(Cluster, Value), Failure> {
         let cluster = self.cluster.connect()?;
-        cluster.get::<StatefulSet>(name, namespace.unwrap_or(&cluster.namespace))
+        let object = cluster.get::<StatefulSet>(name, namespace.unwrap_or(&cluster.namespace))?;
+        Ok((cluster, object))
     }
 }
 

@@ -20,7 +20,7 @@ const BATCH: usize = 256;
 const COLUMNS: usize = 79;
 
 /// Keeps `world` up to date until `settled` says so of it. Whether that was in time.
-pub(super) fn until(
+pub(in crate::cli) fn until(
     cluster: &Cluster,
     world: &mut World,
     patience: Duration,
@@ -68,11 +68,7 @@ fn take_in(
             return true;
         }
         Event::Apply(object) => {
-            let (objects, same) = (world.known_mut(kind), is(&object));
-            match objects.iter().position(same) {
-                Some(at) => objects[at] = object,
-                None => objects.push(object),
-            }
+            world.put(kind, object);
             return true;
         }
         Event::Delete(object) => {
@@ -85,13 +81,13 @@ fn take_in(
 }
 
 /// One line on the terminal, in place of the one before: how far it is, and the first thing missing.
-pub(super) fn show(statuses: &[Value]) {
+pub(in crate::cli) fn show(statuses: &[Value]) {
     let line: String = progress(statuses).chars().take(COLUMNS).collect();
     _ = write!(io::stderr(), "\r\x1b[2K{line}");
 }
 
 /// Takes the line away.
-pub(super) fn clear() {
+pub(in crate::cli) fn clear() {
     _ = write!(io::stderr(), "\r\x1b[2K");
 }
 

@@ -1,0 +1,206 @@
+//! `preview`: what a profile would change before anybody applies it. Nothing is written.
+
+mod files;
+mod live;
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::cluster::ClusterArgs;
+use super::input::{InputArgs, Source};
+use super::known::Known;
+use super::moves::{Field, Move};
+use super::report::{Exit, Report};
+use super::world::SetsFormat;
+use crate::catalogue::cluster::{Given, Joined};
+use crate::catalogue::{Catalogue, check};
+use crate::engine::Engine;
+use crate::settings::text;
+
+/// Arguments of `preview`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct PreviewArgs {
+    /// The profiles.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Manifests of sets (files, or directories with all that is below them), as if each were new; else
+    /// the sets of the cluster
+    #[arg(value_name = "MANIFESTS", conflicts_with = "all_namespaces")]
+    pub manifests: Vec<PathBuf>,
+    /// The sets of all namespaces
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// Output format
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: SetsFormat,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+/// What would become of one set.
+#[derive(Debug, Default)]
+pub struct Outlook {
+    /// If it were moved; of a manifest, if it were applied for the first time.
+    pub moved: Move,
+    /// Whether it is there.
+    pub is_there: bool,
+    /// Why a new set like it would be admitted otherwise than today, or not at all.
+    pub anew: Vec<String>,
+}
+
+impl Outlook {
+    /// Whether anything would be another than today.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        let moves = !self.moved.refused.is_empty() || self.moved.changes();
+        moves || !self.anew.is_empty()
+    }
+
+    fn json(&self) -> Value {
+        let mut told = self.moved.json();
+        told["live"] = Value::from(self.is_there);
+        told["anew"] = json!(self.anew);
+        told
+    }
+
+    fn told(&self) -> String {
+        let mut out = if self.is_there {
+            self.moved.told()
+        } else {
+            let Move { namespace, name, fields, refused, .. } = &self.moved;
+            let mut out = format!("StatefulSet {namespace}/{name}, if it is new: {}\n", self.moved.way());
+            out.extend(fields.iter().map(|field: &Field| format!("  {}\n", field.told())));
+            out.extend(refused.iter().map(|fault| format!("  refused: {fault}\n")));
+            out
+        };
+        out.extend(self.anew.iter().map(|line| format!("  a new one like it: {line}\n")));
+        out
+    }
+}
+
+/// Reads the profiles and the sets, and tells. Exit code 1 where anything changes or is wrong.
+pub fn run(args: &PreviewArgs, namespace: Option<&str>, base: Catalogue) -> Result<Report, Failure> {
+    let new = given(&args.input)?;
+    if !args.manifests.is_empty() {
+        let known = Known::offline(base);
+        let after = known.with(&new);
+        let input = InputArgs { files: args.manifests.clone(), recursive: true };
+        let sources = input.read().map_err(Failure::Input)?;
+        let outlooks = files::outlooks(&sources, namespace.unwrap_or("default"), &known, &after)?;
+        return Ok(report(args.output, &profiles(&new, &known, &after), &outlooks, known.note));
+    }
+    let cluster = args.cluster.connect()?;
+    let known = Known::read(base, &cluster);
+    let after = known.with(&new);
+    let one = namespace.unwrap_or(&cluster.namespace);
+    let world = super::world::World::of_sets(&cluster, (!args.all_namespaces).then_some(one))?;
+    let outlooks = live::outlooks(&world, &known, &after, &new)?;
+    Ok(report(args.output, &profiles(&new, &known, &after), &outlooks, known.note))
+}
+
+/// The profiles in the files.
+fn given(input: &InputArgs) -> Result<Vec<Given>, Failure> {
+    let sources: Vec<Source> = super::sources(input)?;
+    let documents = sources.iter().flat_map(|source| &source.documents);
+    let new: Vec<Given> =
+        documents.flat_map(super::input::Document::objects).filter_map(super::lint::profile).collect();
+    if new.is_empty() {
+        return Err(Failure::Usage(
+            "-f names no StatefulSetProfile, and there is nothing to preview".to_owned(),
+        ));
+    }
+    Ok(new)
+}
+
+/// What becomes of the profiles themselves, and of those that extend them.
+fn profiles(new: &[Given], known: &Known, after: &Joined) -> Vec<Value> {
+    let revision = |catalogue: &Catalogue, name: &str| catalogue.latest(name).map(|latest| latest.id());
+    let before = &known.joined;
+    let mut told = Vec::new();
+    for (name, verdict) in &after.verdicts {
+        let was = before.verdicts.get(name).map(|verdict| verdict.faults.as_slice()).unwrap_or_default();
+        let one = new.iter().find(|one| one.name == *name);
+        let faults: Vec<&String> =
+            verdict.faults.iter().filter(|fault| one.is_some() || !was.contains(fault)).collect();
+        let (from, to) = (revision(&before.catalogue, name), revision(&after.catalogue, name));
+        if one.is_none() && faults.is_empty() && from == to {
+            continue;
+        }
+        let spec = one.and_then(|one| one.spec.as_ref().ok());
+        let warnings = spec.map(check::unknown_fields).unwrap_or_default();
+        told.push(json!({"name": name, "from": from, "to": to, "faults": faults, "warnings": warnings}));
+    }
+    told
+}
+
+/// Whether sets of a profile may change by the new ones.
+fn concerns(name: &str, known: &Known, after: &Joined, new: &[Given]) -> bool {
+    let id = |catalogue: &Catalogue| catalogue.latest(name).map(|latest| latest.id());
+    new.iter().any(|one| one.name == name) || id(&known.joined.catalogue) != id(&after.catalogue)
+}
+
+/// What is printed of profiles and sets.
+pub(super) fn report(format: SetsFormat, profiles: &[Value], outlooks: &[Outlook], stderr: String) -> Report {
+    let mut report = Report { stderr, ..Report::default() };
+    let faulty =
+        profiles.iter().any(|profile| profile["faults"].as_array().is_some_and(|all| !all.is_empty()));
+    let news: Vec<&Outlook> = outlooks.iter().filter(|outlook| outlook.is_news()).collect();
+    if faulty || !news.is_empty() {
+        report.end(Exit::Findings);
+    }
+    report.stdout = match format {
+        SetsFormat::Json => {
+            let sets: Vec<Value> = news.iter().map(|outlook| outlook.json()).collect();
+            format!("{:#}\n", json!({"profiles": profiles, "looked": outlooks.len(), "sets": sets}))
+        }
+        SetsFormat::Text => {
+            let profiles: String = profiles.iter().map(profile_told).collect();
+            let sets: String = news.iter().map(|outlook| outlook.told()).collect();
+            profiles + &sets + &summary(outlooks, &news)
+        }
+    };
+    report
+}
+
+fn profile_told(profile: &Value) -> String {
+    let name = text(&profile["name"]);
+    let way = match (profile["from"].as_str(), profile["to"].as_str()) {
+        (None, None) => "is not used".to_owned(),
+        (None, Some(to)) => format!("is new: {to}"),
+        (Some(from), None) => format!("{from} is used no more"),
+        (Some(from), Some(to)) if from == to => format!("stays at {to}"),
+        (Some(from), Some(to)) => format!("{from} to {to}"),
+    };
+    let mut out = format!("StatefulSetProfile {name}: {way}\n");
+    let lines = |field: &str| profile[field].as_array().cloned().unwrap_or_default();
+    out.extend(lines("faults").iter().map(|fault| format!("  fault: {}\n", text(fault))));
+    out.extend(lines("warnings").iter().map(|warning| format!("  warning: {}\n", text(warning))));
+    out
+}
+
+fn summary(outlooks: &[Outlook], news: &[&Outlook]) -> String {
+    let refused = news.iter().filter(|outlook| !outlook.moved.refused.is_empty()).count();
+    let changed = news.iter().filter(|outlook| outlook.moved.refused.is_empty() && outlook.moved.changes());
+    let pods: u64 = news.iter().map(|outlook| outlook.moved.restarts).sum();
+    let anew = news.iter().filter(|outlook| !outlook.anew.is_empty()).count();
+    let restart = if pods == 1 { "restarts" } else { "restart" };
+    let sets = if outlooks.len() == 1 { "set" } else { "sets" };
+    format!(
+        "{} of {} {sets} would change and {} {restart}; {refused} would be refused; new ones like {anew} would be \
+         admitted otherwise\n",
+        changed.count(),
+        outlooks.len(),
+        super::moves::pods(pods),
+    )
+}
+
+/// Engines of before and after.
+fn engines(known: &Known, after: &Joined) -> (Engine, Engine) {
+    (known.engine(), Engine::new(after.catalogue.clone()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+use super::*;
+use crate::cli::world::World;
+use crate::defaults;
+use crate::engine::{Change, Decision, Offline};
+
+fn given(name: &str, spec: &str) -> Given {
+    let spec = serde_saphyr::from_str(spec).map_err(|error| error.to_string());
+    Given { name: name.to_owned(), spec }
+}
+
+fn queue(memory: &str, more: &str) -> Given {
+    let spec = format!(
+        "{{summary: a queue, extends: default, match: {{images: [queue]}}, size: small, sizes: {{small: {{limits: \
+         {{memory: {memory}}}}}}}{more}}}"
+    );
+    given("queue", &spec)
+}
+
+fn manifest(name: &str, image: &str) -> Value {
+    let mut set = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet",
+        "metadata": {"name": name, "namespace": "shop", "labels": {"stateward.dev/managed": "true"},
+            "annotations": {"stateward.dev/acknowledge": "separate-replicas"}},
+        "spec": {"replicas": 3, "template": {"spec": {"containers": [
+            {"name": "main", "image": image, "ports": [{"containerPort": 80}]}]}}},
+    });
+    defaults::apply(&mut set);
+    set
+}
+
+fn world(known: &Known, sets: &[(&str, &str)]) -> World {
+    let engine = known.engine();
+    let create = |(name, image): &(&str, &str)| {
+        let set = manifest(name, image);
+        match engine.admit(Change { namespace: "shop", before: None, after: &set }, &Offline).unwrap() {
+            Decision::Admitted(admitted) => admitted.result,
+            other => panic!("{other:?}"),
+        }
+    };
+    World::default().with("StatefulSet", sets.iter().map(create).collect())
+}
+
+fn preview(known: &Known, sets: &[(&str, &str)], new: &[Given]) -> Report {
+    let after = known.with(new);
+    let outlooks = live::outlooks(&world(known, sets), known, &after, new).unwrap();
+    report(SetsFormat::Text, &profiles(new, known, &after), &outlooks, String::new())
+}
+
+#[test]
+fn what_an_edit_changes() {
+    let known = Known::offline(Catalogue::built_in().unwrap()).applied(&[queue("64Mi", "")]);
+    let refuse = ", refuse: {three: {replicas: {from: 3}, problem: too many, remedy: write fewer}}";
+    let sets = [("q", "queue:1"), ("other", "nginx:1")];
+    let report = preview(&known, &sets, &[queue("128Mi", refuse)]);
+    assert_eq!(report.exit, Exit::Findings);
+    insta::assert_snapshot!(report.stdout);
+}
+
+#[test]
+fn a_profile_that_takes_images_over() {
+    let known = Known::offline(Catalogue::built_in().unwrap());
+    let report = preview(&known, &[("q", "queue:1"), ("db", "redis:8")], &[queue("64Mi", "")]);
+    assert_eq!(report.exit, Exit::Findings);
+    insta::assert_snapshot!(report.stdout);
+}
+
+#[test]
+fn nothing_new_changes_nothing() {
+    let known = Known::offline(Catalogue::built_in().unwrap()).applied(&[queue("64Mi", "")]);
+    let report = preview(&known, &[("q", "queue:1")], &[queue("64Mi", "")]);
+    assert_eq!(report.exit, Exit::Fine, "{}", report.stdout);
+}
+
+#[test]
+fn faults_are_told_and_change_nothing() {
+    let known = Known::offline(Catalogue::built_in().unwrap()).applied(&[queue("64Mi", "")]);
+    let faulty = queue("128MB", ", statefulSet: {spec: {replicas: 3}}");
+    let report = preview(&known, &[("q", "queue:1")], &[faulty]);
+    assert_eq!(report.exit, Exit::Findings);
+    let told = &report.stdout;
+    assert!(told.contains("fault: spec.statefulSet.spec.replicas: a profile sets no replicas"), "{told}");
+    assert!(told.contains("fault: spec.sizes.small.limits.memory"), "{told}");
+}
+
+#[test]
+fn manifests_are_compared_as_if_new() {
+    let known = Known::offline(Catalogue::built_in().unwrap());
+    let text = manifest("q", "queue:1").to_string();
+    let source = Source::parse("q.json".to_owned(), text).unwrap();
+    let new = [queue("64Mi", "")];
+    let after = known.with(&new);
+    let outlooks = files::outlooks(&[source], "default", &known, &after).unwrap();
+    let report = report(SetsFormat::Text, &profiles(&new, &known, &after), &outlooks, String::new());
+    assert_eq!(report.exit, Exit::Findings);
+    insta::assert_snapshot!(report.stdout);
+}

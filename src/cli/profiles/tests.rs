@@ -1,0 +1,55 @@
+use super::*;
+use crate::catalogue::cluster::Given;
+
+fn given(name: &str, spec: &str) -> Given {
+    let spec = serde_saphyr::from_str(spec).map_err(|error| error.to_string());
+    Given { name: name.to_owned(), spec }
+}
+
+fn known() -> Known {
+    let queue = "{summary: a queue, extends: default, match: {images: [queue]}, size: small, sizes: {small: {limits: \
+        {memory: 64Mi}}}, refuse: {even: {replicas: {even: true}, problem: no majority, remedy: write an odd number}}, \
+        variants: [{name: version, unknown: write a version, cases: [{name: '2', majorFrom: 2}, {name: '1', \
+        otherwise: true}]}]}";
+    let faulty = given("faulty", "{summary: x, extends: nothing}");
+    Known::offline(Catalogue::default()).applied(&[
+        given("default", "{summary: all}"),
+        given("queue", queue),
+        faulty,
+    ])
+}
+
+fn counts(known: &Known) -> Counts {
+    let revision = known.joined.catalogue.latest("queue").unwrap().revision.clone();
+    let pin = |revision: &str| ("queue".to_owned(), revision.to_owned());
+    Counts::from([(pin(&revision), 2), (pin("0badc0de"), 1)])
+}
+
+#[test]
+fn a_line_for_each() {
+    let known = known();
+    insta::assert_snapshot!(told::table(&of(&known, Some(&counts(&known)))));
+    let offline = told::table(&of(&known, None));
+    assert!(offline.contains("  ?     ?       a queue"), "{offline}");
+}
+
+#[test]
+fn all_of_one() {
+    let known = known();
+    let mut queue = one("queue", &known, Some(&counts(&known)));
+    detail(&mut queue, known.joined.catalogue.latest("queue").unwrap());
+    insta::assert_snapshot!(told::whole(&queue));
+    assert_eq!((&queue["sets"], &queue["behind"]), (&json!(3), &json!(1)));
+}
+
+#[test]
+fn where_they_come_from() {
+    let known = Known::offline(Catalogue::built_in().unwrap());
+    assert_eq!(known.origin("redis"), "built-in");
+    let redis = given("redis", "{summary: our own, extends: default}");
+    assert_eq!(known.applied(&[redis]).origin("redis"), "cluster");
+    let file = "{apiVersion: stateward.dev/v1alpha1, kind: StatefulSetProfile, metadata: {name: redis}, \
+        spec: {summary: our own, extends: default}}";
+    let known = Known::offline(Catalogue::built_in().unwrap().with([("redis.yaml", file)]).unwrap());
+    assert_eq!(known.origin("redis"), "file");
+}

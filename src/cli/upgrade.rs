@@ -1,0 +1,213 @@
+//! `upgrade`: moves sets to another revision of their profile, one restart at a time.
+//!
+//! All that is written is the annotation that a person would write; the webhook takes it out again. So
+//! a run that was broken off is taken up by the next: a set that is there already is passed over.
+
+mod outcome;
+mod wave;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::api::{ApiResource, DynamicObject};
+use serde_json::Value;
+
+use self::outcome::{Outcome, Told};
+use self::wave::Wave;
+use super::Failure;
+use super::cluster::{Cluster, ClusterArgs};
+use super::granted::Granted;
+use super::known::Known;
+use super::moves::Move;
+use super::preview::{self, Outlook};
+use super::report::{Exit, Report};
+use super::status::{is_managed, unmanaged};
+use super::world::{SetsFormat, World};
+use crate::catalogue::Catalogue;
+use crate::configuration::Configuration;
+use crate::intent::{self, RevisionWish};
+use crate::record::Record;
+use crate::server::duration;
+use crate::settings::{Pin, text};
+
+/// Arguments of `upgrade`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct UpgradeArgs {
+    /// Which sets.
+    #[command(flatten)]
+    pub which: Which,
+    /// In all namespaces
+    #[arg(short = 'A', long, conflicts_with = "name")]
+    pub all_namespaces: bool,
+    /// The revision: latest, PROFILE@REVISION, or REVISION of the profile that each set has
+    #[arg(long, value_name = "REVISION", default_value = "latest", value_parser = target)]
+    pub to: Target,
+    /// Say what would change, as preview does, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How many sets of a namespace may be on their way at a time
+    #[arg(long, value_name = "COUNT", default_value = "1")]
+    pub max_unavailable_sets: NonZeroUsize,
+    /// How long a set may take to come back; then nothing further is moved, and the exit code is 1
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    pub timeout: Duration,
+    /// Move sets that are not ready, too
+    #[arg(long)]
+    pub force: bool,
+    /// Output format
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: SetsFormat,
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+/// One of these.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// A StatefulSet
+    pub name: Option<String>,
+    /// Managed sets with these labels
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// All managed sets
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// What the annotation takes.
+    Wish(String, RevisionWish),
+    /// A revision of whatever profile.
+    Revision(String),
+}
+
+fn target(written: &str) -> Result<Target, String> {
+    let read = |text: &str| intent::wish(text).map_err(|complaint| complaint.to_string());
+    if written.contains('@') || written.eq_ignore_ascii_case("latest") {
+        return Ok(Target::Wish(written.to_owned(), read(written)?));
+    }
+    // Read with a profile in front, to hear what is wrong with the rest.
+    read(&format!("x@{written}"))?;
+    Ok(Target::Revision(written.to_owned()))
+}
+
+impl Target {
+    /// The value of the annotation.
+    fn wish(&self, pin: Option<&Pin>) -> String {
+        match (self, pin) {
+            (Self::Wish(text, _), _) => text.clone(),
+            (Self::Revision(revision), Some(pin)) => format!("{}@{revision}", pin.profile),
+            (Self::Revision(_), None) => "latest".to_owned(),
+        }
+    }
+
+    /// Why a set that was not named is not meant; `None` where it is.
+    fn misses(&self, pin: Option<&Pin>, catalogue: &Catalogue) -> Option<String> {
+        let pin = pin?;
+        match self {
+            Self::Wish(_, RevisionWish::Exact { profile, .. }) if *profile != pin.profile => {
+                Some(format!("its profile is {}", pin.profile))
+            }
+            Self::Revision(revision) if catalogue.revision(&pin.profile, revision).is_none() => {
+                Some(format!("its profile {} has no revision {revision}", pin.profile))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Moves the sets, or says what would change. Exit code 1 where a set is not where it should be.
+pub fn run(
+    args: &UpgradeArgs,
+    namespace: Option<&str>,
+    catalogue: Catalogue,
+    given: Option<Configuration>,
+) -> Result<Report, Failure> {
+    let cluster = args.cluster.connect()?;
+    let one = namespace.unwrap_or(&cluster.namespace);
+    let mut world = World::of_sets(&cluster, (!args.all_namespaces).then_some(one))?;
+    world.name.clone_from(&args.which.name);
+    let sets = args.sets(&cluster, &world)?;
+    let known = Known::read(catalogue, &cluster);
+    let engine = known.engine();
+    if args.dry_run {
+        return dry_run(args, &sets, &world, &known);
+    }
+    let granted = Granted::find(given, &cluster);
+    let mut wave = Wave::new(args, &cluster, &engine, &granted, sets.len());
+    let mut told: Vec<Told> = Vec::new();
+    for group in sets.chunk_by(|a, b| a["metadata"]["namespace"] == b["metadata"]["namespace"]) {
+        let within = group.first().map(|set| text(&set["metadata"]["namespace"])).unwrap_or_default();
+        let names = group.iter().map(|set| text(&set["metadata"]["name"]));
+        if wave.is_stopped() {
+            told.extend(names.map(|name| Told::new(within, name, Outcome::NotBegun)));
+        } else {
+            told.extend(wave.through(within, &names.collect::<Vec<_>>())?);
+        }
+    }
+    let mut report = Report { stderr: known.note, ..Report::default() };
+    report.stderr.push_str(&outcome::advice(&told, args));
+    if told.iter().any(|one| !one.outcome.is_fine()) {
+        report.end(Exit::Findings);
+    }
+    report.stdout = match args.output {
+        SetsFormat::Json => format!("{:#}\n", told.iter().map(Told::json).collect::<Value>()),
+        SetsFormat::Text if told.is_empty() => {
+            format!("no managed StatefulSets in {} are meant\n", world.place())
+        }
+        SetsFormat::Text => outcome::text(&told),
+    };
+    Ok(report)
+}
+
+fn dry_run(args: &UpgradeArgs, sets: &[&Value], world: &World, known: &Known) -> Result<Report, Failure> {
+    let engine = known.engine();
+    let mut outlooks = Vec::new();
+    for set in sets {
+        let pin = Record::pin_of(set);
+        if args.which.name.is_none() && args.to.misses(pin.as_ref(), &engine.catalogue).is_some() {
+            continue;
+        }
+        let moved = Move::of(set, world, &engine, &args.to.wish(pin.as_ref()))?;
+        outlooks.push(Outlook { moved, is_there: true, anew: Vec::new() });
+    }
+    Ok(preview::report(args.output, &[], &outlooks, known.note.clone()))
+}
+
+impl UpgradeArgs {
+    /// The sets that are meant, by namespace and name.
+    fn sets<'w>(&self, cluster: &Cluster, world: &'w World) -> Result<Vec<&'w Value>, Failure> {
+        // The API server reads selectors; nobody else has to.
+        let selected = self.which.selector.as_ref().map(|selector| {
+            let kind = ApiResource::erase::<StatefulSet>(&());
+            let objects = cluster.objects(&kind, world.namespace.as_deref(), selector);
+            let uids = |objects: Vec<DynamicObject>| -> BTreeSet<String> {
+                objects.into_iter().filter_map(|object| object.metadata.uid).collect()
+            };
+            objects.map(uids).map_err(Failure::Cluster)
+        });
+        let selected = selected.transpose()?;
+        let is_meant = |set: &Value| {
+            let uid = text(&set["metadata"]["uid"]);
+            is_managed(set, world) && selected.as_ref().is_none_or(|uids| uids.contains(uid))
+        };
+        let mut sets: Vec<&Value> = world.sets().filter(|set| is_meant(set)).collect();
+        if let (Some(name), true) = (&self.which.name, sets.is_empty()) {
+            return Err(unmanaged(name, world));
+        }
+        let key = |set: &&Value| {
+            (text(&set["metadata"]["namespace"]).to_owned(), text(&set["metadata"]["name"]).to_owned())
+        };
+        sets.sort_by_cached_key(key);
+        Ok(sets)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! What came of each set, in words.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::UpgradeArgs;
+
+/// What came of one set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was moved, and came back.
+    Moved { from: String, to: String, pods: String },
+    /// It is there already, and ready.
+    There(String),
+    /// It is not meant, and why.
+    Passed(String),
+    /// It was not touched, since this was wrong with it before.
+    Unready(String),
+    /// It was refused, for these faults.
+    Refused(Vec<String>),
+    /// Nothing can be written.
+    Failed(String),
+    /// It was moved, and this was wrong with it when the time was over.
+    Late { from: String, to: String, problem: String },
+    /// Something else ended the run before its turn.
+    NotBegun,
+}
+
+/// A set and what came of it.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) outcome: Outcome,
+}
+
+impl Outcome {
+    /// Whether the set is where it should be.
+    pub(super) fn is_fine(&self) -> bool {
+        matches!(self, Self::Moved { .. } | Self::There(_) | Self::Passed(_))
+    }
+
+    /// Whether nothing further may be begun.
+    pub(super) fn stops(&self) -> bool {
+        matches!(self, Self::Late { .. } | Self::Failed(_))
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Moved { .. } => "moved",
+            Self::There(_) => "there",
+            Self::Passed(_) => "passed over",
+            Self::Unready(_) => "not ready",
+            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
+            Self::Late { .. } => "not back",
+            Self::NotBegun => "not begun",
+        }
+    }
+
+    pub(super) fn sentence(&self) -> String {
+        match self {
+            Self::Moved { from, to, pods } => format!("moved from {from} to {to}; {pods}"),
+            Self::There(at) => format!("is at {at} already"),
+            Self::Passed(why) => format!("passed over: {why}"),
+            Self::Unready(problem) => {
+                format!("not touched, since it is not ready: {problem}; --force moves it all the same")
+            }
+            Self::Refused(faults) => format!("refused: {}", faults.join("; ")),
+            Self::Failed(why) => format!("failed: {why}"),
+            Self::Late { from, to, problem } => {
+                format!("moved from {from} to {to}, and does not come back: {problem}")
+            }
+            Self::NotBegun => "not begun".to_owned(),
+        }
+    }
+}
+
+impl Told {
+    pub(super) fn new(namespace: &str, name: &str, outcome: Outcome) -> Self {
+        Self { namespace: namespace.to_owned(), name: name.to_owned(), outcome }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let (from, to) = match &self.outcome {
+            Outcome::Moved { from, to, .. } | Outcome::Late { from, to, .. } => (Some(from), Some(to)),
+            Outcome::There(at) => (Some(at), Some(at)),
+            _ => (None, None),
+        };
+        json!({
+            "namespace": self.namespace, "name": self.name, "outcome": self.outcome.word(),
+            "from": from, "to": to, "message": self.outcome.sentence(),
+        })
+    }
+}
+
+/// A line for each, and a count.
+pub(super) fn text(told: &[Told]) -> String {
+    let mut out = String::new();
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for Told { namespace, name, outcome } in told {
+        _ = writeln!(out, "StatefulSet {namespace}/{name}: {}", outcome.sentence());
+        let word = outcome.word();
+        match counts.iter_mut().find(|(other, _)| *other == word) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((word, 1)),
+        }
+    }
+    let counts: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    _ = writeln!(out, "{}", counts.join(", "));
+    out
+}
+
+/// What to do where it did not end well.
+pub(super) fn advice(told: &[Told], args: &UpgradeArgs) -> String {
+    let mut out = String::new();
+    for Told { namespace, name, outcome } in told {
+        match outcome {
+            Outcome::Late { from, .. } => {
+                let back = from.split('/').next().unwrap_or_default();
+                _ = writeln!(
+                    out,
+                    "error: {namespace}/{name} does not come back within {} s, and nothing further was moved; stateward \
+                     status {name} -n {namespace} says what is wrong, stateward upgrade {name} -n {namespace} --to {back} \
+                     --force takes it back (a pod that stays unready then is deleted by hand, since Kubernetes waits for \
+                     it), and the same command again goes on once it is ready",
+                    args.timeout.as_secs()
+                );
+            }
+            Outcome::Failed(why) => {
+                _ = writeln!(
+                    out,
+                    "error: {namespace}/{name}: {why}; nothing further was moved; the same command again goes on"
+                );
+            }
+            _ => {}
+        }
+    }
+    out
+}

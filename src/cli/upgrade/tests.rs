@@ -1,0 +1,72 @@
+use clap::Parser;
+
+use super::*;
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    args: UpgradeArgs,
+}
+
+fn parse(words: &[&str]) -> Result<UpgradeArgs, String> {
+    let line = Line::try_parse_from([&["upgrade"], words].concat());
+    line.map(|line| line.args).map_err(|error| error.to_string())
+}
+
+#[test]
+fn sets_are_meant_in_one_way() {
+    for good in [&["db"][..], &["--all", "-A"], &["-l", "app=db"], &["db", "--to", "0a1b", "--timeout", "1m"]]
+    {
+        assert!(parse(good).is_ok(), "{good:?}");
+    }
+    for bad in
+        [&[][..], &["db", "--all"], &["db", "-A"], &["--all", "--to", "Latest"], &["--all", "--to", "A!"]]
+    {
+        assert!(parse(bad).is_err(), "{bad:?}");
+    }
+    assert!(parse(&["db", "--max-unavailable-sets", "0"]).is_err());
+}
+
+#[test]
+fn a_revision_may_stand_alone() {
+    let pin = Pin::parse("redis@0a1b/8").unwrap();
+    let wish = |to: &str| target(to).unwrap().wish(Some(&pin));
+    assert_eq!(wish("latest"), "latest");
+    assert_eq!(wish("redis@5f3c"), "redis@5f3c");
+    assert_eq!(wish("5f3c"), "redis@5f3c");
+    let why = target("5F").unwrap_err();
+    assert!(why.contains("is no revision: lower-case letters and digits"), "{why}");
+}
+
+#[test]
+fn sets_of_other_profiles_are_not_meant() {
+    let catalogue = Catalogue::built_in().unwrap();
+    let pin = Pin::parse("redis@0a1b").unwrap();
+    let misses = |to: &str| target(to).unwrap().misses(Some(&pin), &catalogue);
+    assert_eq!(misses("latest"), None);
+    assert_eq!(misses("valkey@0a1b").as_deref(), Some("its profile is redis"));
+    assert_eq!(misses("0000").as_deref(), Some("its profile redis has no revision 0000"));
+    assert_eq!(misses(&catalogue.latest("redis").unwrap().revision), None);
+}
+
+#[test]
+fn what_came_of_each_is_told() {
+    let pod = "pod c-0: main CrashLoopBackOff; kubectl logs -n shop c-0 --previous says why".to_owned();
+    let at = |revision: &str| format!("queue@{revision}");
+    let told = [
+        Told::new(
+            "shop",
+            "a",
+            Outcome::Moved { from: at("1"), to: at("2"), pods: "3 pods restart".to_owned() },
+        ),
+        Told::new("shop", "b", Outcome::There(at("2"))),
+        Told::new("shop", "c", Outcome::Late { from: at("1"), to: at("2"), problem: pod }),
+        Told::new("shop", "d", Outcome::Refused(vec!["stateward.dev/size: there is no huge".to_owned()])),
+        Told::new("shop", "e", Outcome::Unready("0 of 1 pods are ready".to_owned())),
+        Told::new("shop", "f", Outcome::NotBegun),
+    ];
+    let args = parse(&["--all"]).unwrap();
+    insta::assert_snapshot!(format!("{}\n{}", outcome::text(&told), outcome::advice(&told, &args)));
+    assert_eq!(told.iter().filter(|one| one.outcome.is_fine()).count(), 2);
+    assert_eq!(told[2].json()["outcome"], "not back");
+}

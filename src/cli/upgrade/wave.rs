@@ -1,0 +1,241 @@
+//! A few sets at a time: moved, then waited for on watches.
+
+use std::io::{self, IsTerminal, Write};
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use serde_json::{Value, json};
+
+use super::UpgradeArgs;
+use super::outcome::{Outcome, Told};
+use crate::cli::Failure;
+use crate::cli::cluster::{Cluster, Unpatched};
+use crate::cli::granted::Granted;
+use crate::cli::moves::Move;
+use crate::cli::status::{self, is_managed, is_settled, wait};
+use crate::cli::world::World;
+use crate::engine::Engine;
+use crate::names;
+use crate::record::Record;
+use crate::settings::text;
+
+/// How often a set is looked at anew because somebody else wrote it in between.
+const TRIES: usize = 5;
+
+/// What all sets are moved with.
+pub(super) struct Wave<'a> {
+    args: &'a UpgradeArgs,
+    cluster: &'a Cluster,
+    engine: &'a Engine,
+    granted: &'a Granted,
+    progress: Progress,
+    stopped: bool,
+}
+
+/// A set that was moved, and has to come back.
+struct Begun {
+    name: String,
+    from: String,
+    to: String,
+    pods: String,
+    /// It was there before this run, and not ready.
+    found: bool,
+}
+
+/// What a set came to when its turn came.
+enum Step {
+    Begun(Begun),
+    Done(Outcome),
+}
+
+impl<'a> Wave<'a> {
+    pub(super) fn new(
+        args: &'a UpgradeArgs,
+        cluster: &'a Cluster,
+        engine: &'a Engine,
+        granted: &'a Granted,
+        all: usize,
+    ) -> Self {
+        let progress = Progress { terminal: io::stderr().is_terminal(), done: 0, all };
+        Self { args, cluster, engine, granted, progress, stopped: false }
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Moves the sets of one namespace.
+    pub(super) fn through(&mut self, namespace: &str, sets: &[&str]) -> Result<Vec<Told>, Failure> {
+        let mut world = World::read(self.cluster, Some(namespace))?;
+        let (mut told, mut begun) = (Vec::new(), Vec::new());
+        for (at, name) in sets.iter().enumerate() {
+            let step = if self.stopped {
+                Step::Done(Outcome::NotBegun)
+            } else {
+                self.begin(namespace, name, &mut world)?
+            };
+            match step {
+                Step::Begun(one) => begun.push(one),
+                Step::Done(outcome) => {
+                    self.stopped |= outcome.stops();
+                    told.push(self.progress.done(Told::new(namespace, name, outcome)));
+                }
+            }
+            let full = begun.len() >= self.args.max_unavailable_sets.get() || at + 1 == sets.len();
+            if !begun.is_empty() && (full || self.stopped) {
+                told.extend(self.come_back(namespace, std::mem::take(&mut begun), &mut world));
+            }
+        }
+        Ok(told)
+    }
+
+    /// Looks at a set as it is now, and moves it where that may be.
+    fn begin(&mut self, namespace: &str, name: &str, world: &mut World) -> Result<Step, Failure> {
+        for _ in 0..TRIES {
+            let Some(set) = self.cluster.find::<StatefulSet>(name, namespace)? else {
+                return Ok(Step::Done(Outcome::Passed("it has gone".to_owned())));
+            };
+            world.put("StatefulSet", set.clone());
+            if !is_managed(&set, world) {
+                return Ok(Step::Done(Outcome::Passed("it is not managed any more".to_owned())));
+            }
+            let pin = Record::pin_of(&set);
+            let misses = self.args.to.misses(pin.as_ref(), &self.engine.catalogue);
+            if let (Some(why), None) = (misses, &self.args.which.name) {
+                return Ok(Step::Done(Outcome::Passed(why)));
+            }
+            let wish = self.args.to.wish(pin.as_ref());
+            let moved = Move::of(&set, &*world, self.engine, &wish)?;
+            if let Some(step) = self.untouched(&set, &moved, world) {
+                return Ok(step);
+            }
+            match self.send(&set, &wish, &moved, world) {
+                Err(Unpatched::Conflict) => {}
+                Err(Unpatched::Gone) => return Ok(Step::Done(Outcome::Passed("it has gone".to_owned()))),
+                Err(Unpatched::Refused(why)) => return Ok(Step::Done(Outcome::Refused(vec![why]))),
+                Err(Unpatched::Failed(why)) => return Ok(Step::Done(Outcome::Failed(why))),
+                Ok(begun) => return Ok(Step::Begun(begun)),
+            }
+        }
+        let why = format!("somebody else wrote it {TRIES} times while it was looked at");
+        Ok(Step::Done(Outcome::Failed(why)))
+    }
+
+    /// Why a set is not moved, or not any more; `None` where it is to be.
+    fn untouched(&self, set: &Value, moved: &Move, world: &World) -> Option<Step> {
+        if !moved.refused.is_empty() {
+            return Some(Step::Done(Outcome::Refused(moved.refused.clone())));
+        }
+        let problem = self.problem(set, world);
+        match (moved.changes(), problem) {
+            (false, None) => Some(Step::Done(Outcome::There(moved.to.clone()))),
+            (false, Some(_)) if self.args.force => Some(Step::Done(Outcome::There(moved.to.clone()))),
+            // An earlier run moved it, perhaps: nothing else restarts before it is back.
+            (false, Some(_)) => Some(Step::Begun(Begun {
+                name: moved.name.clone(),
+                from: moved.from.clone(),
+                to: moved.to.clone(),
+                pods: moved.pods(),
+                found: true,
+            })),
+            (true, Some(problem)) if !self.args.force => Some(Step::Done(Outcome::Unready(problem))),
+            (true, _) => None,
+        }
+    }
+
+    /// What is wrong with a set, as `status` judges.
+    fn problem(&self, set: &Value, world: &World) -> Option<String> {
+        let status = status::of(set, world, self.engine, self.granted);
+        (!is_settled(&status)).then(|| text(&status["problems"][0]).to_owned())
+    }
+
+    fn send(&mut self, set: &Value, wish: &str, moved: &Move, world: &mut World) -> Result<Begun, Unpatched> {
+        let Move { namespace, name, .. } = moved;
+        let annotate = |set: &Value, wish: Value| {
+            let patch = json!({"metadata": {
+                "resourceVersion": set["metadata"]["resourceVersion"], "annotations": {names::UPGRADE_TO: wish},
+            }});
+            self.cluster.patch::<StatefulSet>(name, namespace, &patch)
+        };
+        let wished = |set: &Value| !set["metadata"]["annotations"][names::UPGRADE_TO].is_null();
+        if wished(set) {
+            // Stored while no webhook answered: said again, it would change nothing and be no wish.
+            annotate(set, Value::Null)?;
+            return Err(Unpatched::Conflict);
+        }
+        let stored = annotate(set, Value::from(wish))?;
+        if wished(&stored) {
+            annotate(&stored, Value::Null)?;
+            let why = "no webhook answered, so nothing was moved; stateward is away or not registered";
+            return Err(Unpatched::Failed(why.to_owned()));
+        }
+        let to = Record::pin_of(&stored).map(|pin| pin.to_string()).unwrap_or_default();
+        let begun =
+            Begun { name: name.clone(), from: moved.from.clone(), to, pods: moved.pods(), found: false };
+        // What the watches tell later is newer; what was there before is not judged again.
+        world.put("StatefulSet", stored);
+        self.progress.line(&format!("{namespace}/{name}: {} to {}; {}", begun.from, begun.to, begun.pods));
+        Ok(begun)
+    }
+
+    /// Waits until all are settled, or the time is over.
+    fn come_back(&mut self, namespace: &str, begun: Vec<Begun>, world: &mut World) -> Vec<Told> {
+        let statuses = |world: &World| -> Vec<Value> {
+            let sets = world.within("StatefulSet", namespace);
+            let ours =
+                sets.filter(|set| begun.iter().any(|one| set["metadata"]["name"] == one.name.as_str()));
+            ours.map(|set| status::of(set, world, self.engine, self.granted)).collect()
+        };
+        if !statuses(world).iter().all(is_settled) {
+            let terminal = self.progress.terminal;
+            wait::until(self.cluster, world, self.args.timeout, |world| {
+                let statuses = statuses(world);
+                if terminal {
+                    wait::show(&statuses);
+                }
+                statuses.iter().all(is_settled)
+            });
+        }
+        let statuses = statuses(world);
+        let told = begun.into_iter().map(|one| {
+            let status = statuses.iter().find(|status| status["name"] == one.name.as_str());
+            let outcome = match status {
+                None => Outcome::Passed("it went while it was waited for".to_owned()),
+                Some(status) if !is_settled(status) => Outcome::Late {
+                    from: one.from,
+                    to: one.to,
+                    problem: text(&status["problems"][0]).to_owned(),
+                },
+                Some(_) if one.found => Outcome::There(one.to),
+                Some(_) => Outcome::Moved { from: one.from, to: one.to, pods: one.pods },
+            };
+            Told::new(namespace, &one.name, outcome)
+        });
+        let told: Vec<Told> = told.collect();
+        self.stopped |= told.iter().any(|one| one.outcome.stops());
+        told.into_iter().map(|one| self.progress.done(one)).collect()
+    }
+}
+
+/// What is said while it works.
+struct Progress {
+    terminal: bool,
+    done: usize,
+    all: usize,
+}
+
+impl Progress {
+    fn line(&self, what: &str) {
+        if self.terminal {
+            wait::clear();
+        }
+        _ = writeln!(io::stderr(), "[{} of {}] {what}", self.done, self.all);
+    }
+
+    fn done(&mut self, told: Told) -> Told {
+        if told.outcome != Outcome::NotBegun {
+            self.done += 1;
+            self.line(&format!("{}/{}: {}", told.namespace, told.name, told.outcome.sentence()));
+        }
+        told
+    }
+}
