@@ -171,7 +171,7 @@ compare 'labelled'
 say 'The platform wants PostgreSQL otherwise: more memory, a longer grace period. What that would mean, first.'
 admin=$cluster/kubeconfig/admin.yaml
 show cat examples/profiles/postgresql.yaml
-show "KUBECONFIG=$admin stateward preview -f examples/profiles/postgresql.yaml --namespace default || echo exit status \$?"
+show "stateward preview -f examples/profiles/postgresql.yaml -n default || echo exit status \$?"
 show "KUBECONFIG=$admin kubectl apply -f examples/profiles/postgresql.yaml"
 show "KUBECONFIG=$admin kubectl wait statefulsetprofile/postgresql --for=condition=Ready --timeout=60s"
 show "KUBECONFIG=$admin kubectl get statefulsetprofiles"
@@ -197,7 +197,7 @@ show "stateward diff orders-db || echo exit status \$?"
 show stateward upgrade orders-db
 claim 'it has what the platform wants' test "$(grace orders-db)" = 99
 settled
-show "KUBECONFIG=$admin stateward profiles postgresql"
+show stateward profiles postgresql
 
 say 'Three replicas of something else: with a budget, a drain takes one pod after the other.'
 show cat examples/search.yaml
