@@ -5,7 +5,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down bench fuzz rust
+.PHONY: help demo test prove up down bench fuzz rust
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/stateward/target
 
@@ -27,6 +27,10 @@ test: rust ## everything that has to hold (first time about 20 minutes, then ten
 	@# Built here, where its progress is seen, and not within a test.
 	tests/control-plane/build >/dev/null
 	cargo test --locked --no-fail-fast -- --test-threads $(TEST_THREADS)
+
+prove: rust ## prove the profiles against the real servers (first time about MM minutes, then NN)
+	@tests/prove/servers
+	cargo test --locked --config 'target."cfg(unix)".runner = "tests/prove/node"' --test prove -- --test-threads 2
 
 up: rust ## leave a local cluster with stateward running, to play with (about 20 seconds)
 	@cargo build --locked
