@@ -127,7 +127,9 @@ async fn make_sets(admin: &Client, numbers: std::ops::Range<usize>) {
             let manifest = json!({
                 "apiVersion": "apps/v1", "kind": "StatefulSet",
                 "metadata": {"name": name(number), "labels": {"stateward.dev/managed": "true"},
-                    "annotations": {"stateward.dev/storage": "20Gi"}},
+                    "annotations": {
+                        "stateward.dev/storage": "20Gi", "stateward.dev/acknowledge": "separate-replicas",
+                    }},
                 "spec": {"replicas": 3, "template": {"spec": {"containers": [
                     {"name": "postgres", "image": "postgres:18",
                      "env": [{"name": "POSTGRES_PASSWORD", "value": "x"}]},

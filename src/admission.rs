@@ -304,7 +304,7 @@ mod tests {
             "metadata": {"name": "db", "labels": {"stateward.dev/managed": "true"}},
             "apiVersion": "apps/v1", "kind": "StatefulSet",
             "spec": {"selector": null, "serviceName": "", "template": {"metadata": {}, "spec": {
-                "containers": [{"name": "postgres", "image": "postgres:18"}]}}},
+                "containers": [{"name": "redis", "image": "redis:8"}]}}},
         })
     }
 

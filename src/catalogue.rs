@@ -5,7 +5,9 @@
 
 pub mod asked;
 pub mod offers;
+pub mod peers;
 pub mod profile;
+pub mod refuse;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,9 +17,11 @@ use sha2::{Digest, Sha256};
 
 pub use self::asked::Asked;
 use self::offers::Offer;
+use self::peers::Peers;
 pub use self::profile::{Axis, Case};
 use self::profile::{DataVolume, ProfileFile, ProfileSpec};
-use crate::expand::Source;
+use self::refuse::Refusals;
+use crate::expand::{Source, placeholders};
 use crate::image::Image;
 
 /// The files of the built-in catalogue.
@@ -61,8 +65,12 @@ pub struct Profile {
     pub spread: Vec<String>,
     /// The profile that says so, this one or an ancestor.
     pub spread_by: String,
-    /// What more than one replica of this system are, where they are no cluster.
-    pub single: Option<String>,
+    /// What it refuses.
+    pub refusals: Refusals,
+    /// Lists of the set's pods, by the names of their placeholders.
+    pub peers: BTreeMap<String, Peers>,
+    /// Whether what it sets depends on how many pods the set was formed with.
+    pub keeps_count: bool,
     /// What it asks for beside its sets.
     pub companions: Asked,
     /// What depends on the tag.
@@ -91,11 +99,13 @@ pub enum LoadError {
         /// What the parser says.
         message: String,
     },
-    /// `companions` has a fault.
-    #[error("profile {name}: companions: {what}")]
-    Companions {
+    /// A part of it has a fault.
+    #[error("profile {name}: {part}: {what}")]
+    Part {
         /// The profile.
         name: String,
+        /// The field of its spec.
+        part: &'static str,
         /// What is wrong.
         what: String,
     },
@@ -189,16 +199,20 @@ impl Profile {
             sizes: BTreeMap::new(),
             spread: Vec::new(),
             spread_by: String::new(),
-            single: None,
+            refusals: Refusals::new(),
+            peers: BTreeMap::new(),
+            keeps_count: false,
             companions: Asked::default(),
             axes: Vec::new(),
             offers: Vec::new(),
             data: DataVolume::default(),
         };
-        let mut companions = Value::Null;
+        let (mut companions, mut refuse) = (Value::Null, Value::Null);
         for (name, spec) in chain {
-            if !spec.companions.is_null() {
-                json_patch::merge(&mut companions, &spec.companions);
+            for (all, own) in [(&mut companions, &spec.companions), (&mut refuse, &spec.refuse)] {
+                if !own.is_null() {
+                    json_patch::merge(all, own);
+                }
             }
             offers::merge(
                 &mut profile.offers,
@@ -215,13 +229,30 @@ impl Profile {
                 profile.spread.clone_from(spread);
                 name.clone_into(&mut profile.spread_by);
             }
-            profile.single = spec.single.clone().or(profile.single);
+            profile.peers.extend(spec.peers.clone());
             profile.axes.extend(spec.variants.iter().cloned());
         }
         offers::complete(&mut profile.offers);
-        profile.companions = Asked::parse(&companions)
-            .map_err(|what| LoadError::Companions { name: name.to_owned(), what })?;
+        let fault = |part| move |what| LoadError::Part { name: name.to_owned(), part, what };
+        profile.companions = Asked::parse(&companions).map_err(fault("companions"))?;
+        profile.refusals = refuse::parse(&refuse).map_err(fault("refuse"))?;
+        profile.check_peers().map_err(fault("statefulSet"))?;
+        profile.keeps_count = placeholders::keeps_count(&profile);
         Ok(profile)
+    }
+
+    /// All that it may set, in whatever variant.
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        let cases = self.axes.iter().flat_map(|axis| &axis.cases);
+        self.offers.iter().map(|offer| &offer.value).chain(cases.map(|case| &case.stateful_set))
+    }
+
+    fn check_peers(&self) -> Result<(), String> {
+        let known = |name: &str| self.peers.contains_key(name);
+        match self.values().find_map(|value| placeholders::unknown_peers(value, known).pop()) {
+            Some(name) => Err(format!("$(peers.{name}) is used, and peers has no {name}")),
+            None => Ok(()),
+        }
     }
 
     /// The pin of a set that uses this revision: `postgresql@5f3c9a12`.
@@ -287,7 +318,7 @@ fn chain<'a>(
 }
 
 /// A short hash of the resolved content: the first eight hex digits of SHA-256 over canonical JSON.
-/// What does not change a set (the summary, the images that match) does not count.
+/// What does not change a set (the summary, the images that match, what is refused) does not count.
 fn revision(chain: &[(&str, &ProfileSpec)]) -> String {
     let content: Vec<Value> = chain
         .iter()
@@ -296,9 +327,12 @@ fn revision(chain: &[(&str, &ProfileSpec)]) -> String {
                 "name": name, "statefulSet": spec.stateful_set, "data": spec.data, "size": spec.size,
                 "sizes": spec.sizes, "spread": spec.spread, "variants": spec.variants,
             });
-            // Only where there is one: revisions that are older than this field keep their names.
+            // Only where there is one: revisions that are older than these fields keep their names.
             if !spec.companions.is_null() {
                 content["companions"] = spec.companions.clone();
+            }
+            if !spec.peers.is_empty() {
+                content["peers"] = json!(spec.peers);
             }
             content
         })

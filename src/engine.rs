@@ -5,6 +5,8 @@ mod create;
 mod data;
 mod immutable;
 mod pin;
+mod refusals;
+mod scaled;
 mod undo;
 mod update;
 mod warnings;

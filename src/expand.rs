@@ -6,6 +6,7 @@
 mod draft;
 mod environment;
 mod identity;
+pub mod placeholders;
 mod ports;
 mod probes;
 pub mod reasons;

@@ -78,6 +78,8 @@ pub struct Intent {
     pub disruption_budget: Option<DisruptionBudget>,
     /// `keep`: fields that are as the user means them though they equal the API default.
     pub keep: Vec<String>,
+    /// `acknowledge`: names of what the profile refuses and the user means.
+    pub acknowledge: Vec<String>,
 }
 
 /// A wish for a revision of a profile.

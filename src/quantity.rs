@@ -112,6 +112,12 @@ impl Quantity {
         self.nanos < 0
     }
 
+    /// Its whole part, where it is one of bytes; `None` below zero.
+    #[must_use]
+    pub fn bytes(&self) -> Option<u64> {
+        u64::try_from(self.nanos / NANO).ok()
+    }
+
     /// Whether it is a whole number.
     #[must_use]
     pub fn is_whole(&self) -> bool {

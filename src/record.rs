@@ -142,6 +142,7 @@ impl Record {
             set: &self.set,
             pin: self.pin.to_string(),
             main: &self.pin.main,
+            formed: self.pin.formed,
             fields,
             wish: self.wish.as_deref(),
             adopted: self.adopted,
@@ -181,12 +182,15 @@ struct Head<'t> {
     #[serde(borrow)]
     main: Cow<'t, str>,
     #[serde(default)]
+    formed: Option<u64>,
+    #[serde(default)]
     adopted: bool,
 }
 
 impl Head<'_> {
     fn pin(&self) -> Option<Pin> {
-        Some(Pin { main: self.main.clone().into_owned(), ..Pin::parse(&self.pin)? })
+        let main = self.main.clone().into_owned();
+        Some(Pin { main, formed: self.formed, ..Pin::parse(&self.pin)? })
     }
 }
 
@@ -197,6 +201,8 @@ struct Text<'r> {
     set: &'r str,
     pin: String,
     main: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    formed: Option<u64>,
     fields: Node<'r>,
     #[serde(skip_serializing_if = "Option::is_none")]
     wish: Option<&'r str>,

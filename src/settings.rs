@@ -24,6 +24,8 @@ pub struct Pin {
     pub cases: Vec<String>,
     /// The main container's name; empty where a pin was read from a claim, which does not say it.
     pub main: String,
+    /// How many pods the set was formed with, where its profile makes something of that.
+    pub formed: Option<u64>,
 }
 
 /// One StatefulSet's settings: nothing in here can be malformed.
@@ -35,6 +37,10 @@ pub struct Settings {
     pub intent: Intent,
     /// The main container's name.
     pub main: String,
+    /// How many pods it asks for.
+    pub replicas: u64,
+    /// How many it was formed with; as many as now where nothing says so.
+    pub formed: u64,
     /// The profile in use.
     pub profile: Arc<Profile>,
     /// The cases in use, one for each axis of the profile.
@@ -56,6 +62,7 @@ impl Pin {
             revision: revision.to_owned(),
             cases: cases.split(',').filter(|case| !case.is_empty()).map(str::to_owned).collect(),
             main: String::new(),
+            formed: None,
         })
     }
 }
@@ -106,7 +113,13 @@ impl Settings {
     pub fn pinned(object: &Value, intent: &Intent, pin: &Pin, catalogue: &Catalogue) -> Option<Self> {
         let profile = Arc::clone(catalogue.revision(&pin.profile, &pin.revision)?);
         let main = pinned_main(object, intent, pin);
-        Some(Self::new(object, intent, main, profile, pin.cases.clone()))
+        Some(Self::new(object, intent, main, profile, pin.cases.clone()).formed_as(pin))
+    }
+
+    /// These settings, for a set that was formed with as many pods as its pin says.
+    #[must_use]
+    pub fn formed_as(self, pin: &Pin) -> Self {
+        Self { formed: pin.formed.unwrap_or(self.formed), ..self }
     }
 
     /// Settings of these parts, every axis told.
@@ -134,6 +147,8 @@ impl Settings {
             name: text(&object["metadata"]["name"]).to_owned(),
             intent: intent.clone(),
             main,
+            replicas: replicas(object),
+            formed: replicas(object),
             variant: profile.variant(&names),
             profile,
             cases,
@@ -157,8 +172,15 @@ impl Settings {
             revision: self.profile.revision.clone(),
             cases: self.cases.clone(),
             main: self.main.clone(),
+            formed: self.profile.keeps_count.then_some(self.formed),
         }
     }
+}
+
+/// How many pods a StatefulSet asks for.
+#[must_use]
+pub fn replicas(object: &Value) -> u64 {
+    object["spec"]["replicas"].as_u64().unwrap_or(1)
 }
 
 /// The containers of a StatefulSet, none if there is no such list.

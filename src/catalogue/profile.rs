@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::peers::Peers;
+
 /// One profile file.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -39,7 +41,8 @@ pub struct ProfileSpec {
     #[serde(default, rename = "match", skip_serializing_if = "Match::is_empty")]
     pub matching: Match,
     /// A partial StatefulSet; its main container is named `$(main)`. `null` takes away what the
-    /// parent has.
+    /// parent has. Placeholders in its texts stand for what is known of the set alone
+    /// ([`crate::expand`]).
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub stateful_set: Value,
     /// Where the image keeps its data.
@@ -58,9 +61,12 @@ pub struct ProfileSpec {
     /// (RFC 7386): `null` takes away what the parent has.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub companions: Value,
-    /// What more than one replica are, where the image forms no cluster: said as a warning.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub single: Option<String>,
+    /// What it refuses ([`super::refuse`]), merged over the parent's as JSON Merge Patch.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub refuse: Value,
+    /// Lists of the set's pods, by the names of their placeholders.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub peers: BTreeMap<String, Peers>,
     /// What depends on the image's tag.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Axis>,

@@ -107,7 +107,7 @@ mod tests {
     fn the_label_of_a_namespace_beside_it_manages_a_set() {
         let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {stateward.dev/managed: \"true\"}}\n\
                     ---\nkind: StatefulSet\napiVersion: apps/v1\nmetadata: {name: db, namespace: shop}\n\
-                    spec: {template: {spec: {containers: [{name: db, image: \"postgres:18\"}]}}}\n";
+                    spec: {template: {spec: {containers: [{name: db, image: \"redis:8\"}]}}}\n";
         let source = Source::parse("in.yaml".to_owned(), text.to_owned()).unwrap();
         let engine = Engine::built_in().unwrap();
         let set = &source.documents[1].value;

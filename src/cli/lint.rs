@@ -120,7 +120,7 @@ mod tests {
 
     fn lint(output: LintFormat, label: &str) -> Report {
         let text = format!(
-            "kind: Service\n---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: db\n  namespace: shop\n  labels: {{{label}}}\n  annotations:\n    stateward.dev/storage: a lot\nspec:\n  template:\n    spec:\n      containers:\n      - name: db\n        image: postgres:17\n"
+            "kind: Service\n---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: db\n  namespace: shop\n  labels: {{{label}}}\n  annotations:\n    stateward.dev/storage: a lot\n    stateward.dev/acknowledge: no-password\nspec:\n  template:\n    spec:\n      containers:\n      - name: db\n        image: postgres:17\n"
         );
         let source = Source::parse("db.yaml".to_owned(), text).unwrap();
         let args = LintArgs { input: InputArgs::default(), output };

@@ -121,6 +121,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     }
     let pin = Record::pin_of(set);
     let latest = pin.as_ref().and_then(|pin| engine.catalogue.latest(&pin.profile)).map(|latest| latest.id());
+    problems.extend(engine.counted_wrong(set));
     if pin.is_none() {
         problems.push(
             "it was never expanded, since the webhook was away when it was made; its next change is"

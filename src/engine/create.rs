@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Admitted, Change, Decision, Engine, EngineError, Facts, data, finish, warnings};
+use super::{Admitted, Change, Decision, Engine, EngineError, Facts, data, finish};
 use crate::edit;
 use crate::expand::{Expansion, Injection};
 use crate::fault::{Fault, Reason};
@@ -45,12 +45,15 @@ impl Engine {
         let record = apply(&mut result, &expansion, &settings, &intent, sent);
         edit::remove(&mut result, &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]));
         super::add_invalid(&mut faults, as_sent(validate::object(&result), sent));
+        let judge = self.judge(&settings.profile.name, &settings.main, &intent);
+        let there = facts.claim_pin(change.namespace, &settings.name).is_some();
+        faults.extend(judge.iter().flat_map(|judge| judge.faults(&result, None, there)));
         if !faults.is_empty() {
             return Ok(refused(faults));
         }
         super::write_record(&mut result, &record.to_text());
         let mut warnings = validate::warnings(&result);
-        warnings.extend(warnings::unfulfilled(None, &result, &settings));
+        warnings.extend(judge.and_then(|judge| judge.unknown()));
         let pin = record.pin.to_string();
         let admitted = Admitted {
             pin,

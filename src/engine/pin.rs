@@ -103,7 +103,6 @@ impl Engine {
             expansions.new = Arc::new((self.expand)(&parts.after.user, &settings));
         }
         let settings = self.check_variant(request, parts, settings, &expansions.new);
-        request.warnings.extend(warnings::unfulfilled(Some(request.before), &request.after, &settings));
         expansions.record.pin = repinned(request, &settings);
     }
 
@@ -218,6 +217,7 @@ fn computes(old: &Intent, new: &Intent) -> bool {
         ingress: None,
         gateway: None,
         disruption_budget: None,
+        acknowledge: Vec::new(),
         ..intent.clone()
     };
     core(old) != core(new)
@@ -235,7 +235,7 @@ fn moved(object: &Value, intent: &Intent, pin: &Pin, profile: Arc<Profile>) -> S
         case.or(axis.cases.first()).map(|case| case.name.clone())
     });
     let cases = cases.collect();
-    Settings::new(object, intent, main, profile, cases)
+    Settings::new(object, intent, main, profile, cases).formed_as(pin)
 }
 
 fn relabelled_alone(pin: &Pin) -> Fault {

@@ -16,6 +16,7 @@ fn set(annotations: &Value, image: &str) -> Value {
         },
         "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "postgres", "image": image}]}}},
     });
+    object["metadata"]["annotations"]["stateward.dev/acknowledge"] = json!("no-password");
     crate::defaults::apply(&mut object);
     object
 }

@@ -112,6 +112,14 @@ impl Engine {
             new: &expansions.new,
             leave: data::rule(&request.record),
         });
+        let pin = &expansions.record.pin;
+        if let Some(judge) = self.judge(&pin.profile, &pin.main, &request.intent) {
+            let refused = judge.faults(&merged.result, Some((before, &request.old_intent)), true);
+            let unknown =
+                judge.unknown().filter(|_| request.intent.acknowledge != request.old_intent.acknowledge);
+            request.faults.extend(refused);
+            request.warnings.extend(unknown);
+        }
         conclude(request, expansions, merged)
     }
 }

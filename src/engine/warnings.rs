@@ -8,7 +8,7 @@ use crate::expand::Family;
 use crate::hash::same;
 use crate::names;
 use crate::path::Path;
-use crate::settings::{Settings, text};
+use crate::settings::text;
 
 /// The API server cuts a warning at 256 bytes and drops one that holds a newline (measured on
 /// 1.36.2).
@@ -102,20 +102,6 @@ fn differing<'v>(before: &'v Value, after: &'v Value) -> Vec<&'v str> {
     let gone = fields(before).filter(|field| after.get(field).is_none());
     let all = fields(after).chain(gone);
     all.filter(|field| !same(&before[field], &after[field])).map(String::as_str).collect()
-}
-
-/// What a set asks for that it will not get by this alone: a cluster of several replicas. Said when
-/// it is new.
-#[must_use]
-pub(super) fn unfulfilled(before: Option<&Value>, after: &Value, settings: &Settings) -> Vec<String> {
-    let replicas = |object: &Value| object["spec"]["replicas"].as_u64().unwrap_or(1);
-    let mut lines = Vec::new();
-    if let Some(single) = &settings.profile.single
-        && replicas(after) > before.map_or(1, replicas).max(1)
-    {
-        lines.push(line(&format!("{} replicas of {} are {single}", replicas(after), settings.profile.name)));
-    }
-    lines
 }
 
 /// The warning that a request lacks fields of ours, which stay.

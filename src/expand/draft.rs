@@ -56,12 +56,13 @@ impl<'a> Draft<'a> {
         self.main_container()[list].as_array().map_or(&[], Vec::as_slice)
     }
 
-    /// The profile's offers of one family, the main container and the set named: `$(name)` as a whole
-    /// value stands for the set's name.
+    /// The profile's offers of one family, the main container named and placeholders filled in; those
+    /// that cannot be filled in are withheld.
     #[must_use]
-    pub fn offers(&self, family: Family) -> Vec<Offer> {
+    pub fn offers(&mut self, family: Family) -> Vec<Offer> {
         let placeholder = ItemKey::text("name", "$(main)");
-        let main = Step::Item(ItemKey::text("name", self.settings.main.clone()));
+        let settings = self.settings;
+        let main = Step::Item(ItemKey::text("name", settings.main.clone()));
         let is_placeholder = |step: &Step| matches!(step, Step::Item(key) if *key == placeholder);
         let named = |offer: &Offer| {
             let mut offer = offer.clone();
@@ -69,12 +70,17 @@ impl<'a> Draft<'a> {
                 let step = |step| if is_placeholder(step) { &main } else { step };
                 offer.path = Path(offer.path.0.iter().map(step).cloned().collect());
             }
-            if offer.value == "$(name)" {
-                offer.value = Value::from(self.settings.name.as_str());
-            }
             offer
         };
-        self.settings.variant.offers.iter().filter(|offer| offer.family == family).map(named).collect()
+        let offers = settings.variant.offers.iter().filter(|offer| offer.family == family).map(named);
+        let mut filled = Vec::new();
+        for mut offer in offers {
+            match self.fill(&mut offer.value) {
+                Ok(()) => filled.push(offer),
+                Err(why) => self.withhold(offer.path, why),
+            }
+        }
+        filled
     }
 
     /// The user's value at `path`, unless it is as good as unsaid: an API default on the list of

@@ -1,6 +1,7 @@
-//! `keep`.
+//! `keep` and `acknowledge`: what is as the user means it.
 
 use crate::intent::complaint::{Complaint, distinct, items, nearest, quote, unless};
+use crate::intent::syntax;
 
 /// The fields whose API default counts as unset, unless `keep` names them. A probe stands for its
 /// timings.
@@ -20,6 +21,13 @@ pub(crate) fn fields(text: &str) -> Result<Vec<String>, Vec<Complaint>> {
     let fields = items(text, field)?;
     let bad = distinct(&fields, String::clone, |field| quote(field));
     unless(fields, bad)
+}
+
+/// `separate-replicas,no-password`. Which names there are, the profile knows.
+pub(crate) fn refusals(text: &str) -> Result<Vec<String>, Vec<Complaint>> {
+    let names = items(text, |item| syntax::label("name of a refusal", item))?;
+    let bad = distinct(&names, String::clone, |name| quote(name));
+    unless(names, bad)
 }
 
 fn field(item: &str) -> Result<String, Complaint> {

@@ -457,6 +457,19 @@ pub static KEYS: &[Key] = &[
             Ok(())
         },
     },
+    Key {
+        name: "acknowledge",
+        on: On::Annotation,
+        example: "separate-replicas",
+        grammar: "names of refusals, as the refusal gives them, separated by commas",
+        effect: "Says that you mean what the profile refuses: replicas that form no cluster, a missing password.",
+        native: "none",
+        pattern: list!(label!()),
+        read: |draft, entry| {
+            draft.intent.acknowledge = keep::refusals(entry.text)?;
+            Ok(())
+        },
+    },
 ];
 
 /// What the label `managed` says.

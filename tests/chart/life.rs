@@ -21,7 +21,7 @@ kind: StatefulSet
 metadata:
   name: orders-db
   labels: {stateward.dev/managed: "true"}
-  annotations: {stateward.dev/storage: 20Gi}
+  annotations: {stateward.dev/storage: 20Gi, stateward.dev/generate-secret: POSTGRES_PASSWORD}
 spec:
   replicas: 1
   template:

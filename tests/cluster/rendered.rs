@@ -125,8 +125,11 @@ fn ten_lines() {
 #[test]
 fn three_replicas_with_a_service_name_of_ones_own() {
     let space = Space::new("rendered-three");
-    let set =
-        postgres("db").replicas(3).unannotate("generate-secret").set("/spec/serviceName", json!("peers"));
+    let set = postgres("db")
+        .replicas(3)
+        .annotate("acknowledge", "no-password,separate-replicas")
+        .unannotate("generate-secret")
+        .set("/spec/serviceName", json!("peers"));
     let names = assert_same(&space, &set, None);
     assert_eq!(names, ["PodDisruptionBudget db", "Service db", "Service peers"]);
 }

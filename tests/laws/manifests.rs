@@ -48,7 +48,11 @@ pub(crate) fn small() -> impl Strategy<Value = Value> {
 fn built(image: &str, containers: &Value, parts: &[Value]) -> Value {
     let mut manifest = json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet",
-        "metadata": {"name": "orders-db", "labels": {"stateward.dev/managed": "true"}},
+        "metadata": {
+            "name": "orders-db", "labels": {"stateward.dev/managed": "true"},
+            // What profiles refuse by is no law: most of what is made here would be.
+            "annotations": {"stateward.dev/acknowledge": "no-password,separate-replicas"},
+        },
         "spec": {"template": {"spec": {"containers": containers}}},
     });
     strategic(&mut manifest, &main(json!({"image": image})));

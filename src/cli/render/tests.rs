@@ -54,7 +54,7 @@ fn what_is_changed_keeps_its_head() {
 
 #[test]
 fn what_is_rendered_again_keeps_its_bytes() {
-    let once = rendered(&args(Format::Yaml, false), &set("true", "postgres:17")).stdout;
+    let once = rendered(&args(Format::Yaml, false), &set("true", "memcached:1.6")).stdout;
     let twice = rendered(&args(Format::Yaml, false), &once).stdout;
     assert_eq!(twice, once);
 }
@@ -92,7 +92,7 @@ fn json_holds_all_documents() {
 /// What render prints, applied, is stored as the webhook would have stored what it was given.
 #[test]
 fn render_and_admission_agree() {
-    let text = set("true", "postgres:17");
+    let text = set("true", "memcached:1.6");
     let source = Source::parse("in.yaml".to_owned(), text.clone()).unwrap();
     let engine = Engine::built_in().unwrap();
     let Decision::Admitted(admitted) =
@@ -119,7 +119,7 @@ fn companions_are_printed_behind_their_set_and_once() {
 #[test]
 fn a_class_that_is_not_there_is_warned_of() {
     let all = RenderArgs { companions: true, ..RenderArgs::default() };
-    let text = set("true", "postgres:18")
+    let text = set("true", "memcached:1.6")
         .replace("  labels:", "  annotations: {stateward.dev/service: internal}\n  labels:");
     assert!(
         rendered(&all, &text)
@@ -131,7 +131,7 @@ fn a_class_that_is_not_there_is_warned_of() {
 #[test]
 fn a_secret_is_named_and_not_printed() {
     let all = RenderArgs { companions: true, ..RenderArgs::default() };
-    let text = set("true", "postgres:18")
+    let text = set("true", "memcached:1.6")
         .replace("  labels:", "  annotations: {stateward.dev/generate-secret: POSTGRES_PASSWORD}\n  labels:");
     let report = rendered(&all, &text);
     assert!(!report.stdout.contains("kind: Secret"), "{}", report.stdout);

@@ -7,7 +7,9 @@ fn world() -> World {
     let mut set = json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet",
         "metadata": {"name": "db", "namespace": "shop", "uid": "u-1", "labels": {"stateward.dev/managed": "true"},
-            "annotations": {"stateward.dev/storage": "20Gi"}},
+            "annotations": {
+                "stateward.dev/storage": "20Gi", "stateward.dev/acknowledge": "no-password,separate-replicas",
+            }},
         "spec": {"replicas": 2, "template": {"spec": {"containers": [{"name": "db", "image": "postgres:18"}]}}},
     });
     defaults::apply(&mut set);

@@ -111,9 +111,11 @@ impl Manifest {
         self.without(&format!("/metadata/annotations/stateward.dev~1{key}"))
     }
 
-    /// With so many replicas.
+    /// With so many replicas, each for itself.
     pub(crate) fn replicas(self, count: i64) -> Self {
-        self.set("/spec/replicas", json!(count))
+        let separate = count > 1 && self.0["metadata"]["labels"]["stateward.dev/managed"] == "true";
+        let set = self.set("/spec/replicas", json!(count));
+        if separate { set.annotate("acknowledge", "separate-replicas") } else { set }
     }
 
     /// The text that is sent.
