@@ -11,6 +11,10 @@ pub struct Peers {
     pub each: String,
     /// What stands between them.
     pub separator: String,
+    /// Only where there are so many pods; the list is empty otherwise, as a single server needs it that
+    /// waits for others once it knows of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
     /// At most so many entries, those of the lowest ordinals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<u64>,
@@ -33,6 +37,9 @@ impl Peers {
     /// The list for so many pods of the set `name`.
     #[must_use]
     pub fn list(&self, name: &str, service: &str, replicas: u64) -> String {
+        if self.from.is_some_and(|from| replicas < from) {
+            return String::new();
+        }
         let count = self.first.map_or(replicas, |first| first.min(replicas));
         let entry = |ordinal: u64| {
             self.each
@@ -54,6 +61,7 @@ mod tests {
         let mut peers = Peers {
             each: "server.$(number)=$(pod).$(service):2888 # $(ordinal)".to_owned(),
             separator: "; ".to_owned(),
+            from: None,
             first: None,
             when_scaled: WhenScaled::Keep,
         };
@@ -62,5 +70,8 @@ mod tests {
         peers.first = Some(2);
         assert_eq!(peers.list("zk", "zk-headless", 5), two);
         assert_eq!(peers.list("zk", "zk-headless", 0), "");
+        peers.from = Some(2);
+        assert_eq!(peers.list("zk", "zk-headless", 1), "");
+        assert_eq!(peers.list("zk", "zk-headless", 2), two);
     }
 }

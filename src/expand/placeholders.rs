@@ -24,6 +24,8 @@ enum Placeholder<'t> {
     Replicas,
     /// `$(replicas.kept)`: the count when the set was formed.
     Formed,
+    /// `$(majority.kept)`: more than half of that count.
+    Majority,
     /// `$(peers.NAME)`: a list of the profile's.
     Peers(&'t str),
     /// `$(memory.50%.Mi)`: a part of the main container's memory, as a whole number.
@@ -37,6 +39,7 @@ impl<'t> Placeholder<'t> {
             "service" => Self::Service,
             "replicas" => Self::Replicas,
             "replicas.kept" => Self::Formed,
+            "majority.kept" => Self::Majority,
             _ => {
                 if let Some(name) = word.strip_prefix("peers.") {
                     return Some(Self::Peers(name));
@@ -103,6 +106,7 @@ impl Draft<'_> {
             Placeholder::Service => Ok(self.service()),
             Placeholder::Replicas => Ok(settings.replicas.to_string()),
             Placeholder::Formed => Ok(settings.formed.to_string()),
+            Placeholder::Majority => Ok((settings.formed / 2 + 1).to_string()),
             Placeholder::Memory(percent, unit) => self.memory(percent, unit),
             Placeholder::Peers(name) => {
                 let peers = settings.profile.peers.get(name);
@@ -144,7 +148,7 @@ pub fn keeps_count(profile: &Profile) -> bool {
         // Nothing is filled in, so nothing can be missing.
         _ = fill_all(&mut value.clone(), &mut |placeholder| {
             keeps |= match placeholder {
-                Placeholder::Formed => true,
+                Placeholder::Formed | Placeholder::Majority => true,
                 Placeholder::Peers(name) => {
                     profile.peers.get(name).is_some_and(|peers| peers.when_scaled == WhenScaled::Keep)
                 }

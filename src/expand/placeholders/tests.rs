@@ -11,6 +11,7 @@ fn placeholders_are_found_and_variables_left_alone() {
         ("plain", "plain"),
         ("$(name)", "<Name>"),
         ("--a=$(service):1,$(replicas)$(replicas.kept)", "--a=<Service>:1,<Replicas><Formed>"),
+        ("$(majority.kept) of $(majority)", "<Majority> of $(majority)"),
         ("$(POD_NAME).$(service)", "$(POD_NAME).<Service>"),
         ("$(peers.voters)", "<Peers(\"voters\")>"),
         ("-Xmx$(memory.50%.Mi)m", "-Xmx<Memory(50, \"Mi\")>m"),
