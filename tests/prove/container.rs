@@ -37,7 +37,9 @@ impl Container {
         let numbers = [user.user, user.group, user.volumes].map(|number| number.to_string());
         let command = match process.command.as_slice() {
             [] => Vec::new(),
-            command => within(workdir).into_iter().map(str::to_owned).chain(command.iter().cloned()).collect(),
+            command => {
+                within(workdir).into_iter().map(str::to_owned).chain(command.iter().cloned()).collect()
+            }
         };
         let outer = Command::new("/usr/bin/nsenter")
             .args(["--target", &pause.to_string(), "--net", "--uts", "--ipc", "--"])

@@ -38,7 +38,8 @@ impl User {
     /// If a number is missing: every profile of the catalogue names one.
     pub(crate) fn of(set: &Set) -> Self {
         let number = |field: &str| {
-            let [container, pod] = [&set.main, &set.pod].map(|object| object["securityContext"][field].as_u64());
+            let [container, pod] =
+                [&set.main, &set.pod].map(|object| object["securityContext"][field].as_u64());
             container.or(pod).and_then(|number| u32::try_from(number).ok())
         };
         let user = number("runAsUser").expect("runAsUser is set");
@@ -53,7 +54,11 @@ pub(crate) fn process(set: &Set, image: &Image, pod: &Identity) -> Process {
     let mut environment: BTreeMap<String, String> = image.environment().into_iter().collect();
     environment.insert("HOSTNAME".to_owned(), pod.name.clone());
     for source in list(&set.main["envFrom"]) {
-        assert_eq!(source["secretRef"]["name"], format!("{}-generated", set.name), "a source that is not there");
+        assert_eq!(
+            source["secretRef"]["name"],
+            format!("{}-generated", set.name),
+            "a source that is not there"
+        );
         environment.extend(set.secret.clone());
     }
     // Only what stands in the pod can be referred to, not the image's variables.
@@ -127,9 +132,13 @@ mod tests {
     #[test]
     fn variables_are_expanded_as_kubernetes_expands_them() {
         let known = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
-        for (text, expanded) in
-            [("$(A)-$(B)", "1-$(B)"), ("$$(A)", "$(A)"), ("a$b$", "a$b$"), ("$(A", "$(A"), ("x$(A)y$$", "x1y$")]
-        {
+        for (text, expanded) in [
+            ("$(A)-$(B)", "1-$(B)"),
+            ("$$(A)", "$(A)"),
+            ("a$b$", "a$b$"),
+            ("$(A", "$(A"),
+            ("x$(A)y$$", "x1y$"),
+        ] {
             assert_eq!(expand(text, &known), expanded, "{text}");
         }
     }

@@ -11,6 +11,7 @@
     reason = "a test through and through, and most of its code is in functions that clippy takes for none"
 )]
 
+mod clusters;
 mod container;
 mod image;
 mod kubelet;

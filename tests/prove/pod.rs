@@ -42,8 +42,16 @@ impl<'a> Pod<'a> {
         let user = User::of(set);
         let name = format!("{}-{ordinal}", set.name);
         let (pause, address) = pause(&name);
-        let pod =
-            Self { set, image, identity: Identity { name, ordinal, address }, directory, user, pause, container: None, starts: 0 };
+        let pod = Self {
+            set,
+            image,
+            identity: Identity { name, ordinal, address },
+            directory,
+            user,
+            pause,
+            container: None,
+            starts: 0,
+        };
         for claim in &set.claims {
             pod.new_volume(claim);
         }
@@ -96,8 +104,8 @@ impl<'a> Pod<'a> {
         self.container.as_ref().ok_or("there is no container")?.exec(command, timeout)
     }
 
-    /// Runs a script for bash, `$1` being the value: in the container, or on the node where the image has no shell. There
-    /// the image's programs are in `PATH`, and the pod is at `$address`.
+    /// Runs a script for bash, with the value as `$1`: in the container, or on the node where the image has no shell. There
+    /// the image's programs are in `PATH`, the pod is at `$address`, and `$replicas` tells of how many it is one.
     pub(crate) fn script(&self, script: &str, value: &str) -> Result<String, String> {
         let words = ["/bin/bash", "-ec", script, "client", value];
         if self.image.shell {
@@ -109,11 +117,17 @@ impl<'a> Pod<'a> {
             .arg("30")
             .args(words)
             .env_clear()
-            .envs([("PATH", path), ("address", address), ("HOME", "/tmp".to_owned())])
+            .envs([("PATH", path), ("address", address), ("replicas", self.set.replicas.to_string())])
+            .env("HOME", self.directory.path())
             .output()
             .unwrap();
-        let [printed, said] = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).trim().to_owned());
-        if run.status.success() { Ok(printed) } else { Err(format!("{script}: {}: {printed}{said}", run.status)) }
+        let [printed, said] =
+            [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).trim().to_owned());
+        if run.status.success() {
+            Ok(printed)
+        } else {
+            Err(format!("{script}: {}: {printed}{said}", run.status))
+        }
     }
 
     /// Kills the server and all that it started.
@@ -160,7 +174,9 @@ impl<'a> Pod<'a> {
         for Identity { name, address, .. } in pods {
             let own = if *name == self.identity.name { name.as_str() } else { "" };
             let full = format!("{name}.{service}.default.svc");
-            let line = format!("{address} {full}.cluster.local {full} {name}.{service}.default {name}.{service} {own}");
+            let line = format!(
+                "{address} {full}.cluster.local {full} {name}.{service}.default {name}.{service} {own}"
+            );
             writeln!(hosts, "{line}").unwrap();
             writeln!(hosts, "{address} {service}.default.svc.cluster.local {service}").unwrap();
         }
@@ -191,8 +207,11 @@ impl<'a> Pod<'a> {
         }
         symlink(self.image.files(), directory.join("image")).unwrap();
         let lines = |lines: Vec<String>| lines.concat();
-        fs::write(directory.join("owned"), lines(owned.iter().map(|(mode, path)| format!("{mode}\t{path}\n")).collect()))
-            .unwrap();
+        fs::write(
+            directory.join("owned"),
+            lines(owned.iter().map(|(mode, path)| format!("{mode}\t{path}\n")).collect()),
+        )
+        .unwrap();
         let passwd = format!("root:x:0:0:root:/root:/bin/sh\n{name}:x:{user}:{group}::/:/usr/sbin/nologin\n");
         fs::write(directory.join("passwd"), passwd).unwrap();
         fs::write(directory.join("group"), format!("root:x:0:\n{name}:x:{group}:\n")).unwrap();
@@ -217,7 +236,10 @@ impl<'a> Pod<'a> {
             let source = directory.join("volumes").join(name);
             if !source.exists() {
                 let volume = list(&self.set.pod["volumes"]).iter().find(|volume| volume["name"] == name);
-                assert!(volume.is_some_and(|volume| volume["emptyDir"].is_object()), "the volume {name} is not known here");
+                assert!(
+                    volume.is_some_and(|volume| volume["emptyDir"].is_object()),
+                    "the volume {name} is not known here"
+                );
                 self.directory_for_the_group(&source, 0o2777);
             }
             let source = match mount["subPath"].as_str() {

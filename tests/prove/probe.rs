@@ -25,7 +25,13 @@ impl<'a> Probe<'a> {
     /// How long it may fail before the kubelet acts.
     pub(crate) fn patience(&self) -> Duration {
         let number = |field: &str| u32::try_from(self.spec[field].as_u64().unwrap_or_default()).unwrap();
-        Duration::from_secs(1) * (number("initialDelaySeconds") + number("periodSeconds") * number("failureThreshold"))
+        Duration::from_secs(1)
+            * (number("initialDelaySeconds") + number("periodSeconds") * number("failureThreshold"))
+    }
+
+    /// So many failures, one after the other, count as one.
+    pub(crate) fn failures(&self) -> usize {
+        usize::try_from(self.spec["failureThreshold"].as_u64().unwrap()).unwrap()
     }
 
     fn timeout(&self) -> Duration {
@@ -41,14 +47,20 @@ impl<'a> Probe<'a> {
         if let Some(http) = self.spec.get("httpGet") {
             return self.get(http, pod);
         }
-        let tcp = self.spec.get("tcpSocket").unwrap_or_else(|| panic!("no probe that is known here: {}", self.spec));
+        let tcp = self
+            .spec
+            .get("tcpSocket")
+            .unwrap_or_else(|| panic!("no probe that is known here: {}", self.spec));
         let address = SocketAddr::from((pod.address(), self.port(&tcp["port"])));
-        TcpStream::connect_timeout(&address, self.timeout()).map(|_| ()).map_err(|error| format!("{address}: {error}"))
+        TcpStream::connect_timeout(&address, self.timeout())
+            .map(|_| ())
+            .map_err(|error| format!("{address}: {error}"))
     }
 
     /// By number, or by the name that the container declares.
     fn port(&self, port: &Value) -> u16 {
-        let declared = || list(self.ports).iter().find(|each| each["name"] == *port).map(|each| &each["containerPort"]);
+        let declared =
+            || list(self.ports).iter().find(|each| each["name"] == *port).map(|each| &each["containerPort"]);
         let number = port.as_u64().or_else(|| declared()?.as_u64());
         number.and_then(|number| u16::try_from(number).ok()).unwrap_or_else(|| panic!("no port {port}"))
     }
@@ -59,6 +71,8 @@ impl<'a> Probe<'a> {
         let path = http["path"].as_str().unwrap_or("/");
         let url = format!("{scheme}://{}:{}{path}", pod.address(), self.port(&http["port"]));
         let timeout = self.timeout();
+        // Fails only if there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let answer = async {
             let client = reqwest::Client::builder().no_proxy().timeout(timeout).build()?;
             let mut request = client.get(&url);

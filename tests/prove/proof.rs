@@ -37,6 +37,7 @@ pub(crate) fn single(system: &System) {
     pod.start_idle();
     fails(&pod, "before the server was started");
     pod.start();
+    is_not_ready_before_it_starts(&mut pod);
     comes_up(&mut pod);
     write(&pod, system, "one");
     holds(&mut pod);
@@ -53,7 +54,10 @@ pub(crate) fn single(system: &System) {
 
     let (status, log) = pod.terminate();
     let code = status.code();
-    assert!(code.is_some_and(|code| system.ends.contains(&code)), "asked to end, it ended with {status}:\n{log}");
+    assert!(
+        code.is_some_and(|code| system.ends.contains(&code)),
+        "asked to end, it ended with {status}:\n{log}"
+    );
     pod.start();
     comes_up(&mut pod);
     recovered(&pod, system, false);
@@ -74,7 +78,7 @@ pub(crate) fn cluster(system: &System) {
             pods.push(Pod::create(&set, &system.image, ordinal));
             learn(&pods);
             pods.last_mut().unwrap().start();
-            comes_up(pods.last_mut().unwrap());
+            comes_up_after(pods.last_mut().unwrap(), RESTARTS);
         }
     }
     one_cluster(&pods, system);
@@ -89,7 +93,7 @@ pub(crate) fn cluster(system: &System) {
         pods[lost].recreate();
         learn(&pods);
         pods[lost].start();
-        comes_up(&mut pods[lost]);
+        comes_up_after(&mut pods[lost], RESTARTS);
         one_cluster(&pods, system);
         reads(&pods[lost], system, value);
     }
@@ -104,17 +108,20 @@ pub(crate) fn cluster(system: &System) {
         for ordinal in 0..3 {
             learn(&pods[..=ordinal]);
             pods[ordinal].start();
-            comes_up(&mut pods[ordinal]);
+            comes_up_after(&mut pods[ordinal], RESTARTS);
         }
     }
     one_cluster(&pods, system);
     reads(&pods[1], system, "three");
 }
 
+/// A member may give up while the others are not there yet; the kubelet starts it again.
+const RESTARTS: u32 = 2;
+
 fn start_all(pods: &mut [Pod]) {
     learn(pods);
     pods.iter_mut().for_each(Pod::start);
-    pods.iter_mut().for_each(comes_up);
+    pods.iter_mut().for_each(|pod| comes_up_after(pod, RESTARTS));
 }
 
 /// Every pod knows those that are there.
@@ -141,33 +148,68 @@ fn reads(pod: &Pod, system: &System, expected: &str) {
     });
 }
 
-/// Waits as a kubelet does until the pod is ready.
+/// Waits as a kubelet does until the pod is ready, without a restart.
+pub(crate) fn comes_up(pod: &mut Pod) {
+    comes_up_after(pod, 0);
+}
+
+/// Waits as a kubelet does until the pod is ready. A server that ends meanwhile is started again, `restarts` times at
+/// most, and that is told.
 ///
 /// # Panics
-/// If it ends meanwhile, is ready before it has started, or is given up by a kubelet.
-pub(crate) fn comes_up(pod: &mut Pod) {
-    let main = pod.main();
-    let [startup, readiness, liveness] = probes(main);
-    let begun = Instant::now();
-    if let Some(startup) = &startup {
-        loop {
-            let ready = readiness.as_ref().map(|readiness| readiness.ask(pod));
-            let Err(why) = startup.ask(pod) else { break };
-            assert!(!matches!(ready, Some(Ok(()))), "ready before it had started: {why}");
-            alive(pod);
-            assert!(begun.elapsed() < startup.patience(), "a kubelet would have killed it: {why}\n{}", pod.log());
-            pause();
-        }
-    }
+/// If it ends once more, or a kubelet would kill it.
+fn comes_up_after(pod: &mut Pod, restarts: u32) {
+    let [startup, readiness, liveness] = probes(pod.main());
+    let (mut begun, mut restarted, mut started) = (Instant::now(), 0, startup.is_none());
     loop {
-        if let Some(Err(why)) = liveness.as_ref().map(|liveness| liveness.ask(pod)) {
-            panic!("started, but not alive: {why}");
+        if let Some(status) = pod.has_ended() {
+            assert!(restarted < restarts, "it ended with {status}:\n{}", pod.log());
+            println!("{} ended with {status} and is started again:\n{}", pod.identity().name, pod.log());
+            (begun, restarted, started) = (Instant::now(), restarted + 1, startup.is_none());
+            pod.start();
         }
-        let Some(Err(why)) = readiness.as_ref().map(|readiness| readiness.ask(pod)) else { break };
-        alive(pod);
-        assert!(begun.elapsed() < PATIENCE, "not ready: {why}\n{}", pod.log());
+        let (asked, patience) = match &startup {
+            Some(startup) if !started => (Some(startup), startup.patience()),
+            _ => (readiness.as_ref(), PATIENCE),
+        };
+        let Some(Err(why)) = asked.map(|probe| probe.ask(pod)) else {
+            if started {
+                return;
+            }
+            started = true;
+            continue;
+        };
+        assert!(
+            begun.elapsed() < patience,
+            "{} in {patience:?}: {why}\n{}",
+            ["not started", "started, but not ready"][usize::from(started)],
+            pod.log()
+        );
+        if started && pod.has_ended().is_none() {
+            lives(pod, liveness.as_ref());
+        }
         pause();
     }
+}
+
+/// The single server's first start: it is not ready before it has started. (Of several, one that is for itself may be
+/// so before they agree; a kubelet asks only afterwards.)
+fn is_not_ready_before_it_starts(pod: &mut Pod) {
+    let [Some(startup), Some(readiness), _] = probes(pod.main()) else { return };
+    loop {
+        let ready = readiness.ask(pod);
+        let Err(why) = startup.ask(pod) else { break };
+        assert!(ready.is_err(), "ready before it has started: {why}");
+        alive(pod);
+        pause();
+    }
+}
+
+/// A kubelet kills only after so many failures one after the other.
+fn lives(pod: &Pod, liveness: Option<&Probe>) {
+    let Some(liveness) = liveness else { return };
+    let asked: Vec<_> = (0..liveness.failures()).map_while(|_| liveness.ask(pod).err()).collect();
+    assert!(asked.len() < liveness.failures(), "started, but not alive: {asked:?}\n{}", pod.log());
 }
 
 /// All probes succeed, time and again.
@@ -207,7 +249,8 @@ pub(crate) fn write(pod: &Pod, system: &System, value: &str) {
 
 /// The value that is stored.
 pub(crate) fn read(pod: &Pod, system: &System) -> String {
-    pod.script(system.read, "").unwrap_or_else(|why| panic!("ready, but it answers nothing: {why}\n{}", pod.log()))
+    pod.script(system.read, "")
+        .unwrap_or_else(|why| panic!("ready, but it answers nothing: {why}\n{}", pod.log()))
 }
 
 fn alive(pod: &mut Pod) {

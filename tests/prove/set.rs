@@ -11,6 +11,7 @@ use stateward::engine::{Change, Decision, Engine, Offline};
 pub(crate) struct Set {
     pub(crate) name: String,
     pub(crate) service: String,
+    pub(crate) replicas: u32,
     /// Whether all pods are started at once, and not each when the one before is ready.
     pub(crate) parallel: bool,
     /// `spec.template.spec`.
@@ -37,24 +38,31 @@ impl Set {
         defaults::apply(&mut manifest);
         let change = Change { namespace: "default", before: None, after: &manifest };
         let decision = Engine::built_in().unwrap().admit(change, &Offline).unwrap();
-        let Decision::Admitted(admitted) = decision else { panic!("{example} is not admitted: {decision:#?}") };
-        Self::of(&admitted.result)
+        let Decision::Admitted(admitted) = decision else {
+            panic!("{example} is not admitted: {decision:#?}")
+        };
+        Self::of(&admitted.result, replicas)
     }
 
-    fn of(set: &Value) -> Self {
+    fn of(set: &Value, replicas: u32) -> Self {
         let spec = &set["spec"];
         let pod = spec["template"]["spec"].clone();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         assert!(list(&pod["initContainers"]).is_empty(), "init containers are not run here");
-        let wanted = set["metadata"]["annotations"]["stateward.dev/generate-secret"].as_str().unwrap_or_default();
+        let wanted =
+            set["metadata"]["annotations"]["stateward.dev/generate-secret"].as_str().unwrap_or_default();
         let keys = wanted.split(',').filter(|key| !key.is_empty());
         Self {
             name: text(&set["metadata"]["name"]),
             service: text(&spec["serviceName"]),
+            replicas,
             parallel: spec["podManagementPolicy"] == "Parallel",
             main: pod["containers"][0].clone(),
-            claims: list(&spec["volumeClaimTemplates"]).iter().map(|claim| text(&claim["metadata"]["name"])).collect(),
+            claims: list(&spec["volumeClaimTemplates"])
+                .iter()
+                .map(|claim| text(&claim["metadata"]["name"]))
+                .collect(),
             secret: keys.map(|key| (key.to_owned(), "Qx7fK2mZp9Lw4Tn8Rb6V".to_owned())).collect(),
             pod,
         }

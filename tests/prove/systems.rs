@@ -80,7 +80,11 @@ const POSTGRES: Image = Image {
     entrypoint: &["docker-entrypoint.sh"],
     cmd: &["postgres"],
     stop: "INT",
-    owned: &[("1777", "/var/lib/postgresql"), ("3777", "/run/postgresql"), ("1777", "/var/lib/postgresql/data")],
+    owned: &[
+        ("1777", "/var/lib/postgresql"),
+        ("3777", "/run/postgresql"),
+        ("1777", "/var/lib/postgresql/data"),
+    ],
     ..PLAIN
 };
 
