@@ -26,13 +26,24 @@ use crate::image::Image;
 
 /// The files of the built-in catalogue.
 const BUILT_IN: &[(&str, &str)] = &[
+    ("cassandra.yaml", include_str!("catalogue/cassandra.yaml")),
+    ("consul.yaml", include_str!("catalogue/consul.yaml")),
     ("default.yaml", include_str!("catalogue/default.yaml")),
+    ("elasticsearch.yaml", include_str!("catalogue/elasticsearch.yaml")),
+    ("etcd.yaml", include_str!("catalogue/etcd.yaml")),
+    ("kafka.yaml", include_str!("catalogue/kafka.yaml")),
     ("mariadb.yaml", include_str!("catalogue/mariadb.yaml")),
     ("memcached.yaml", include_str!("catalogue/memcached.yaml")),
+    ("mongodb.yaml", include_str!("catalogue/mongodb.yaml")),
     ("mysql.yaml", include_str!("catalogue/mysql.yaml")),
+    ("nats.yaml", include_str!("catalogue/nats.yaml")),
+    ("opensearch.yaml", include_str!("catalogue/opensearch.yaml")),
     ("postgresql.yaml", include_str!("catalogue/postgresql.yaml")),
+    ("rabbitmq.yaml", include_str!("catalogue/rabbitmq.yaml")),
     ("redis.yaml", include_str!("catalogue/redis.yaml")),
+    ("solr.yaml", include_str!("catalogue/solr.yaml")),
     ("valkey.yaml", include_str!("catalogue/valkey.yaml")),
+    ("zookeeper.yaml", include_str!("catalogue/zookeeper.yaml")),
 ];
 
 /// The profile of images that no profile knows.

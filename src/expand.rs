@@ -6,6 +6,7 @@
 mod draft;
 mod environment;
 mod identity;
+mod lifecycle;
 pub mod placeholders;
 mod ports;
 mod probes;
@@ -192,8 +193,6 @@ pub fn expand(user: &Value, settings: &Settings) -> Expansion {
     security::expand(&mut draft);
     scheduling::expand(&mut draft);
     environment::expand(&mut draft);
-    for offer in draft.offers(Family::Lifecycle) {
-        draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
-    }
+    lifecycle::expand(&mut draft);
     draft.finish()
 }

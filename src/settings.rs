@@ -337,7 +337,8 @@ mod tests {
         assert_eq!(
             faults[0].to_string(),
             "stateward.dev/profile: there is no profile \"postgresq\"; did you mean postgresql? \
-             There are default, mariadb, memcached, mysql, postgresql, redis, valkey"
+             There are cassandra, consul, default, elasticsearch, etcd, kafka, mariadb, memcached, mongodb, \
+             mysql, nats, opensearch, postgresql, rabbitmq, redis, solr, valkey, zookeeper"
         );
     }
 

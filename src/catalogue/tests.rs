@@ -1,4 +1,6 @@
 use super::*;
+use crate::defaults;
+use crate::engine::{Change, Decision, Engine, Offline};
 
 #[test]
 fn the_built_in_catalogue_loads() {
@@ -67,6 +69,34 @@ fn images_choose_the_profile_and_tags_the_variant() {
         ("mariadb:11.8-ubi", "mariadb", &[Some("999")]),
         ("mirror.corp/dockerhub/library/mysql:8.4-oraclelinux9", "mysql", &[Some("999")]),
         ("mysql@sha256:00", "mysql", &[None]),
+        ("mongo:8.0.13-noble", "mongodb", &[Some("6"), Some("999")]),
+        ("mongo:5.0", "mongodb", &[Some("5"), Some("999")]),
+        ("mongo:latest", "mongodb", &[None, Some("999")]),
+        ("apache/kafka:4.1.0", "kafka", &[Some("1000")]),
+        ("ghcr.io/apache/kafka-native:4.1.0", "kafka", &[Some("1000")]),
+        ("public.ecr.aws/docker/library/zookeeper:3.9.4-jre-17", "zookeeper", &[Some("1000")]),
+        ("hashicorp/consul:1.21-ubi", "consul", &[Some("100")]),
+        ("gcr.io/etcd-development/etcd:v3.6.5", "etcd", &[Some("1000")]),
+        ("quay.io/coreos/etcd:v3.5.21", "etcd", &[Some("1000")]),
+        ("etcd-development/etcd@sha256:00", "etcd", &[None]),
+        ("rabbitmq:4.1-management-alpine", "rabbitmq", &[Some("alpine")]),
+        ("rabbitmq:management", "rabbitmq", &[Some("ubuntu")]),
+        ("rabbitmq@sha256:00", "rabbitmq", &[None]),
+        ("nats:2.12-scratch", "nats", &[Some("1000")]),
+        ("nats:alpine", "nats", &[Some("1000")]),
+        ("elasticsearch:9.1.4", "elasticsearch", &[Some("8"), Some("1000")]),
+        (
+            "docker.elastic.co/elasticsearch/elasticsearch:7.17.28",
+            "elasticsearch",
+            &[Some("7"), Some("1000")],
+        ),
+        ("opensearchproject/opensearch:3", "opensearch", &[Some("2"), Some("1000")]),
+        ("opensearchproject/opensearch:1.3.20", "opensearch", &[Some("1"), Some("1000")]),
+        ("opensearchproject/opensearch:latest", "opensearch", &[None, Some("1000")]),
+        ("solr:9.10-slim", "solr", &[Some("9"), Some("8983")]),
+        ("solr:10.0", "solr", &[Some("10"), Some("8983")]),
+        ("solr:slim", "solr", &[None, Some("8983")]),
+        ("cassandra:5.0-bookworm", "cassandra", &[Some("999")]),
     ] {
         assert_eq!(chosen(&catalogue, image), Some((profile, cases.to_vec())), "{image}");
     }
@@ -98,7 +128,131 @@ fn look_alikes_are_not_taken() {
         "bitnami/memcached:1.6",
         "quay.io/prometheus/memcached-exporter:v0.15.3",
         "corp/memcached:1.6",
+        "mongo-express:1.0",
+        "bitnami/mongodb:8.0",
+        "mongodb/mongodb-community-server:8.0-ubi9",
+        "percona/percona-server-mongodb:8.0",
+        "percona/mongodb_exporter:0.44",
+        "bitnami/kafka:4.0",
+        "confluentinc/cp-kafka:7.9.0",
+        "quay.io/strimzi/kafka:0.47.0-kafka-4.0.0",
+        "danielqsj/kafka-exporter:v1.9.0",
+        "provectuslabs/kafka-ui:latest",
+        "bitnami/zookeeper:3.9",
+        "confluentinc/cp-zookeeper:7.9.0",
+        "pravega/zookeeper:0.2.15",
+        "hashicorp/consul-k8s-control-plane:1.8.0",
+        "hashicorp/consul-enterprise:1.21-ent",
+        "bitnami/consul:1.21",
+        "registry.k8s.io/etcd:3.6.4-0",
+        "bitnami/etcd:3.6",
+        "bitnami/rabbitmq:4.1",
+        "rabbitmqoperator/cluster-operator:2.16.0",
+        "kbudde/rabbitmq-exporter:1.0.0",
+        "natsio/nats-server-config-reloader:0.18.2",
+        "natsio/prometheus-nats-exporter:0.17.3",
+        "nats-streaming:0.25",
+        "bitnami/nats:2.11",
+        "docker.elastic.co/elasticsearch/elasticsearch-oss:7.10.2",
+        "docker.elastic.co/eck/eck-operator:3.1.0",
+        "bitnami/elasticsearch:9.1",
+        "quay.io/prometheuscommunity/elasticsearch-exporter:v1.9.0",
+        "opensearchproject/opensearch-dashboards:3",
+        "opensearchproject/opensearch-operator:2.8.0",
+        "bitnami/opensearch:3",
+        "apache/solr-operator:v0.9.1",
+        "bitnami/solr:9",
+        "bitnami/cassandra:5.0",
+        "k8ssandra/cass-operator:v1.27.0",
+        "k8ssandra/cass-management-api:5.0.4",
+        "scylladb/scylla:2025.3",
     ] {
         assert_eq!(chosen(&catalogue, image), None, "{image}");
+    }
+}
+
+/// What the restricted Pod Security standard asks of a pod, and what stands in for a kubelet that cannot
+/// tell from a user's name that it is not root.
+#[test]
+fn every_system_is_restricted_and_runs_as_a_number() {
+    let catalogue = Catalogue::built_in().unwrap();
+    for profile in catalogue.profiles().filter(|profile| profile.name != DEFAULT) {
+        let choices = profile.axes.iter().map(|axis| axis.cases.iter().map(|case| case.name.as_str()));
+        let most = choices.clone().map(Iterator::count).max().unwrap_or(1);
+        for nth in 0..most {
+            let cases: Vec<&str> =
+                choices.clone().filter_map(|cases| cases.clone().nth(nth).or(cases.last())).collect();
+            let offers = profile.variant(&cases).offers;
+            let told = |field: &str| {
+                let mut found = offers.iter().filter(|offer| offer.path.last_field() == Some(field));
+                found.next().map(|offer| offer.value.clone())
+            };
+            for (field, value) in [
+                ("runAsNonRoot", json!(true)),
+                ("drop", json!(["ALL"])),
+                ("allowPrivilegeEscalation", json!(false)),
+                ("automountServiceAccountToken", json!(false)),
+            ] {
+                assert_eq!(told(field), Some(value), "{} {cases:?}: {field}", profile.name);
+            }
+            let seccomp = offers.iter().find(|offer| offer.path.to_string().contains("seccompProfile"));
+            assert_eq!(seccomp.map(|offer| &offer.value), Some(&json!("RuntimeDefault")), "{}", profile.name);
+            let user = told("runAsUser").and_then(|user| user.as_u64());
+            assert!(user.is_some_and(|user| user > 0), "{} {cases:?}: {user:?}", profile.name);
+        }
+    }
+}
+
+/// A set of an image that is to have so many replicas, and what its profile wants said.
+fn several(image: &str, replicas: u64) -> Value {
+    let mut set = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet",
+        "metadata": {"name": "db", "namespace": "team", "labels": {"stateward.dev/managed": "true"},
+            "annotations": {"stateward.dev/generate-secret": "RABBITMQ_ERLANG_COOKIE,RABBITMQ_DEFAULT_PASS"}},
+        "spec": {"replicas": replicas, "template": {"spec": {"containers": [{"name": "db", "image": image,
+            "env": [{"name": "xpack.security.enabled", "value": "false"},
+                {"name": "DISABLE_SECURITY_PLUGIN", "value": "true"}, {"name": "ZK_HOST", "value": "zk"}]}]}}},
+    });
+    defaults::apply(&mut set);
+    set
+}
+
+/// Whether growing from three to five restarts the three; without an acknowledgement it is refused where
+/// the system itself would have to be told first.
+#[test]
+fn growing_writes_anew_what_it_has_to_and_nothing_else() {
+    let engine = Engine::built_in().unwrap();
+    let admit = |before: Option<&Value>, after: &Value| {
+        engine.admit(Change { namespace: "team", before, after }, &Offline).unwrap()
+    };
+    let stored = |before: Option<&Value>, after: &Value| match admit(before, after) {
+        Decision::Admitted(admitted) => admitted.result,
+        other => panic!("{other:?}"),
+    };
+    for (image, refused, restarts) in [
+        ("cassandra:5.0", false, false),
+        ("hashicorp/consul:1.21", false, true),
+        ("elasticsearch:9.1.4", false, false),
+        ("coreos/etcd:v3.6.5", true, false),
+        ("apache/kafka:4.1.0", true, false),
+        ("nats:2.12", true, false),
+        ("opensearchproject/opensearch:3", false, false),
+        ("rabbitmq:4.1", false, true),
+        ("solr:9.10", false, false),
+        ("zookeeper:3.9", true, false),
+    ] {
+        let three = stored(None, &several(image, 3));
+        let mut five = three.clone();
+        five["spec"]["replicas"] = json!(5);
+        if refused {
+            let Decision::Refused { faults, .. } = admit(Some(&three), &five) else {
+                panic!("{image}: not refused");
+            };
+            assert!(faults[0].to_string().contains("acknowledge: scaled"), "{image}: {faults:?}");
+            five["metadata"]["annotations"]["stateward.dev/acknowledge"] = json!("scaled");
+        }
+        let result = stored(Some(&three), &five);
+        let restarted = result["spec"]["template"] != three["spec"]["template"];
+        assert_eq!(restarted, restarts, "{image}: {:#}", result["spec"]["template"]["spec"]["containers"]);
     }
 }

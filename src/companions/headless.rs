@@ -27,6 +27,10 @@ pub(super) fn desired(set: &Value, asked: &Asked, companions: &mut Companions) {
         if !ports.iter().any(|port| port["port"] == extra.port && port["protocol"] == protocol) {
             let port = json!({"name": extra.name, "containerPort": extra.port, "protocol": protocol});
             add_port(&mut ports, extra.port.into(), &port);
+            // By number: no container declares it, so that its name would lead nowhere.
+            if let Some(added) = ports.last_mut() {
+                added["targetPort"] = extra.port.into();
+            }
         }
     }
     let spec = json!({

@@ -95,7 +95,8 @@ fn a_profile_gets_what_it_asks_for() {
     assert_eq!(budget["spec"]["unhealthyPodEvictionPolicy"], "IfHealthyBudget");
     let headless = wait_there(&space, SERVICES, "web-headless");
     let gossip = headless["spec"]["ports"].as_array().unwrap().iter().find(|port| port["name"] == "gossip");
-    assert_eq!(gossip.unwrap()["protocol"], "UDP");
+    let gossip = gossip.unwrap();
+    assert_eq!((&gossip["protocol"], &gossip["targetPort"]), (&json!("UDP"), &json!(8301)));
     wait_there(&space, SERVICES, "web");
     // What the API server fills in is no reason to write again.
     let controller = &cluster().controller;

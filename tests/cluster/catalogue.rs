@@ -14,7 +14,7 @@ struct Example {
     secrets: &'static [&'static str],
 }
 
-const EXAMPLES: [Example; 6] = [
+const EXAMPLES: [Example; 17] = [
     Example {
         file: "postgresql",
         claims: &["data-orders-db-0"],
@@ -55,6 +55,83 @@ const EXAMPLES: [Example; 6] = [
         claims: &[],
         services: ["page-cache", "page-cache-headless"],
         budgets: &["page-cache"],
+        secrets: &[],
+    },
+    Example {
+        file: "mongodb",
+        claims: &["data-products-db-0"],
+        services: ["products-db", "products-db-headless"],
+        budgets: &[],
+        secrets: &["products-db-generated"],
+    },
+    Example {
+        file: "kafka",
+        claims: &["data-events-0", "data-events-1", "data-events-2"],
+        services: ["events", "events-headless"],
+        budgets: &["events"],
+        secrets: &[],
+    },
+    Example {
+        file: "zookeeper",
+        claims: &["data-coordination-0", "data-coordination-1", "data-coordination-2"],
+        services: ["coordination", "coordination-headless"],
+        budgets: &["coordination"],
+        secrets: &[],
+    },
+    Example {
+        file: "consul",
+        claims: &["data-discovery-0", "data-discovery-1", "data-discovery-2"],
+        services: ["discovery", "discovery-headless"],
+        budgets: &["discovery"],
+        secrets: &[],
+    },
+    Example {
+        file: "etcd",
+        claims: &["data-settings-0", "data-settings-1", "data-settings-2"],
+        services: ["settings", "settings-headless"],
+        budgets: &["settings"],
+        secrets: &[],
+    },
+    Example {
+        file: "rabbitmq",
+        claims: &["data-jobs-0", "data-jobs-1", "data-jobs-2"],
+        services: ["jobs", "jobs-headless"],
+        budgets: &["jobs"],
+        secrets: &["jobs-generated"],
+    },
+    Example {
+        file: "nats",
+        claims: &["data-messages-0", "data-messages-1", "data-messages-2"],
+        services: ["messages", "messages-headless"],
+        budgets: &["messages"],
+        secrets: &[],
+    },
+    Example {
+        file: "elasticsearch",
+        claims: &["data-full-text-0", "data-full-text-1", "data-full-text-2"],
+        services: ["full-text", "full-text-headless"],
+        budgets: &["full-text"],
+        secrets: &[],
+    },
+    Example {
+        file: "opensearch",
+        claims: &["data-logs-0", "data-logs-1", "data-logs-2"],
+        services: ["logs", "logs-headless"],
+        budgets: &["logs"],
+        secrets: &["logs-generated"],
+    },
+    Example {
+        file: "solr",
+        claims: &["data-site-search-0", "data-site-search-1"],
+        services: ["site-search", "site-search-headless"],
+        budgets: &["site-search"],
+        secrets: &[],
+    },
+    Example {
+        file: "cassandra",
+        claims: &["data-telemetry-0", "data-telemetry-1", "data-telemetry-2"],
+        services: ["telemetry", "telemetry-headless"],
+        budgets: &["telemetry"],
         secrets: &[],
     },
 ];
