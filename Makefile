@@ -28,7 +28,7 @@ test: rust ## everything that has to hold (first time about 20 minutes, then ten
 	tests/control-plane/build >/dev/null
 	cargo test --locked --no-fail-fast -- --test-threads $(TEST_THREADS)
 
-prove: rust ## prove the profiles against the real servers (first time about MM minutes, then NN)
+prove: rust ## prove the profiles against the real servers (first time about 15 minutes, then five)
 	@tests/prove/servers
 	cargo test --locked --config 'target."cfg(unix)".runner = "tests/prove/node"' --test prove -- --test-threads 2
 

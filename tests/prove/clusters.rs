@@ -125,9 +125,12 @@ const KAFKA: System = System {
     write: "here=$HOSTNAME.${HOSTNAME%-*}-headless:9092
             printf '%s\\n' \"$1\" | java -Xmx128m -cp '/opt/kafka/libs/*' org.apache.kafka.tools.ConsoleProducer \
               --bootstrap-server $here --topic kept --sync --producer-property acks=all",
-    read: "here=$HOSTNAME.${HOSTNAME%-*}-headless:9092
-           java -Xmx128m -cp '/opt/kafka/libs/*' org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server $here \
-             --topic kept --from-beginning --timeout-ms 8000 2>/dev/null | tail -1 || true",
+    // The last of them, at the offset before the end of the only partition.
+    read: "here=$HOSTNAME.${HOSTNAME%-*}-headless:9092; tools=org.apache.kafka.tools
+           kafka() { java -Xmx128m -XX:TieredStopAtLevel=1 -cp '/opt/kafka/libs/*' \"$@\" --bootstrap-server $here --topic kept; }
+           end=$(kafka $tools.GetOffsetShell 2>/dev/null); end=${end##*:}
+           kafka $tools.consumer.ConsoleConsumer --partition 0 --offset $((end - 1)) --max-messages 1 --timeout-ms 20000 \
+             2>/dev/null",
     durable: true,
     recovers: None,
     ends: &[0, 143],

@@ -79,7 +79,10 @@ impl<'a> Pod<'a> {
         let mut process = kubelet::process(self.set, self.image, &self.identity);
         process.command.clear();
         self.run(process);
-        wait_for("a container", PATIENCE, || if self.log() == "idle\n" { Ok(()) } else { Err(self.log()) });
+        wait_for("a container", PATIENCE, || {
+            assert!(self.has_ended().is_none(), "no container: {}", self.log());
+            if self.log() == "idle\n" { Ok(()) } else { Err(self.log()) }
+        });
     }
 
     fn run(&mut self, process: Process) {
@@ -90,9 +93,17 @@ impl<'a> Pod<'a> {
         self.container = Some(Container::start(self.pause.id(), directory, self.user, process, workdir, log));
     }
 
-    /// Takes the pod away, with its address, and makes it anew on the volumes that it had.
+    /// Takes the pod away, with its address and its empty directories, and makes it anew on the claims that it had.
     pub(crate) fn recreate(&mut self) {
         self.container = None;
+        for volume in list(&self.set.pod["volumes"]) {
+            let path = self.directory.path().join("volumes").join(volume["name"].as_str().unwrap());
+            // It is there if the main container mounts it.
+            if path.exists() {
+                fs::remove_dir_all(&path).unwrap();
+                self.directory_for_the_group(&path, 0o2777);
+            }
+        }
         let (pause, address) = pause(&self.identity.name);
         end(&mut self.pause);
         self.pause = pause;

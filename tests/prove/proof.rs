@@ -174,7 +174,7 @@ fn comes_up_after(pod: &mut Pod, restarts: u32) {
         };
         let Some(Err(why)) = asked.map(|probe| probe.ask(pod)) else {
             if started {
-                return;
+                return lives(pod, liveness.as_ref());
             }
             started = true;
             continue;
