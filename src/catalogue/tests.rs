@@ -102,71 +102,73 @@ fn images_choose_the_profile_and_tags_the_variant() {
     }
 }
 
-/// What merely has a like name keeps its data elsewhere, under another user, or has none.
+/// What merely has a like name: it keeps its data elsewhere, under another user, or has none.
+const LOOK_ALIKES: &[&str] = &[
+    "redis/redis-stack:7.4.0-v3",
+    "redis/redis-stack-server:latest",
+    "bitnami/redis:8.0",
+    "bitnamilegacy/redis-cluster:7.2",
+    "redislabs/redis:7.4",
+    "oliver006/redis_exporter:v1.74.0",
+    "rediscommander/redis-commander:latest",
+    "valkey:8",
+    "bitnami/valkey:8.1",
+    "valkey/valkey-bundle:8.1",
+    "mysql/mysql-server:8.0",
+    "container-registry.oracle.com/mysql/community-server:8.4",
+    "prom/mysqld-exporter:v0.17.2",
+    "percona/percona-xtradb-cluster:8.0",
+    "bitnami/mysql:9.4",
+    "bitnami/mariadb-galera:11.8",
+    "mariadb/maxscale:24.02",
+    "mariadb-galera:11",
+    "bitnami/memcached:1.6",
+    "quay.io/prometheus/memcached-exporter:v0.15.3",
+    "corp/memcached:1.6",
+    "mongo-express:1.0",
+    "bitnami/mongodb:8.0",
+    "mongodb/mongodb-community-server:8.0-ubi9",
+    "percona/percona-server-mongodb:8.0",
+    "percona/mongodb_exporter:0.44",
+    "bitnami/kafka:4.0",
+    "confluentinc/cp-kafka:7.9.0",
+    "quay.io/strimzi/kafka:0.47.0-kafka-4.0.0",
+    "danielqsj/kafka-exporter:v1.9.0",
+    "provectuslabs/kafka-ui:latest",
+    "bitnami/zookeeper:3.9",
+    "confluentinc/cp-zookeeper:7.9.0",
+    "pravega/zookeeper:0.2.15",
+    "hashicorp/consul-k8s-control-plane:1.8.0",
+    "hashicorp/consul-enterprise:1.21-ent",
+    "bitnami/consul:1.21",
+    "registry.k8s.io/etcd:3.6.4-0",
+    "bitnami/etcd:3.6",
+    "bitnami/rabbitmq:4.1",
+    "rabbitmqoperator/cluster-operator:2.16.0",
+    "kbudde/rabbitmq-exporter:1.0.0",
+    "natsio/nats-server-config-reloader:0.18.2",
+    "natsio/prometheus-nats-exporter:0.17.3",
+    "nats-streaming:0.25",
+    "bitnami/nats:2.11",
+    "docker.elastic.co/elasticsearch/elasticsearch-oss:7.10.2",
+    "docker.elastic.co/eck/eck-operator:3.1.0",
+    "bitnami/elasticsearch:9.1",
+    "quay.io/prometheuscommunity/elasticsearch-exporter:v1.9.0",
+    "opensearchproject/opensearch-dashboards:3",
+    "opensearchproject/opensearch-operator:2.8.0",
+    "bitnami/opensearch:3",
+    "apache/solr-operator:v0.9.1",
+    "bitnami/solr:9",
+    "bitnami/cassandra:5.0",
+    "k8ssandra/cass-operator:v1.27.0",
+    "k8ssandra/cass-management-api:5.0.4",
+    "scylladb/scylla:2025.3",
+];
+
 #[test]
 fn look_alikes_are_not_taken() {
     let catalogue = Catalogue::built_in().unwrap();
-    for image in [
-        "redis/redis-stack:7.4.0-v3",
-        "redis/redis-stack-server:latest",
-        "bitnami/redis:8.0",
-        "bitnamilegacy/redis-cluster:7.2",
-        "redislabs/redis:7.4",
-        "oliver006/redis_exporter:v1.74.0",
-        "rediscommander/redis-commander:latest",
-        "valkey:8",
-        "bitnami/valkey:8.1",
-        "valkey/valkey-bundle:8.1",
-        "mysql/mysql-server:8.0",
-        "container-registry.oracle.com/mysql/community-server:8.4",
-        "prom/mysqld-exporter:v0.17.2",
-        "percona/percona-xtradb-cluster:8.0",
-        "bitnami/mysql:9.4",
-        "bitnami/mariadb-galera:11.8",
-        "mariadb/maxscale:24.02",
-        "mariadb-galera:11",
-        "bitnami/memcached:1.6",
-        "quay.io/prometheus/memcached-exporter:v0.15.3",
-        "corp/memcached:1.6",
-        "mongo-express:1.0",
-        "bitnami/mongodb:8.0",
-        "mongodb/mongodb-community-server:8.0-ubi9",
-        "percona/percona-server-mongodb:8.0",
-        "percona/mongodb_exporter:0.44",
-        "bitnami/kafka:4.0",
-        "confluentinc/cp-kafka:7.9.0",
-        "quay.io/strimzi/kafka:0.47.0-kafka-4.0.0",
-        "danielqsj/kafka-exporter:v1.9.0",
-        "provectuslabs/kafka-ui:latest",
-        "bitnami/zookeeper:3.9",
-        "confluentinc/cp-zookeeper:7.9.0",
-        "pravega/zookeeper:0.2.15",
-        "hashicorp/consul-k8s-control-plane:1.8.0",
-        "hashicorp/consul-enterprise:1.21-ent",
-        "bitnami/consul:1.21",
-        "registry.k8s.io/etcd:3.6.4-0",
-        "bitnami/etcd:3.6",
-        "bitnami/rabbitmq:4.1",
-        "rabbitmqoperator/cluster-operator:2.16.0",
-        "kbudde/rabbitmq-exporter:1.0.0",
-        "natsio/nats-server-config-reloader:0.18.2",
-        "natsio/prometheus-nats-exporter:0.17.3",
-        "nats-streaming:0.25",
-        "bitnami/nats:2.11",
-        "docker.elastic.co/elasticsearch/elasticsearch-oss:7.10.2",
-        "docker.elastic.co/eck/eck-operator:3.1.0",
-        "bitnami/elasticsearch:9.1",
-        "quay.io/prometheuscommunity/elasticsearch-exporter:v1.9.0",
-        "opensearchproject/opensearch-dashboards:3",
-        "opensearchproject/opensearch-operator:2.8.0",
-        "bitnami/opensearch:3",
-        "apache/solr-operator:v0.9.1",
-        "bitnami/solr:9",
-        "bitnami/cassandra:5.0",
-        "k8ssandra/cass-operator:v1.27.0",
-        "k8ssandra/cass-management-api:5.0.4",
-        "scylladb/scylla:2025.3",
-    ] {
+    for image in LOOK_ALIKES {
         assert_eq!(chosen(&catalogue, image), None, "{image}");
     }
 }
@@ -177,11 +179,11 @@ fn look_alikes_are_not_taken() {
 fn every_system_is_restricted_and_runs_as_a_number() {
     let catalogue = Catalogue::built_in().unwrap();
     for profile in catalogue.profiles().filter(|profile| profile.name != DEFAULT) {
-        let choices = profile.axes.iter().map(|axis| axis.cases.iter().map(|case| case.name.as_str()));
-        let most = choices.clone().map(Iterator::count).max().unwrap_or(1);
+        let most = profile.axes.iter().map(|axis| axis.cases.len()).max().unwrap_or(1);
         for nth in 0..most {
-            let cases: Vec<&str> =
-                choices.clone().filter_map(|cases| cases.clone().nth(nth).or(cases.last())).collect();
+            let nth = |axis: &Axis| axis.cases[nth.min(axis.cases.len() - 1)].name.clone();
+            let cases: Vec<String> = profile.axes.iter().map(nth).collect();
+            let cases: Vec<&str> = cases.iter().map(String::as_str).collect();
             let offers = profile.variant(&cases).offers;
             let told = |field: &str| {
                 let mut found = offers.iter().filter(|offer| offer.path.last_field() == Some(field));
