@@ -34,7 +34,7 @@ impl Container {
         log: PathBuf,
     ) -> Self {
         let output = File::create(&log).unwrap();
-        let numbers = [user.user, user.group, user.volumes].map(|number| number.to_string());
+        let numbers = [user.number, user.group, user.volumes].map(|number| number.to_string());
         let command = match process.command.as_slice() {
             [] => Vec::new(),
             command => {
@@ -68,11 +68,11 @@ impl Container {
     /// Runs a command in it, as its user, and gives what it printed; an error if it failed or took too long.
     pub(crate) fn exec(&self, command: &[&str], timeout: Duration) -> Result<String, String> {
         let first = self.first().ok_or("there is no container")?;
-        let User { user, group, volumes } = self.user;
+        let User { number, group, volumes } = self.user;
         let mut child = Command::new("/usr/bin/nsenter")
             .args(["--target", &first.to_string(), "--mount", "--net", "--uts", "--ipc", "--pid", "--"])
             .args(["/usr/bin/setpriv", "--no-new-privs", "/usr/sbin/chroot"])
-            .args([format!("--userspec=+{user}:+{group}"), format!("--groups=+{volumes}")])
+            .args([format!("--userspec=+{number}:+{group}"), format!("--groups=+{volumes}")])
             .arg(self.directory.join("root"))
             .args(within(self.workdir))
             .args(command)

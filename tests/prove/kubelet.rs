@@ -26,7 +26,7 @@ pub(crate) struct Process {
 /// User, group and group of the volumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct User {
-    pub(crate) user: u32,
+    pub(crate) number: u32,
     pub(crate) group: u32,
     pub(crate) volumes: u32,
 }
@@ -45,7 +45,7 @@ impl User {
         let user = number("runAsUser").expect("runAsUser is set");
         let group = number("runAsGroup").expect("runAsGroup is set");
         assert_ne!(user, 0, "runs as root");
-        Self { user, group, volumes: number("fsGroup").unwrap_or(group) }
+        Self { number: user, group, volumes: number("fsGroup").unwrap_or(group) }
     }
 }
 
@@ -97,7 +97,7 @@ fn field(path: &str, pod: &Identity) -> String {
     }
 }
 
-/// Expands `$(NAME)`, as k8s.io/kubernetes/third_party/forked/golang/expansion: `$$` is a dollar, and a variable that
+/// Expands `$(NAME)`, as `third_party/forked/golang/expansion` of Kubernetes: `$$` is a dollar, and a variable that
 /// is not known stays as it is written.
 pub(crate) fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
     let mut expanded = String::new();

@@ -24,7 +24,7 @@ mod systems;
 use std::time::{Duration, Instant};
 
 /// For what Kubernetes gives no time: generous, and a condition that holds ends the waiting at once.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Asks until there is an answer.
 ///

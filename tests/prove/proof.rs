@@ -58,6 +58,8 @@ pub(crate) fn single(system: &System) {
         code.is_some_and(|code| system.ends.contains(&code)),
         "asked to end, it ended with {status}:\n{log}"
     );
+    pod.recreate();
+    pod.learn(std::slice::from_ref(pod.identity()));
     pod.start();
     comes_up(&mut pod);
     recovered(&pod, system, false);
@@ -98,6 +100,8 @@ pub(crate) fn cluster(system: &System) {
         reads(&pods[lost], system, value);
     }
 
+    // After the last one came back, so that no snapshot taken then has it.
+    write(&pods[0], system, "four");
     for pod in &mut pods {
         pod.kill();
         pod.recreate();
@@ -112,7 +116,7 @@ pub(crate) fn cluster(system: &System) {
         }
     }
     one_cluster(&pods, system);
-    reads(&pods[1], system, "three");
+    reads(&pods[1], system, "four");
 }
 
 /// A member may give up while the others are not there yet; the kubelet starts it again.
@@ -121,13 +125,17 @@ const RESTARTS: u32 = 2;
 fn start_all(pods: &mut [Pod]) {
     learn(pods);
     pods.iter_mut().for_each(Pod::start);
-    pods.iter_mut().for_each(|pod| comes_up_after(pod, RESTARTS));
+    for pod in pods {
+        comes_up_after(pod, RESTARTS);
+    }
 }
 
 /// Every pod knows those that are there.
 fn learn(pods: &[Pod]) {
     let all: Vec<_> = pods.iter().map(|pod| pod.identity().clone()).collect();
-    pods.iter().for_each(|pod| pod.learn(&all));
+    for pod in pods {
+        pod.learn(&all);
+    }
 }
 
 /// Each of them counts all.
