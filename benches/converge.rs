@@ -1,8 +1,9 @@
 //! The controller on the real control plane: how long until all sets have their companions, beside the
 //! plainest loop that applies the same objects; what a resync and an event cost; memory.
 //!
-//! `SETS=1000,10000` says how many sets there are in each round. The controller manager is stopped
-//! meanwhile: no pods are made, and what is measured is stateward and the API server.
+//! `SETS=1000,10000` says how many sets there are in each round, and `PLAIN=no` leaves the plain loop out,
+//! which takes the longest. The controller manager is stopped meanwhile: no pods are made, and what is
+//! measured is stateward and the API server.
 
 // What is measured here must not fail.
 #![allow(clippy::expect_used, clippy::panic)]
@@ -58,19 +59,30 @@ async fn round(local: &Local, admin: &Client, sets: usize) {
         |metrics: &str| sum(metrics, "controller_writes_total", &["verb=\"create\"", "result=\"ok\""]);
     controller.wait(|metrics| created(metrics) >= EACH * sets).await;
     let took = began.elapsed();
-    let Usage { cpu, resident_mib } = controller.usage();
-    println!("  the controller      {} s, {} s of CPU, {resident_mib} MiB", seconds(took), seconds(cpu));
+    let Usage { cpu, resident_mib, peak_mib } = controller.usage();
+    println!(
+        "  the controller      {} s, {} s of CPU, {resident_mib} MiB, at most {peak_mib}",
+        seconds(took),
+        seconds(cpu)
+    );
     event_costs(&controller, admin, sets).await;
     drop(controller);
     // A replica that starts finds everything settled, and so does a resync.
     let again = local.controller(&["--resync-period", "20s"]);
     again.wait(|metrics| sum(metrics, "controller_reconciles_total", &[]) >= 2 * sets).await;
     let writes = sum(&again.metrics().await, "controller_writes_total", &[]);
-    let resident = again.usage().resident_mib;
-    println!("  settled             {writes} writes on a start and a resync, {resident} MiB");
+    let Usage { cpu, resident_mib, peak_mib } = again.usage();
+    println!(
+        "  settled             {writes} writes on a start and a resync, {} s of CPU, {resident_mib} MiB, at most \
+         {peak_mib}",
+        seconds(cpu)
+    );
     drop(again);
     println!("  the webhook         {} MiB", local.webhook_usage().resident_mib);
     clear(admin).await;
+    if std::env::var("PLAIN").is_ok_and(|plain| plain == "no") {
+        return;
+    }
     let plain = apply_plainly(&local.client("stateward-controller").await).await;
     let ratio = took.as_secs_f64() / plain.as_secs_f64();
     println!("  the plain loop      {} s; the controller took {ratio:.2} of that", seconds(plain));

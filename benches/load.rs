@@ -89,7 +89,7 @@ async fn serve(kind: &str) {
             })
         }
     };
-    server::run(args, |_| responder).await.expect("a server that ends well");
+    server::run(args, Arc::default(), |_| responder).await.expect("a server that ends well");
 }
 
 /// What the product answers to the review named in the environment.

@@ -3,21 +3,26 @@
 //! A user's mistake is `allowed: false` with every fault; a mistake of our own is an error, which
 //! the server turns into HTTP 500, so that the failure policy decides.
 
+mod profile;
 mod wire;
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::catalogue::Catalogue;
 use crate::engine::{Admitted, Change, Decision, Engine, EngineError, Facts};
-use crate::expand::Family;
+use crate::expand::{self, Expansion, Family};
 use crate::fault::Fault;
-use crate::settings::text;
+use crate::profiles::Profiles;
+use crate::settings::{Settings, text};
 
 /// Answers admission reviews.
 pub struct Admission {
-    /// What decides.
-    pub engine: Engine,
+    /// The profiles to expand by.
+    pub profiles: Arc<Profiles>,
+    /// The expansion.
+    pub expand: fn(&Value, &Settings) -> Expansion,
     /// What is known of the cluster.
     pub facts: Arc<dyn Facts>,
 }
@@ -85,6 +90,19 @@ struct Response {
 }
 
 impl Admission {
+    /// Answers by the profiles of a cluster.
+    #[must_use]
+    pub fn new(profiles: Arc<Profiles>, facts: Arc<dyn Facts>) -> Self {
+        Self { profiles, expand: expand::expand, facts }
+    }
+
+    /// Answers by the profiles of this engine alone.
+    #[must_use]
+    pub fn by(engine: &Engine, facts: Arc<dyn Facts>) -> Self {
+        let profiles = Arc::new(Profiles::new(Catalogue::clone(&engine.catalogue)));
+        Self { profiles, expand: engine.expand, facts }
+    }
+
     /// Answers one review.
     ///
     /// # Errors
@@ -101,6 +119,9 @@ impl Admission {
             ..Summary::default()
         };
         let response = match change(request, namespace)? {
+            None if endpoint == Endpoint::Validate && profile::is_profile(request) => {
+                profile::review(self, request, &mut summary)
+            }
             None => {
                 summary.outcome = "misrouted";
                 Response::passed()
@@ -114,8 +135,13 @@ impl Admission {
         Ok(Answer { body: response.serialize(text(&request["uid"])), summary })
     }
 
+    /// What decides, for one review: profiles may change between two.
+    fn engine(&self) -> Engine {
+        Engine { expand: self.expand, ..Engine::new(self.profiles.catalogue()) }
+    }
+
     fn mutate(&self, change: Change, summary: &mut Summary) -> Result<Response, ReviewError> {
-        Ok(match self.engine.admit(change, self.facts.as_ref())? {
+        Ok(match self.engine().admit(change, self.facts.as_ref())? {
             Decision::Ignored => {
                 summary.outcome = "ignored";
                 Response::passed()
@@ -131,7 +157,7 @@ impl Admission {
     }
 
     fn validate(&self, change: Change, summary: &mut Summary) -> Response {
-        let faults = self.engine.validate(change, self.facts.as_ref());
+        let faults = self.engine().validate(change, self.facts.as_ref());
         if !faults.is_empty() {
             return Response::refused(change, &faults, Vec::new(), summary);
         }
@@ -283,7 +309,7 @@ mod tests {
     use crate::engine::Offline;
 
     fn admission() -> Admission {
-        Admission { engine: Engine::built_in().unwrap(), facts: Arc::new(Offline) }
+        Admission::by(&Engine::built_in().unwrap(), Arc::new(Offline))
     }
 
     fn review(request: &Value) -> Vec<u8> {

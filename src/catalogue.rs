@@ -4,12 +4,15 @@
 //! defaults have the same name wherever they come from.
 
 pub mod asked;
+pub mod check;
+pub mod cluster;
+pub mod definition;
 pub mod offers;
 pub mod peers;
 pub mod profile;
 pub mod refuse;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -55,6 +58,8 @@ pub struct Catalogue {
     sources: BTreeMap<String, ProfileSpec>,
     latest: BTreeMap<String, Arc<Profile>>,
     revisions: BTreeMap<(String, String), Arc<Profile>>,
+    /// The names of profiles that come from the cluster: they win over the built-in ones.
+    clusters: BTreeSet<String>,
 }
 
 /// One revision of a profile, parents merged in.
@@ -160,7 +165,7 @@ impl Catalogue {
         let mut sources = std::mem::take(&mut self.sources);
         sources.extend(specs);
         for name in sources.keys() {
-            let profile = Arc::new(Profile::resolve(name, &sources)?);
+            let profile = Arc::new(Profile::of_chain(name, &chain(name, &sources)?)?);
             self.revisions.insert((name.clone(), profile.revision.clone()), Arc::clone(&profile));
             self.latest.insert(name.clone(), profile);
         }
@@ -185,6 +190,11 @@ impl Catalogue {
         self.revisions.values().filter(move |profile| profile.name == name)
     }
 
+    /// Whether it knows the same revisions as `other`.
+    pub(crate) fn knows_the_same(&self, other: &Self) -> bool {
+        self.revisions.keys().eq(other.revisions.keys())
+    }
+
     /// The latest revisions of all profiles, by name.
     pub fn profiles(&self) -> impl Iterator<Item = &Arc<Profile>> {
         self.latest.values()
@@ -194,16 +204,18 @@ impl Catalogue {
     #[must_use]
     pub fn for_image(&self, image: &str) -> Option<&Arc<Profile>> {
         let name = Image::parse(image).name();
-        self.latest.values().find(|profile| profile.images.iter().any(|known| known == name))
+        let matches = |profile: &&Arc<Profile>| profile.images.iter().any(|known| known == name);
+        let of_cluster = self.clusters.iter().filter_map(|name| self.latest.get(name)).find(matches);
+        of_cluster.or_else(|| self.latest.values().find(matches))
     }
 }
 
 impl Profile {
-    fn resolve(name: &str, sources: &BTreeMap<String, ProfileSpec>) -> Result<Self, LoadError> {
-        let chain = chain(name, sources)?;
+    /// The profile that these layers make, the weakest first.
+    fn of_chain(name: &str, chain: &[(&str, &ProfileSpec)]) -> Result<Self, LoadError> {
         let mut profile = Self {
             name: name.to_owned(),
-            revision: revision(&chain),
+            revision: revision(chain),
             summary: String::new(),
             images: Vec::new(),
             size: None,
@@ -228,7 +240,7 @@ impl Profile {
             offers::merge(
                 &mut profile.offers,
                 &spec.stateful_set,
-                &Source::Profile { name: name.into() },
+                &Source::Profile { name: (*name).into() },
                 false,
             );
             profile.data = profile.data.merged(&spec.data);
@@ -238,7 +250,7 @@ impl Profile {
             profile.sizes.extend(spec.sizes.clone());
             if let Some(spread) = &spec.spread {
                 profile.spread.clone_from(spread);
-                name.clone_into(&mut profile.spread_by);
+                (*name).clone_into(&mut profile.spread_by);
             }
             profile.peers.extend(spec.peers.clone());
             profile.axes.extend(spec.variants.iter().cloned());

@@ -34,7 +34,7 @@ use crate::settings::Settings;
 #[derive(Debug, Clone)]
 pub struct Engine {
     /// The profiles.
-    pub catalogue: Catalogue,
+    pub catalogue: Arc<Catalogue>,
     /// The expansion. Replaceable, so that tests can let two versions of it answer in turn.
     pub expand: fn(&Value, &Settings) -> Expansion,
 }
@@ -54,6 +54,10 @@ pub struct Change<'a> {
 pub trait Facts: Send + Sync {
     /// Labels of the namespace; empty if it is not known.
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String>;
+    /// Annotations of the namespace; empty if it is not known.
+    fn namespace_annotations(&self, _namespace: &str) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
     /// The pin on the claims that a set of this name left behind (`profile@revision/variant`).
     fn claim_pin(&self, namespace: &str, statefulset: &str) -> Option<String>;
     /// The platform's configuration, where it is known.
@@ -148,8 +152,8 @@ impl Engine {
 
     /// An engine of these profiles.
     #[must_use]
-    pub fn new(catalogue: Catalogue) -> Self {
-        Self { catalogue, expand: expand::expand }
+    pub fn new(catalogue: impl Into<Arc<Catalogue>>) -> Self {
+        Self { catalogue: catalogue.into(), expand: expand::expand }
     }
 
     /// Decides on a change. Pure but for `facts`, which come from memory.
@@ -179,9 +183,9 @@ impl Engine {
             };
         };
         match (managed(before, change.namespace, facts), after) {
-            (Ok(was), Ok(true)) => self.update(change, before, was),
+            (Ok(was), Ok(true)) => self.update(change, before, was, facts),
             (Err(was), Err(is)) if was.same_as(&is) => Ok(Decision::Ignored),
-            (Err(_), Ok(true)) => self.update(change, before, false),
+            (Err(_), Ok(true)) => self.update(change, before, false, facts),
             (_, Err(fault)) => Ok(Decision::Refused { faults: vec![fault], warnings: Vec::new() }),
             (_, Ok(false)) => Ok(Decision::Ignored),
         }
@@ -334,5 +338,7 @@ fn short(path: &Path) -> String {
     words
 }
 
+#[cfg(test)]
+mod namespace_tests;
 #[cfg(test)]
 mod tests;

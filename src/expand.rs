@@ -61,6 +61,11 @@ pub enum Source {
         /// The variant's name.
         variant: Arc<str>,
     },
+    /// An annotation of the namespace.
+    Namespace {
+        /// Its key, with the prefix.
+        key: Arc<str>,
+    },
     /// An annotation or label of the user's.
     Intent {
         /// Its key, with the prefix.
@@ -94,6 +99,7 @@ impl fmt::Display for Source {
             Self::Builtin => f.write_str("every managed set"),
             Self::Profile { name } => write!(f, "profile {name}"),
             Self::Variant { profile, variant } => write!(f, "profile {profile}, variant {variant}"),
+            Self::Namespace { key } => write!(f, "{key} of the namespace"),
             Self::Intent { key } => f.write_str(key),
         }
     }

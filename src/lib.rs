@@ -21,6 +21,7 @@ pub mod ownership;
 pub mod patch;
 pub mod path;
 pub mod platform;
+pub mod profiles;
 pub mod quantity;
 pub mod record;
 pub mod server;

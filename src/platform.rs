@@ -141,6 +141,10 @@ impl Facts for Configured {
         self.facts.namespace_labels(namespace)
     }
 
+    fn namespace_annotations(&self, namespace: &str) -> Labels {
+        self.facts.namespace_annotations(namespace)
+    }
+
     fn claim_pin(&self, namespace: &str, statefulset: &str) -> Option<String> {
         self.facts.claim_pin(namespace, statefulset)
     }

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::hash;
 use crate::path::{ItemKey, Path, Scalar, Step};
-use crate::settings::Pin;
+use crate::settings::{Defaults, Pin};
 
 /// The format that this code writes and reads.
 pub const FORMAT: u64 = 1;
@@ -143,6 +143,7 @@ impl Record {
             pin: self.pin.to_string(),
             main: &self.pin.main,
             formed: self.pin.formed,
+            namespace: &self.pin.defaults,
             fields,
             wish: self.wish.as_deref(),
             adopted: self.adopted,
@@ -184,13 +185,16 @@ struct Head<'t> {
     #[serde(default)]
     formed: Option<u64>,
     #[serde(default)]
+    namespace: Defaults,
+    #[serde(default)]
     adopted: bool,
 }
 
 impl Head<'_> {
     fn pin(&self) -> Option<Pin> {
         let main = self.main.clone().into_owned();
-        Some(Pin { main, formed: self.formed, ..Pin::parse(&self.pin)? })
+        let defaults = self.namespace.clone();
+        Some(Pin { main, formed: self.formed, defaults, ..Pin::parse(&self.pin)? })
     }
 }
 
@@ -203,6 +207,8 @@ struct Text<'r> {
     main: &'r str,
     #[serde(skip_serializing_if = "Option::is_none")]
     formed: Option<u64>,
+    #[serde(skip_serializing_if = "Defaults::is_empty")]
+    namespace: &'r Defaults,
     fields: Node<'r>,
     #[serde(skip_serializing_if = "Option::is_none")]
     wish: Option<&'r str>,

@@ -1,8 +1,10 @@
 //! Labels, annotations, image and profile of one StatefulSet, resolved into what expansion needs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::catalogue::profile::Axis;
@@ -26,6 +28,47 @@ pub struct Pin {
     pub main: String,
     /// How many pods the set was formed with, where its profile makes something of that.
     pub formed: Option<u64>,
+    /// The defaults of its namespace.
+    pub defaults: Defaults,
+}
+
+/// Defaults that a namespace's annotations give to its sets: stronger than a profile's, weaker than a
+/// set's own. They are part of what a set is pinned to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Defaults {
+    /// `size`: the resource class, in profiles that have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+    /// `storage-class` of the data volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<String>,
+}
+
+impl Defaults {
+    /// The names of the annotations, without the prefix.
+    pub const KEYS: [&str; 2] = ["size", "storage-class"];
+
+    /// What a namespace's annotations say. A value that a set could not have is passed over.
+    #[must_use]
+    pub fn of(annotations: &BTreeMap<String, String>) -> Self {
+        let given = |name: &str| annotations.get(&format!("{}{name}", names::PREFIX)).cloned();
+        let intent = |name: &'static str| {
+            let annotations = serde_json::json!({format!("{}{name}", names::PREFIX): given(name)?});
+            let (intent, faults) = Intent::parse(None, Some(&annotations));
+            faults.is_empty().then_some(intent)
+        };
+        Self {
+            size: intent("size").and_then(|intent| intent.size),
+            storage_class: intent("storage-class").and_then(|intent| intent.storage_class),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One StatefulSet's settings: nothing in here can be malformed.
@@ -41,6 +84,8 @@ pub struct Settings {
     pub replicas: u64,
     /// How many it was formed with; as many as now where nothing says so.
     pub formed: u64,
+    /// The defaults of its namespace.
+    pub defaults: Defaults,
     /// The profile in use.
     pub profile: Arc<Profile>,
     /// The cases in use, one for each axis of the profile.
@@ -63,6 +108,7 @@ impl Pin {
             cases: cases.split(',').filter(|case| !case.is_empty()).map(str::to_owned).collect(),
             main: String::new(),
             formed: None,
+            defaults: Defaults::default(),
         })
     }
 }
@@ -113,13 +159,20 @@ impl Settings {
     pub fn pinned(object: &Value, intent: &Intent, pin: &Pin, catalogue: &Catalogue) -> Option<Self> {
         let profile = Arc::clone(catalogue.revision(&pin.profile, &pin.revision)?);
         let main = pinned_main(object, intent, pin);
-        Some(Self::new(object, intent, main, profile, pin.cases.clone()).formed_as(pin))
+        let settings = Self::new(object, intent, main, profile, pin.cases.clone());
+        Some(settings.formed_as(pin).with_defaults(pin.defaults.clone()))
     }
 
     /// These settings, for a set that was formed with as many pods as its pin says.
     #[must_use]
     pub fn formed_as(self, pin: &Pin) -> Self {
         Self { formed: pin.formed.unwrap_or(self.formed), ..self }
+    }
+
+    /// These settings with defaults of a namespace.
+    #[must_use]
+    pub fn with_defaults(self, defaults: Defaults) -> Self {
+        Self { defaults, ..self }
     }
 
     /// Settings of these parts, every axis told.
@@ -149,6 +202,7 @@ impl Settings {
             main,
             replicas: replicas(object),
             formed: replicas(object),
+            defaults: Defaults::default(),
             variant: profile.variant(&names),
             profile,
             cases,
@@ -173,6 +227,7 @@ impl Settings {
             cases: self.cases.clone(),
             main: self.main.clone(),
             formed: self.profile.keeps_count.then_some(self.formed),
+            defaults: self.defaults.clone(),
         }
     }
 }

@@ -58,6 +58,10 @@ impl Facts for Stores {
         self.namespaces.labels(namespace)
     }
 
+    fn namespace_annotations(&self, namespace: &str) -> BTreeMap<String, String> {
+        self.namespaces.annotations(namespace)
+    }
+
     fn claim_pin(&self, namespace: &str, statefulset: &str) -> Option<String> {
         self.claims.pin(namespace, statefulset)
     }

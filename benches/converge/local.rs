@@ -35,6 +35,8 @@ pub(crate) struct Usage {
     pub(crate) cpu: Duration,
     /// Memory now.
     pub(crate) resident_mib: u64,
+    /// The most that it was.
+    pub(crate) peak_mib: u64,
 }
 
 impl Local {
@@ -124,9 +126,12 @@ impl Process {
         let ticks: u64 =
             [11, 12].map(|field: usize| fields[field].parse::<u64>().expect("a number")).iter().sum();
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).expect("a status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        Usage { cpu: Duration::from_millis(10 * ticks), resident_mib: kib / 1024 }
+        let mib = |field: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a size");
+            let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+            kib / 1024
+        };
+        Usage { cpu: Duration::from_millis(10 * ticks), resident_mib: mib("VmRSS:"), peak_mib: mib("VmHWM:") }
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Review {
 
 /// What answers them: the built-in profiles and no cluster.
 pub(crate) fn admission() -> Admission {
-    Admission { engine: Engine::built_in().expect("the built-in profiles"), facts: Arc::new(Offline) }
+    Admission::by(&Engine::built_in().expect("the built-in profiles"), Arc::new(Offline))
 }
 
 /// All of them.
@@ -75,7 +75,8 @@ fn received(manifest: &Value, operation: &str) -> Value {
 /// same manager.
 fn stored(applied: &Value, sent: &Value) -> Value {
     let change = Change { namespace: "shop", before: None, after: sent };
-    let decision = admission().engine.admit(change, &Offline).expect("a decision");
+    let decision =
+        Engine::built_in().expect("the built-in profiles").admit(change, &Offline).expect("a decision");
     let Decision::Admitted(admitted) = decision else { panic!("the ten lines are refused") };
     let mut object = admitted.result;
     stateward::defaults::apply(&mut object);

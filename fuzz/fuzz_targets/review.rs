@@ -10,7 +10,7 @@ use stateward::engine::Offline;
 use stateward_fuzz::ENGINE;
 
 static ADMISSION: LazyLock<Admission> =
-    LazyLock::new(|| Admission { engine: ENGINE.clone(), facts: Arc::new(Offline) });
+    LazyLock::new(|| Admission::by(&ENGINE, Arc::new(Offline)));
 
 fuzz_target!(|body: &[u8]| {
     for endpoint in [Endpoint::Mutate, Endpoint::Validate] {

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::definition::any_object;
+
 /// Companions' settings of a profile, its parents' merged in.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Asked {
     /// The headless Service.
@@ -16,8 +19,10 @@ pub struct Asked {
     pub disruption_budget: AskedBudget,
     /// `ingress` and `egress` of a NetworkPolicy for the pods; `podSelector: $(pods)` in a peer
     /// stands for them. None is made where this is absent.
+    #[schemars(schema_with = "any_object")]
     pub network_policy: Option<Value>,
     /// The spec of a ServiceMonitor, without its selector.
+    #[schemars(schema_with = "any_object")]
     pub service_monitor: Option<Map<String, Value>>,
     /// A ServiceAccount of the set's name, where the template runs the pods as it
     /// (`serviceAccountName: $(name)`).
@@ -25,7 +30,7 @@ pub struct Asked {
 }
 
 /// What a profile says of the headless Service.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AskedService {
     /// Ports besides those that containers declare.
@@ -33,7 +38,7 @@ pub struct AskedService {
 }
 
 /// A port that no container declares.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AskedPort {
     /// Its name.
@@ -46,7 +51,7 @@ pub struct AskedPort {
 }
 
 /// The protocol of a port.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum Protocol {
     /// TCP.
     #[default]
@@ -73,7 +78,7 @@ impl Protocol {
 }
 
 /// What a profile says of the disruption budget.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AskedBudget {
     /// Whether pods that are broken anyway may be evicted. A system with a quorum says
@@ -82,7 +87,7 @@ pub struct AskedBudget {
 }
 
 /// `unhealthyPodEvictionPolicy` of a disruption budget (KEP-3017).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum EvictionPolicy {
     /// They may.
     #[default]
@@ -103,7 +108,7 @@ impl EvictionPolicy {
 }
 
 /// What a profile says of the pods' ServiceAccount.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AskedAccount {
     /// Whether pods get its token without asking.

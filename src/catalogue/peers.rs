@@ -1,9 +1,10 @@
 //! Lists with an entry for each pod of a set, by which its members find each other.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How such a list is written.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Peers {
     /// One entry: `$(pod)` is the pod's name, `$(ordinal)` counts from 0, `$(number)` from 1, and
@@ -24,7 +25,7 @@ pub struct Peers {
 }
 
 /// What becomes of a list of peers when the count of replicas changes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum WhenScaled {
     /// It is written anew, which restarts all pods.
     #[default]

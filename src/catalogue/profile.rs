@@ -1,11 +1,19 @@
 //! A profile as it is written: the YAML of the catalogue.
 
+#![allow(unreachable_pub, reason = "kube's derive writes structs of its own into functions")]
+
 use std::collections::BTreeMap;
 
+use kube::{CustomResource, KubeSchema};
+use schemars::generate::SchemaGenerator;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::asked::Asked;
+use super::definition::{ProfileStatus, any_object, patch_to, patches_to};
 use super::peers::Peers;
+use super::refuse::Refusal;
 
 /// One profile file.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -29,10 +37,34 @@ pub struct Metadata {
 }
 
 /// The defaults of a profile.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(CustomResource, KubeSchema, Debug, Clone, Default, Deserialize, Serialize)]
+#[kube(
+    group = "stateward.dev",
+    version = "v1alpha1",
+    kind = "StatefulSetProfile",
+    plural = "statefulsetprofiles",
+    category = "stateward",
+    status = "ProfileStatus",
+    doc = "Defaults for the StatefulSets of one system. A profile permits nothing: hosts, service classes and policies \
+           are the platform's configuration.",
+    printcolumn(name = "Revision", type_ = "string", json_path = ".status.revision"),
+    printcolumn(name = "In use", type_ = "integer", json_path = ".status.inUse"),
+    printcolumn(name = "Behind", type_ = "integer", json_path = ".status.behind"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Summary", type_ = "string", json_path = ".spec.summary", priority = 1),
+    validation = Rule::new("self.metadata.name.size() <= 63")
+        .message("the name of a profile is a label's value: write at most 63 characters"),
+    validation = Rule::new("!has(self.spec.extends) || self.spec.extends != self.metadata.name")
+        .message("spec.extends: a profile cannot extend itself; name another one, or leave it out")
+)]
+#[x_kube(
+    validation = Rule::new("!has(self.size) || has(self.extends) || (has(self.sizes) && self.size in self.sizes)")
+        .message("size names no class of sizes; write one that stands there")
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProfileSpec {
     /// One line for people.
+    #[schemars(length(min = 1, max = 200))]
     pub summary: String,
     /// The profile whose values hold where this one has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,9 +73,10 @@ pub struct ProfileSpec {
     #[serde(default, rename = "match", skip_serializing_if = "Match::is_empty")]
     pub matching: Match,
     /// A partial StatefulSet; its main container is named `$(main)`. `null` takes away what the
-    /// parent has. Placeholders in its texts stand for what is known of the set alone
-    /// ([`crate::expand`]).
+    /// parent has. Placeholders in its texts stand for what is known of the set alone: `$(name)`,
+    /// `$(service)`, `$(replicas)`, `$(replicas.kept)`, `$(peers.NAME)`, `$(memory.50%.Mi)`.
     #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(schema_with = "any_object")]
     pub stateful_set: Value,
     /// Where the image keeps its data.
     #[serde(default, skip_serializing_if = "DataVolume::is_empty")]
@@ -53,16 +86,19 @@ pub struct ProfileSpec {
     pub size: Option<String>,
     /// Resource classes by name: `requests` and `limits`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "resource_classes")]
     pub sizes: BTreeMap<String, Value>,
     /// Topology keys over which pods are spread, softly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Vec<String>>,
-    /// What it asks for beside its sets ([`super::Asked`]), merged over the parent's as JSON Merge Patch
-    /// (RFC 7386): `null` takes away what the parent has.
+    /// What it asks for beside its sets, merged over the parent's as JSON Merge Patch (RFC 7386): `null`
+    /// takes away what the parent has.
     #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(schema_with = "patch_to::<Asked>")]
     pub companions: Value,
-    /// What it refuses ([`super::refuse`]), merged over the parent's as JSON Merge Patch.
+    /// What it refuses, by name, merged over the parent's as JSON Merge Patch.
     #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(schema_with = "patches_to::<Refusal>")]
     pub refuse: Value,
     /// Lists of the set's pods, by the names of their placeholders.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -73,16 +109,21 @@ pub struct ProfileSpec {
 }
 
 /// How images are recognised.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, KubeSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Match {
     /// Repositories without registry, tag and digest; official images by their short name.
     #[serde(default)]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 255)))]
+    #[x_kube(
+        validation = Rule::new("self.all(image, !image.contains(':') && !image.contains('@'))")
+            .message("write repositories without registry, tag and digest, such as team/database")
+    )]
     pub images: Vec<String>,
 }
 
 /// The data volume: a claim template and its mount in the main container.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DataVolume {
     /// Name of the claim template.
@@ -100,7 +141,7 @@ pub struct DataVolume {
 }
 
 /// One way in which images of a system differ, told by the tag.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Axis {
     /// What differs: `version`, `base`.
@@ -112,7 +153,7 @@ pub struct Axis {
 }
 
 /// One case of an axis.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Case {
     /// Goes into the pin: never rename one that was released.
@@ -134,7 +175,18 @@ pub struct Case {
     pub data: DataVolume,
     /// Merged over the profile's StatefulSet.
     #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(schema_with = "any_object")]
     pub stateful_set: Value,
+}
+
+/// Amounts of resources by their names, under `requests` and `limits`.
+fn resource_classes(_: &mut SchemaGenerator) -> Schema {
+    let amount = serde_json::json!({"x-kubernetes-int-or-string": true});
+    let amounts = serde_json::json!({"type": "object", "additionalProperties": amount});
+    schemars::json_schema!({
+        "type": "object", "maxProperties": 32,
+        "additionalProperties": {"type": "object", "properties": {"requests": amounts, "limits": amounts}},
+    })
 }
 
 impl Match {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use serde_json::Value;
 pub type Refusals = BTreeMap<String, Refusal>;
 
 /// One thing that a profile refuses, unless the set says that it is meant.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Refusal {
     /// The counts that it concerns; every set where it is absent.
@@ -32,7 +33,7 @@ pub struct Refusal {
 }
 
 /// Counts of replicas; all that is said of them has to hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Counts {
     /// At least so many.
@@ -44,7 +45,7 @@ pub struct Counts {
 }
 
 /// What makes right what is refused otherwise: any of it in the main container.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Unless {
     /// Names of variables. A ConfigMap or Secret that is taken whole (`envFrom`) counts as all of them,

@@ -36,8 +36,11 @@ impl<'a> Judge<'a> {
         let objects = documents.flat_map(Document::objects);
         let namespaces =
             objects.filter(|object| object["kind"] == "Namespace" && object["apiVersion"] == "v1");
-        let named =
-            |object: &Value| (text(&object["metadata"]["name"]).to_owned(), companions::labels_of(object));
+        let named = |object: &Value| {
+            let metadata = &object["metadata"];
+            let annotations = serde_json::from_value(metadata["annotations"].clone()).unwrap_or_default();
+            (text(&metadata["name"]).to_owned(), (companions::labels_of(object), annotations))
+        };
         let namespaces = namespaces.map(named).collect();
         Self { engine, namespace, namespaces: Namespaces(namespaces) }
     }
@@ -85,13 +88,19 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// The labels of the namespaces that stand in the manifests, by name: all that files tell of a
-/// cluster.
-struct Namespaces(BTreeMap<String, BTreeMap<String, String>>);
+/// The labels and annotations of the namespaces that stand in the manifests, by name: all that files
+/// tell of a cluster.
+struct Namespaces(BTreeMap<String, (Texts, Texts)>);
+
+type Texts = BTreeMap<String, String>;
 
 impl Facts for Namespaces {
-    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
-        self.0.get(namespace).cloned().unwrap_or_default()
+    fn namespace_labels(&self, namespace: &str) -> Texts {
+        self.0.get(namespace).map(|(labels, _)| labels.clone()).unwrap_or_default()
+    }
+
+    fn namespace_annotations(&self, namespace: &str) -> Texts {
+        self.0.get(namespace).map(|(_, annotations)| annotations.clone()).unwrap_or_default()
     }
 
     fn claim_pin(&self, _: &str, _: &str) -> Option<String> {

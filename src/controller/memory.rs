@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use kube::runtime::watcher::Event;
 use serde_json::Value;
 
+use super::packed::{Packed, Packer};
 use super::trim;
 use crate::companions::hosts::hosts;
 use crate::names;
@@ -13,36 +14,38 @@ use crate::settings::text;
 
 type Objects = HashMap<String, Namespace>;
 
-/// An object as text: as a tree it takes ten times as much memory, and it is read seldom.
-#[derive(Debug, Clone)]
-struct Stored(Arc<str>);
+/// An object as packed text: as a tree it takes a hundred times as much memory, and it is read seldom.
+#[derive(Debug)]
+struct Stored(Packed);
 
 impl Stored {
-    fn new(object: &Value) -> Self {
-        Self(object.to_string().into())
+    fn new(object: &Value, packer: &Packer) -> Self {
+        let ours = !object["metadata"]["labels"][names::COMPANION].is_null();
+        Self(packer.pack(&object.to_string(), ours))
     }
 
     fn read(&self) -> Value {
         // It was written by us, so it can be read.
-        serde_json::from_str(&self.0).unwrap_or_default()
+        serde_json::from_str(&self.0.text()).unwrap_or_default()
     }
 }
 
 /// The objects of one namespace.
 #[derive(Debug, Default)]
 struct Namespace {
-    named: BTreeMap<String, Stored>,
-    /// By set, the names of those that concern it alone; under an empty name, those that may concern
-    /// every set. Most objects of a namespace with many sets are of the first kind, so that a look
-    /// at one set costs the same however many there are.
-    concern: HashMap<String, BTreeSet<String>>,
+    named: BTreeMap<Arc<str>, Stored>,
+    /// Sets with the names of those that concern them alone; with an empty name, those that may
+    /// concern every set. Most objects of a namespace with many sets are of the first kind, so that a
+    /// look at one set costs the same however many there are.
+    concern: BTreeSet<(Arc<str>, Arc<str>)>,
     /// By host, the names of those that claim it.
-    claims: HashMap<String, BTreeSet<String>>,
+    claims: HashMap<String, BTreeSet<Arc<str>>>,
 }
 
 /// A store that tells what has changed.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
+    packer: Packer,
     objects: RwLock<Objects>,
     /// What a list that goes on has brought until now.
     listed: RwLock<Objects>,
@@ -56,7 +59,7 @@ impl Memory {
         let Some(namespace) = objects.get(namespace) else { return Vec::new() };
         let mut names: BTreeSet<&str> = also.iter().copied().collect();
         for owner in [set, ""] {
-            names.extend(namespace.concern.get(owner).into_iter().flatten().map(String::as_str));
+            names.extend(namespace.concerning(owner));
         }
         names.into_iter().filter_map(|name| namespace.named.get(name).map(Stored::read)).collect()
     }
@@ -75,7 +78,7 @@ impl Memory {
     /// One object; the namespace is empty for what has none.
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<Value> {
         let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
-        objects.get(namespace)?.named.get(name).map(Stored::read)
+        find(&objects, namespace, name).map(Stored::read)
     }
 
     /// Takes what a watch brings, and hands every state that came or went to `changed`: both of an
@@ -84,7 +87,8 @@ impl Memory {
         match event {
             Event::Init => self.listed.write().unwrap_or_else(PoisonError::into_inner).clear(),
             Event::InitApply(object) => {
-                insert(&mut self.listed.write().unwrap_or_else(PoisonError::into_inner), &object);
+                let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
+                insert(&mut listed, &object, &self.packer);
             }
             Event::InitDone => {
                 let listed =
@@ -96,7 +100,7 @@ impl Memory {
             Event::Apply(object) => {
                 let before = {
                     let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
-                    insert(&mut objects, &object)
+                    insert(&mut objects, &object, &self.packer)
                 };
                 tell(before.map(|before| before.read()).as_ref(), Some(&object), &mut changed);
             }
@@ -121,33 +125,37 @@ impl Memory {
 }
 
 impl Namespace {
-    fn insert(&mut self, name: &str, object: &Value) -> Option<Stored> {
+    fn insert(&mut self, name: &str, object: &Value, packer: &Packer) -> Option<Stored> {
         let before = self.remove(name);
-        self.concern.entry(concerned(object).to_owned()).or_default().insert(name.to_owned());
+        let name: Arc<str> = name.into();
+        self.concern.insert((concerned(object).into(), Arc::clone(&name)));
         for host in hosts(object) {
-            self.claims.entry(host.to_owned()).or_default().insert(name.to_owned());
+            self.claims.entry(host.to_owned()).or_default().insert(Arc::clone(&name));
         }
-        self.named.insert(name.to_owned(), Stored::new(object));
+        self.named.insert(name, Stored::new(object, packer));
         before
     }
 
     fn remove(&mut self, name: &str) -> Option<Stored> {
-        let before = self.named.remove(name)?;
+        let (name, before) = self.named.remove_entry(name)?;
         let object = before.read();
-        forget(&mut self.concern, concerned(&object), name);
         for host in hosts(&object) {
-            forget(&mut self.claims, host, name);
+            if let Some(names) = self.claims.get_mut(host) {
+                names.remove(&name);
+                if names.is_empty() {
+                    self.claims.remove(host);
+                }
+            }
         }
+        self.concern.remove(&(concerned(&object).into(), name));
         Some(before)
     }
-}
 
-fn forget(index: &mut HashMap<String, BTreeSet<String>>, entry: &str, name: &str) {
-    if let Some(names) = index.get_mut(entry) {
-        names.remove(name);
-        if names.is_empty() {
-            index.remove(entry);
-        }
+    /// The names of the objects that concern this set alone.
+    fn concerning(&self, set: &str) -> impl Iterator<Item = &str> {
+        let set: Arc<str> = set.into();
+        let from = self.concern.range((Arc::clone(&set), Arc::default())..);
+        from.take_while(move |(other, _)| *other == set).map(|(_, name)| &**name)
     }
 }
 
@@ -160,20 +168,17 @@ fn concerned(object: &Value) -> &str {
     if selector.is_null() || selected.contains(&set) { text(set) } else { "" }
 }
 
-fn insert(objects: &mut Objects, object: &Value) -> Option<Stored> {
+fn insert(objects: &mut Objects, object: &Value, packer: &Packer) -> Option<Stored> {
     let (namespace, name) = key(object);
-    objects.entry(namespace.to_owned()).or_default().insert(name, object)
+    objects.entry(namespace.to_owned()).or_default().insert(name, object, packer)
 }
 
 fn tell_differences(before: &Objects, after: &Objects, changed: &mut impl FnMut(&Value)) {
-    let find = |objects: &Objects, namespace: &str, name: &str| -> Option<Stored> {
-        objects.get(namespace)?.named.get(name).cloned()
-    };
     for (namespace, found) in after {
         for (name, object) in &found.named {
             let before = find(before, namespace, name);
-            if before.as_ref().is_none_or(|before| before.0 != object.0) {
-                tell(before.map(|before| before.read()).as_ref(), Some(&object.read()), changed);
+            if before.is_none_or(|before| before.0 != object.0) {
+                tell(before.map(Stored::read).as_ref(), Some(&object.read()), changed);
             }
         }
     }
@@ -184,6 +189,10 @@ fn tell_differences(before: &Objects, after: &Objects, changed: &mut impl FnMut(
             }
         }
     }
+}
+
+fn find<'a>(objects: &'a Objects, namespace: &str, name: &str) -> Option<&'a Stored> {
+    objects.get(namespace)?.named.get(name)
 }
 
 fn tell(before: Option<&Value>, after: Option<&Value>, changed: &mut impl FnMut(&Value)) {
@@ -275,5 +284,11 @@ mod tests {
         assert_eq!(around("a", &[]), ["a", "b", "own", "wide"]);
         told(&memory, Event::Delete(ours("b", "b", "a")));
         assert_eq!(around("b", &[]), ["own", "wide"]);
+        told(&memory, Event::Apply(ours("a", "c", "c")));
+        assert_eq!(
+            (around("a", &[]), around("c", &[])),
+            (around("b", &[]), around("b", &["a"])),
+            "another's now"
+        );
     }
 }

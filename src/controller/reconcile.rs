@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use kube::core::DynamicObject;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::Value;
@@ -20,14 +19,14 @@ use super::dereference::{Case, dereference};
 use super::plan::{self, Act, Live, Step};
 use super::quiet::Quiet;
 use super::report::{Notice, Teller, Trouble};
-use super::stores::{SetRef, Stores, sets};
-use super::trim;
+use super::set::{Set, SetRef, set_ref};
+use super::stores::Stores;
 use super::wake::Waiting;
-use crate::catalogue::Catalogue;
 use crate::companions::hosts::hosts;
 use crate::companions::neighbours::settle;
 use crate::companions::{Companions, Kind, Labels, Role, desired};
 use crate::configuration::Configuration;
+use crate::profiles::Profiles;
 use crate::settings::text;
 use crate::telemetry::{Metrics, Reconciled};
 
@@ -43,7 +42,7 @@ pub(super) struct Context {
     pub(super) stores: Arc<Stores>,
     pub(super) writer: Writer,
     pub(super) teller: Teller,
-    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) profiles: Arc<Profiles>,
     pub(super) configuration: Arc<ArcSwap<Configuration>>,
     pub(super) metrics: Arc<Metrics>,
     /// The pause between two looks at a set that nothing happened to.
@@ -80,13 +79,16 @@ struct Done {
 }
 
 /// Brings what is beside one set in line.
-pub(super) async fn reconcile(
-    object: Arc<DynamicObject>,
-    context: Arc<Context>,
-) -> Result<Action, Infallible> {
+pub(super) async fn reconcile(set: Arc<Set>, context: Arc<Context>) -> Result<Action, Infallible> {
     let began = Instant::now();
-    let (key, set) = (ObjectRef::from_obj_with(&*object, sets()), trim::manifest(&object));
+    let key = ObjectRef::from_obj(&*set);
     context.waiting.done(&key);
+    // Whatever came until now has woken nobody if the set was waiting, so it is read again.
+    let Some(set) = context.stores.set(&key) else {
+        context.forget(&key);
+        return Ok(Action::await_change());
+    };
+    let set = set.manifest();
     // Dereference, desired, settle, plan: no client required.
     let decision = context.decide(&key, &set);
     // Apply and prune: client required.
@@ -118,7 +120,7 @@ impl Context {
     fn decide(&self, key: &SetRef, set: &Value) -> Decision {
         let namespace_name = key.namespace.as_deref().unwrap_or_default();
         let namespace = self.stores.namespace_labels(namespace_name);
-        let case = dereference(set, &namespace, &self.catalogue);
+        let case = dereference(set, &namespace, &self.profiles.catalogue());
         let mut decision = Decision {
             outcome: "nothing",
             namespace,
@@ -226,8 +228,7 @@ impl Context {
         let told = done.failures.iter().filter(|(_, error)| is_told(error, failures));
         troubles.extend(told.map(|(role, error)| trouble(*role, error)));
         let find = |namespace: &str, name: &str| {
-            let found = self.stores.set(&ObjectRef::new_with(name, sets()).within(namespace));
-            found.map(|object| trim::manifest(&object))
+            self.stores.set(&set_ref(namespace, name)).map(|set| set.manifest())
         };
         self.teller.tell(key, set, troubles, &done.notices, find).await;
         let next = if failures > 0 { pause(failures) } else { self.resync };

@@ -7,7 +7,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use serde_json::Value;
 
 use super::apply::{Writer, reference};
-use super::stores::SetRef;
+use super::set::SetRef;
 use crate::companions::Problem;
 use crate::names::MANAGER;
 use crate::telemetry::{Companion, Metrics};

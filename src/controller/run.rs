@@ -16,11 +16,12 @@ use super::lease::{Candidate, Leadership};
 use super::quiet::Quiet;
 use super::reconcile::{Context, reconcile};
 use super::report::Teller;
-use super::stores::{Stores, sets};
+use super::stores::Stores;
 use super::wake::{Waiting, Wake};
 use crate::catalogue::Catalogue;
 use crate::companions::Kind;
 use crate::platform::{ConfigurationError, Platform};
+use crate::profiles::{self, Profiles};
 use crate::server::{Readiness, Signals, StartError, connect, serve_admin, tell_ready, tls};
 use crate::telemetry::{self, Metrics};
 
@@ -80,7 +81,8 @@ pub async fn run(args: ControllerArgs, catalogue: Catalogue) -> Result<(), Contr
         client,
         readiness: readiness.clone(),
         metrics,
-        catalogue: Arc::new(catalogue),
+        profiles: Arc::new(Profiles::new(catalogue)),
+        namespace: args.lease_namespace(),
         leadership: candidate.leadership(),
         resync: args.resync_period,
         without: args.without.clone(),
@@ -106,7 +108,8 @@ struct Replica {
     client: Client,
     readiness: Readiness,
     metrics: Arc<Metrics>,
-    catalogue: Arc<Catalogue>,
+    profiles: Arc<Profiles>,
+    namespace: String,
     leadership: Leadership,
     resync: Duration,
     without: Vec<Kind>,
@@ -126,13 +129,14 @@ impl Replica {
             candidate.work(Box::pin(self.work(platform))).await;
             self.metrics.controller.leader.set(0);
             Stores::rest(&self.readiness);
+            profiles::rest(&self.readiness);
         }
     }
 
     /// Watches and reconciles for ever. Dropping it ends all of it: nothing here is spawned.
     async fn work(&self, platform: &mut Platform) {
         let (wake, woken) = unbounded();
-        let writer_of_sets = kube::runtime::reflector::store::Writer::new(sets());
+        let writer_of_sets = kube::runtime::reflector::store::Writer::new(());
         let waiting = Arc::new(Waiting::new(Arc::clone(&self.metrics)));
         let known_sets = writer_of_sets.as_reader();
         let wake = Wake::new(known_sets.clone(), wake, Arc::clone(&waiting));
@@ -142,7 +146,7 @@ impl Replica {
             stores: Arc::clone(&stores),
             teller: Teller::new(writer.clone(), Arc::clone(&self.metrics)),
             writer,
-            catalogue: Arc::clone(&self.catalogue),
+            profiles: Arc::clone(&self.profiles),
             configuration: Arc::clone(&platform.current),
             metrics: Arc::clone(&self.metrics),
             resync: self.resync,
@@ -169,9 +173,13 @@ impl Replica {
             );
             let gone = reconciles.for_each(async |done| {
                 if let Err(Error::ObjectNotFound(set)) = done {
-                    let set = set.into_kind_unchecked(sets());
+                    let set = set.into_kind_unchecked(());
                     context.waiting.done(&set);
                     context.forget(&set);
+                    // It came again while it was waiting, which has woken nobody.
+                    if stores.set(&set).is_some() {
+                        stores.wake(set);
+                    }
                 }
             });
             gone.await;
@@ -179,7 +187,28 @@ impl Replica {
         futures::join!(
             stores.follow(&self.client, writer_of_sets),
             platform.follow(|| stores.wake_all()),
+            self.follow_profiles(&context),
             reconciles,
         );
+    }
+
+    /// Follows the profiles, keeps their revisions and tells what came of them, for ever.
+    async fn follow_profiles(&self, context: &Context) {
+        let stores = &context.stores;
+        profiles::announce(&self.readiness);
+        let tended = async {
+            // Before all sets are listed, they cannot be counted.
+            self.readiness.until_ready().await;
+            super::profiles::tend(&self.profiles, &context.writer, &self.namespace, || stores.pins()).await;
+        };
+        let mut revisions = self.profiles.revisions();
+        let woken = async {
+            // A set whose revision was not known may be one whose is.
+            while revisions.changed().await.is_ok() {
+                stores.wake_all();
+            }
+        };
+        let following = profiles::follow(&self.profiles, &self.client, &self.namespace, &self.readiness);
+        futures::join!(following, tended, woken);
     }
 }

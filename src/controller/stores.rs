@@ -21,18 +21,19 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::memory::Memory;
+use super::packed::Packer;
 use super::plan::Live;
+use super::profiles::{self, Pins};
 use super::served::{self, Served};
+use super::set::{Set, SetRef};
 use super::trim;
 use super::wake::Wake;
 use crate::companions::hosts::CLAIMING;
 use crate::companions::{Kind, Labels, labels_of};
+use crate::record::Record;
 use crate::server::Readiness;
 use crate::settings::text;
 use crate::telemetry::{Metrics, Store};
-
-/// A set, as the queue names it.
-pub(super) type SetRef = ObjectRef<DynamicObject>;
 
 /// The stores.
 pub(super) struct Stores {
@@ -41,6 +42,8 @@ pub(super) struct Stores {
     /// How the kinds are addressed whose objects we know.
     known: RwLock<Served>,
     namespaces: Memory,
+    /// Of the sets.
+    packer: Packer,
     wake: Wake,
     readiness: Readiness,
     metrics: Arc<Metrics>,
@@ -54,11 +57,6 @@ const DISCOVERY: &str = "discovery";
 
 /// Objects in one page of a list. Whole ones, as they come, take a hundred times what is kept of them.
 const PAGE: u32 = 50;
-
-/// The kind of the sets.
-pub(super) fn sets() -> ApiResource {
-    ApiResource::erase::<StatefulSet>(&())
-}
 
 /// The kinds that are watched.
 fn kinds() -> impl Iterator<Item = Kind> {
@@ -82,6 +80,7 @@ impl Stores {
             beside: kept().map(|kind| (kind, Memory::default())).collect(),
             known: RwLock::default(),
             namespaces: Memory::default(),
+            packer: Packer::default(),
             wake,
             readiness,
             metrics,
@@ -98,9 +97,10 @@ impl Stores {
     }
 
     /// Follows the cluster for ever.
-    pub(super) async fn follow(&self, client: &Client, mut writer: Writer<DynamicObject>) {
+    pub(super) async fn follow(&self, client: &Client, mut writer: Writer<Set>) {
         let (served, _) = watch::channel(Served::new());
-        let (of_sets, of_namespaces) = (sets(), ApiResource::erase::<Namespace>(&()));
+        let of_sets = ApiResource::erase::<StatefulSet>(&());
+        let of_namespaces = ApiResource::erase::<Namespace>(&());
         let mut listed = Vec::new();
         let beside = self.beside.keys().map(|&kind| {
             let served = served.subscribe();
@@ -244,33 +244,25 @@ impl Stores {
 
     /// A set that went wakes its reconcile too, which finds it gone. What a list brings is `listed`
     /// until it is complete: before, it cannot be looked at.
-    fn take_set(
-        &self,
-        writer: &mut Writer<DynamicObject>,
-        listed: &mut Vec<SetRef>,
-        event: Event<DynamicObject>,
-    ) {
-        let event = map(event, |mut object| {
-            trim::set(&mut object);
-            object
-        });
-        let changed = |object: &DynamicObject| {
-            let set = ObjectRef::from_obj_with(object, sets());
-            let known = self.wake.sets().get(&set);
-            known.is_none_or(|known| !is_same_set(&known, object)).then_some(set)
+    fn take_set(&self, writer: &mut Writer<Set>, listed: &mut Vec<SetRef>, event: Event<DynamicObject>) {
+        let event = map(event, |object| Set::new(object, &self.packer));
+        let changed = |set: &Set| {
+            let key = ObjectRef::from_obj(set);
+            let known = self.wake.sets().get(&key);
+            known.is_none_or(|known| !known.is_same(set)).then_some(key)
         };
         let mut woken = match &event {
             Event::Init => {
                 listed.clear();
                 Vec::new()
             }
-            Event::InitApply(object) => {
-                listed.extend(changed(object));
+            Event::InitApply(set) => {
+                listed.extend(changed(set));
                 Vec::new()
             }
             Event::InitDone => std::mem::take(listed),
-            Event::Apply(object) => changed(object).into_iter().collect(),
-            Event::Delete(object) => vec![ObjectRef::from_obj_with(object, sets())],
+            Event::Apply(set) => changed(set).into_iter().collect(),
+            Event::Delete(set) => vec![ObjectRef::from_obj(set)],
         };
         writer.apply_watcher_event(&event);
         woken.extend(self.wake.keep_index(&event));
@@ -296,9 +288,20 @@ impl Stores {
         }
     }
 
+    /// What the sets are pinned to, counted.
+    pub(super) fn pins(&self) -> Pins {
+        let sets = self.wake.sets().state();
+        profiles::count(sets.iter().filter_map(|set| Record::pin_of(&set.manifest())))
+    }
+
     /// A set.
-    pub(super) fn set(&self, key: &SetRef) -> Option<Arc<DynamicObject>> {
+    pub(super) fn set(&self, key: &SetRef) -> Option<Arc<Set>> {
         self.wake.sets().get(key)
+    }
+
+    /// Wakes a set.
+    pub(super) fn wake(&self, key: SetRef) {
+        self.wake.set(key);
     }
 
     /// Wakes all sets.
@@ -342,20 +345,6 @@ fn is_absent(store: &str, error: &watcher::Error) -> bool {
     let unknown =
         matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404);
     unknown && matches!(store, "poddisruptionbudgets" | "ingresses" | "networkpolicies")
-}
-
-/// Whether two states of a set are the same to us: its status has changed, most often.
-fn is_same_set(one: &DynamicObject, other: &DynamicObject) -> bool {
-    let metadata = |object: &DynamicObject| {
-        let metadata = &object.metadata;
-        (
-            metadata.uid.clone(),
-            metadata.labels.clone(),
-            metadata.annotations.clone(),
-            metadata.deletion_timestamp.clone(),
-        )
-    };
-    one.data == other.data && metadata(one) == metadata(other)
 }
 
 fn neighbour(event: Event<DynamicObject>, resource: &ApiResource) -> Event<Value> {

@@ -1,5 +1,6 @@
 //! What the controller remembers of an object: as little as its work needs. Pure.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
@@ -11,10 +12,20 @@ const SPEC: [&str; 3] = ["replicas", "serviceName", "selector"];
 /// Fields of a container that companions depend on.
 const CONTAINER: [&str; 4] = ["name", "image", "ports", "restartPolicy"];
 
-/// Leaves of a StatefulSet what [`crate::companions::desired`] and the choice of settings read.
-pub(super) fn set(object: &mut DynamicObject) {
-    object.metadata.managed_fields = None;
-    if let Some(annotations) = &mut object.metadata.annotations {
+/// Leaves of a StatefulSet what [`crate::companions::desired`] and the choice of settings read, as a
+/// manifest. Two that are the same give the same companions.
+pub(super) fn set(object: DynamicObject) -> Value {
+    let ObjectMeta {
+        name,
+        namespace,
+        uid,
+        labels,
+        mut annotations,
+        creation_timestamp,
+        deletion_timestamp,
+        ..
+    } = object.metadata;
+    if let Some(annotations) = &mut annotations {
         annotations.retain(|key, _| key.starts_with(names::PREFIX));
         if let Some(record) = annotations.get_mut(names::RECORD)
             && let Some(head) = Record::head_of(record)
@@ -22,7 +33,24 @@ pub(super) fn set(object: &mut DynamicObject) {
             *record = head;
         }
     }
-    let spec = object.data.get("spec").unwrap_or(&Value::Null);
+    let metadata = ObjectMeta {
+        name,
+        namespace,
+        uid,
+        labels,
+        annotations,
+        creation_timestamp,
+        deletion_timestamp,
+        ..ObjectMeta::default()
+    };
+    // Items of lists carry no kind, so it is put in.
+    json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata,
+        "spec": set_spec(object.data.get("spec").unwrap_or(&Value::Null)),
+    })
+}
+
+fn set_spec(spec: &Value) -> Value {
     let template = &spec["template"];
     let mut lean = pick(spec, &SPEC);
     let mut pod = Map::new();
@@ -47,16 +75,7 @@ pub(super) fn set(object: &mut DynamicObject) {
     if let Some(account) = template["spec"].get("serviceAccountName") {
         lean["template"]["spec"]["serviceAccountName"] = account.clone();
     }
-    // As text: a tree takes ten times as much memory.
-    object.data = Value::from(lean.to_string());
-}
-
-/// A StatefulSet as a manifest. Items of lists carry no kind, so it is put in.
-pub(super) fn manifest(object: &DynamicObject) -> Value {
-    // Written by `set`, so it can be read.
-    let spec: Value =
-        object.data.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": object.metadata, "spec": spec})
+    lean
 }
 
 /// Leaves of a neighbour what companions depend on: a change of the rest, such as a budget's status
@@ -135,9 +154,7 @@ mod tests {
                 },
             },
         });
-        let mut object: DynamicObject = serde_json::from_value(whole.clone()).unwrap();
-        set(&mut object);
-        let lean = manifest(&object);
+        let lean = set(serde_json::from_value(whole.clone()).unwrap());
         assert!(lean.to_string().len() < whole.to_string().len());
         let companions = |set: &Value| {
             let (intent, _) = Intent::parse(None, Some(&set["metadata"]["annotations"]));

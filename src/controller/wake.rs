@@ -4,12 +4,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::mpsc::UnboundedSender;
-use kube::core::DynamicObject;
 use kube::runtime::reflector::{ObjectRef, Store as Reader};
 use kube::runtime::watcher::Event;
 use serde_json::Value;
 
-use super::stores::{SetRef, sets};
+use super::set::{Set, SetRef, set_ref};
 use crate::companions::Kind;
 use crate::companions::hosts::CLAIMING;
 use crate::names;
@@ -18,7 +17,7 @@ use crate::telemetry::Metrics;
 
 /// Wakes sets.
 pub(super) struct Wake {
-    sets: Reader<DynamicObject>,
+    sets: Reader<Set>,
     /// The names of the sets, by namespace.
     by_namespace: Mutex<HashMap<String, BTreeSet<String>>>,
     queue: UnboundedSender<SetRef>,
@@ -39,55 +38,64 @@ impl Waiting {
         Self { sets: Mutex::default(), metrics }
     }
 
-    /// One is looked at now.
+    /// One is looked at now: what is known of it is to be read after this.
     pub(super) fn done(&self, set: &SetRef) {
-        self.change(|sets| _ = sets.remove(set));
+        self.change(|sets| {
+            let waited = sets.remove(set);
+            if sets.is_empty() {
+                // The room that all sets took at the start.
+                sets.shrink_to_fit();
+            }
+            waited
+        });
     }
 
-    fn change(&self, change: impl FnOnce(&mut HashSet<SetRef>)) {
+    /// Notes a set; gives whether it was not waiting already.
+    fn add(&self, set: &SetRef) -> bool {
+        self.change(|sets| sets.insert(set.clone()))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut HashSet<SetRef>) -> bool) -> bool {
         let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut sets);
+        let changed = change(&mut sets);
         self.metrics.controller.queue_depth.set(i64::try_from(sets.len()).unwrap_or(i64::MAX));
+        changed
     }
 }
 
 impl Wake {
     /// Wakes by `queue` sets that `sets` knows.
-    pub(super) fn new(
-        sets: Reader<DynamicObject>,
-        queue: UnboundedSender<SetRef>,
-        waiting: Arc<Waiting>,
-    ) -> Self {
+    pub(super) fn new(sets: Reader<Set>, queue: UnboundedSender<SetRef>, waiting: Arc<Waiting>) -> Self {
         Self { sets, by_namespace: Mutex::default(), queue, waiting }
     }
 
     /// The sets that are known.
-    pub(super) fn sets(&self) -> &Reader<DynamicObject> {
+    pub(super) fn sets(&self) -> &Reader<Set> {
         &self.sets
     }
 
     /// Notes which sets there are in each namespace. Gives those that a new list leaves out: they are
     /// gone.
-    pub(super) fn keep_index(&self, event: &Event<DynamicObject>) -> Vec<SetRef> {
+    pub(super) fn keep_index(&self, event: &Event<Set>) -> Vec<SetRef> {
         let mut index = self.index();
         let mut gone = Vec::new();
         match event {
-            Event::Apply(object) => note(&mut index, object),
-            Event::Delete(object) => {
-                if let Some(names) = index.get_mut(namespace_of(object)) {
-                    names.remove(object.metadata.name.as_deref().unwrap_or_default());
+            Event::Apply(set) => note(&mut index, set),
+            Event::Delete(set) => {
+                if let Some(names) = index.get_mut(set.namespace()) {
+                    names.remove(set.name());
                     if names.is_empty() {
-                        index.remove(namespace_of(object));
+                        index.remove(set.namespace());
                     }
                 }
             }
             Event::InitDone => {
                 let before = std::mem::take(&mut *index);
-                self.sets.state().iter().for_each(|object| note(&mut index, object));
+                self.sets.state().iter().for_each(|set| note(&mut index, set));
                 for (namespace, names) in before {
                     let now = index.get(&namespace);
                     let lost = names.iter().filter(|name| now.is_none_or(|now| !now.contains(*name)));
-                    gone.extend(lost.map(|name| ObjectRef::new_with(name, sets()).within(&namespace)));
+                    gone.extend(lost.map(|name| set_ref(&namespace, name)));
                 }
             }
             Event::Init | Event::InitApply(_) => {}
@@ -103,10 +111,10 @@ impl Wake {
         let labels = &metadata["labels"];
         match &labels[names::STATEFULSET] {
             Value::String(set) if labels[names::MANAGED_BY] == names::MANAGER => {
-                self.set(ObjectRef::new_with(set, sets()).within(namespace));
+                self.set(set_ref(namespace, set));
             }
             _ if matches!(kind, Kind::Service | Kind::PodDisruptionBudget) => self.namespace(namespace),
-            _ => self.set(ObjectRef::new_with(name, sets()).within(namespace)),
+            _ => self.set(set_ref(namespace, name)),
         }
         if CLAIMING.contains(&kind) {
             self.hosts();
@@ -115,11 +123,8 @@ impl Wake {
 
     /// Wakes the sets that want a host, in whatever namespace: one may have become free, or taken.
     fn hosts(&self) {
-        let wants = |set: &DynamicObject| {
-            set.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(names::INGRESS_HOST))
-        };
-        for set in self.sets.state_filter(wants) {
-            self.set(ObjectRef::from_obj_with(&*set, sets()));
+        for set in self.sets.state_filter(Set::wants_host) {
+            self.set(ObjectRef::from_obj(&*set));
         }
     }
 
@@ -127,22 +132,24 @@ impl Wake {
     pub(super) fn namespace(&self, namespace: &str) {
         let names = self.index().get(namespace).cloned().unwrap_or_default();
         for name in names {
-            self.set(ObjectRef::new_with(&name, sets()).within(namespace));
+            self.set(set_ref(namespace, &name));
         }
     }
 
     /// Wakes all sets.
     pub(super) fn all(&self) {
         for set in self.sets.state() {
-            self.set(ObjectRef::from_obj_with(&*set, sets()));
+            self.set(ObjectRef::from_obj(&*set));
         }
     }
 
-    /// Wakes a set.
+    /// Wakes a set, if it does not wait already: a first list tells of each as often as it has
+    /// companions.
     pub(super) fn set(&self, set: SetRef) {
-        self.waiting.change(|sets| _ = sets.insert(set.clone()));
-        // Nobody listens any more when the work has stopped.
-        let _ = self.queue.unbounded_send(set);
+        if self.waiting.add(&set) {
+            // Nobody listens any more when the work has stopped.
+            let _ = self.queue.unbounded_send(set);
+        }
     }
 
     fn index(&self) -> MutexGuard<'_, HashMap<String, BTreeSet<String>>> {
@@ -150,11 +157,30 @@ impl Wake {
     }
 }
 
-fn note(index: &mut HashMap<String, BTreeSet<String>>, object: &DynamicObject) {
-    let name = object.metadata.name.clone().unwrap_or_default();
-    index.entry(namespace_of(object).to_owned()).or_default().insert(name);
+fn note(index: &mut HashMap<String, BTreeSet<String>>, set: &Set) {
+    index.entry(set.namespace().to_owned()).or_default().insert(set.name().to_owned());
 }
 
-fn namespace_of(object: &DynamicObject) -> &str {
-    object.metadata.namespace.as_deref().unwrap_or_default()
+#[cfg(test)]
+mod tests {
+    use futures::channel::mpsc::unbounded;
+    use kube::runtime::reflector::store::Writer;
+
+    use super::*;
+
+    #[test]
+    fn a_set_that_waits_is_not_woken_again_until_it_is_looked_at() {
+        let (queue, mut woken) = unbounded();
+        let waiting = Arc::new(Waiting::new(Arc::new(Metrics::new())));
+        let wake = Wake::new(Writer::new(()).as_reader(), queue, Arc::clone(&waiting));
+        let [a, b] = ["a", "b"].map(|name| set_ref("shop", name));
+        for set in [&a, &b, &a, &a] {
+            wake.set(set.clone());
+        }
+        let mut next = || woken.try_recv().ok();
+        assert_eq!([next(), next(), next()], [Some(a.clone()), Some(b), None]);
+        waiting.done(&a);
+        wake.set(a.clone());
+        assert_eq!([next(), next()], [Some(a), None]);
+    }
 }

@@ -11,7 +11,7 @@ use crate::intent::Intent;
 use crate::names;
 use crate::path::Path;
 use crate::record::{Leaf, Read, Record};
-use crate::settings::{Pin, Settings, image_of, wish};
+use crate::settings::{Defaults, Pin, Settings, image_of, wish};
 use crate::validate;
 
 impl Engine {
@@ -93,7 +93,8 @@ impl Engine {
     /// is: their pin holds, unless the user asks for other defaults that keep the data where it is.
     fn settings(&self, change: Change, intent: &Intent, facts: &dyn Facts) -> Result<Settings, Vec<Fault>> {
         let sent = change.after;
-        let chosen = Settings::choose(sent, intent, &self.catalogue)?;
+        let defaults = Defaults::of(&facts.namespace_annotations(change.namespace));
+        let chosen = Settings::choose(sent, intent, &self.catalogue)?.with_defaults(defaults.clone());
         let name = chosen.name.as_str();
         let Some(pin) = facts.claim_pin(change.namespace, name).and_then(|text| Pin::parse(&text)) else {
             return Ok(chosen);
@@ -101,7 +102,8 @@ impl Engine {
         if pin.to_string() == chosen.pin().to_string() {
             return Ok(chosen);
         }
-        let Some(pinned) = Settings::pinned(sent, intent, &pin, &self.catalogue) else {
+        let pinned = Settings::pinned(sent, intent, &pin, &self.catalogue);
+        let Some(pinned) = pinned.map(|pinned| pinned.with_defaults(defaults)) else {
             return if wish(intent).is_some() { Ok(chosen) } else { Err(vec![forgotten(&pin, name)]) };
         };
         let differ = self.data_differences(sent, &pinned, &chosen);

@@ -16,7 +16,7 @@ use crate::names;
 use crate::ownership::{self, Named};
 use crate::path::Path;
 use crate::record::Record;
-use crate::settings::{self, Pin, Settings, image_of};
+use crate::settings::{self, Defaults, Pin, Settings, image_of};
 
 /// The expansions of one update, and the record's pin and wish that follow from it.
 pub(super) struct Expansions {
@@ -53,7 +53,12 @@ impl Engine {
     }
 
     /// Expands the old and the new object. Faults are noted in the request.
-    pub(super) fn expansions(&self, request: &mut Request, parts: &Both) -> Expansions {
+    pub(super) fn expansions(
+        &self,
+        request: &mut Request,
+        parts: &Both,
+        defaults: &dyn Fn() -> Defaults,
+    ) -> Expansions {
         let old_intent = request.intent_before();
         let pin = &request.record.pin;
         let old = Settings::pinned(request.before, old_intent, pin, &self.catalogue);
@@ -79,7 +84,7 @@ impl Engine {
             None
         });
         match target {
-            Some(profile) => self.move_to(profile, request, parts, &mut expansions),
+            Some(profile) => self.move_to((profile, defaults()), request, parts, &mut expansions),
             None if known => self.stay(request, parts, &mut expansions),
             None => {
                 refuse_computing(request);
@@ -108,8 +113,17 @@ impl Engine {
 
     /// The new expansion under another revision. An adopted set gets everything, as if it had
     /// never been expanded, which it was not.
-    fn move_to(&self, profile: Arc<Profile>, request: &Request, parts: &Both, expansions: &mut Expansions) {
-        let settings = moved(&request.after, &request.intent, &request.record.pin, profile);
+    fn move_to(
+        &self,
+        (profile, defaults): (Arc<Profile>, Defaults),
+        request: &Request,
+        parts: &Both,
+        expansions: &mut Expansions,
+    ) {
+        let pin = &request.record.pin;
+        // Its claims are made; a class is for those that are to come.
+        let defaults = Defaults { storage_class: pin.defaults.storage_class.clone(), ..defaults };
+        let settings = moved(&request.after, &request.intent, pin, profile).with_defaults(defaults);
         if request.record.adopted {
             (expansions.old, expansions.middle) = Default::default();
         }
@@ -147,10 +161,17 @@ impl Engine {
     }
 
     fn find(&self, key: &str, wish: &RevisionWish, profile: &str) -> Result<Arc<Profile>, Fault> {
-        match self.catalogue.latest(profile) {
-            Some(latest) => settings::wished(key, wish, latest, &self.catalogue),
-            None => Err(settings::unknown_profile(profile, &self.catalogue)),
+        if let Some(latest) = self.catalogue.latest(profile) {
+            return settings::wished(key, wish, latest, &self.catalogue);
         }
+        // A profile may be gone while its revisions are known.
+        let kept = match wish {
+            RevisionWish::Exact { profile: wished, revision } if wished == profile => {
+                self.catalogue.revision(profile, revision)
+            }
+            _ => None,
+        };
+        kept.map(Arc::clone).ok_or_else(|| settings::unknown_profile(profile, &self.catalogue))
     }
 
     /// What a move to the latest revision would set on a live object, and which revision that is.
@@ -162,7 +183,8 @@ impl Engine {
             Some(pinned) if !record.adopted => (self.expand)(&user, &pinned),
             _ => Expansion::default(),
         };
-        let new = (self.expand)(&user, &moved(object, &intent, &record.pin, Arc::clone(latest)));
+        let settings = moved(object, &intent, &record.pin, Arc::clone(latest));
+        let new = (self.expand)(&user, &settings.with_defaults(record.pin.defaults.clone()));
         let value = |path: &Path| old.injections.iter().find(|i| i.path == *path).map(|i| &i.value);
         let leave = data::rule(record);
         let upgrade = new.injections.iter().filter(|i| {

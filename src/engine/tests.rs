@@ -44,7 +44,7 @@ fn a_second_admission_changes_nothing() {
     assert!(matches!(admit(Some(&object), &object), Decision::Unchanged { .. }));
     // And the long way round.
     let change = Change { namespace: "team", before: Some(&object), after: &object };
-    match engine().changed(change, &object, true).unwrap() {
+    match engine().changed(change, &object, true, &Offline).unwrap() {
         Decision::Admitted(again) => assert!(again.patch.0.is_empty(), "{:?}", again.patch),
         other => panic!("{other:?}"),
     }

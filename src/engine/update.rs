@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::pin::Expansions;
 use super::{
-    Admitted, Change, Decision, Engine, EngineError, data, finish, immutable, intent_of, new_faults, warnings,
+    Admitted, Change, Decision, Engine, EngineError, Facts, data, finish, immutable, intent_of, new_faults,
+    warnings,
 };
 use crate::edit;
 use crate::expand::Injection;
@@ -16,7 +17,7 @@ use crate::names;
 use crate::ownership::{self, Named, Parts};
 use crate::path::Path;
 use crate::record::{Read, Record};
-use crate::settings;
+use crate::settings::{self, Defaults};
 use crate::validate;
 
 /// A request's two objects, and what was read from them.
@@ -45,10 +46,11 @@ impl Engine {
         change: Change,
         before: &Value,
         was_managed: bool,
+        facts: &dyn Facts,
     ) -> Result<Decision, EngineError> {
         match self.unchanged(before, change.after) {
             Some(pin) if was_managed => Ok(Decision::Unchanged { pin }),
-            _ => self.changed(change, before, was_managed),
+            _ => self.changed(change, before, was_managed, facts),
         }
     }
 
@@ -74,6 +76,7 @@ impl Engine {
         change: Change,
         before: &Value,
         was_managed: bool,
+        facts: &dyn Facts,
     ) -> Result<Decision, EngineError> {
         let sent = change.after;
         let text = before["metadata"]["annotations"][names::RECORD].as_str();
@@ -99,7 +102,8 @@ impl Engine {
             before: ownership::before(before, &request.record, &old),
             after: ownership::after(&request.after, before, &request.record, &new),
         };
-        let expansions = self.expansions(&mut request, &parts);
+        let defaults = || Defaults::of(&facts.namespace_annotations(change.namespace));
+        let expansions = self.expansions(&mut request, &parts, &defaults);
         let merged = merge(&Update {
             before,
             after: &request.after,

@@ -13,10 +13,14 @@ use crate::quantity::Quantity;
 pub(super) fn expand(draft: &mut Draft) {
     let settings = draft.settings;
     let key = format!("{}size", names::PREFIX);
-    let (class, source) = match (&settings.intent.size, &settings.profile.size) {
-        (Some(size), _) => (size, Source::Intent { key: key.as_str().into() }),
-        (None, Some(size)) => (size, Source::Profile { name: settings.profile.name.as_str().into() }),
-        (None, None) => return,
+    // Sizes are each profile's own, and a namespace has sets of many.
+    let of_namespace =
+        settings.defaults.size.as_ref().filter(|size| settings.profile.sizes.contains_key(*size));
+    let (class, source) = match (&settings.intent.size, of_namespace, &settings.profile.size) {
+        (Some(size), ..) => (size, Source::Intent { key: key.as_str().into() }),
+        (None, Some(size), _) => (size, Source::Namespace { key: key.as_str().into() }),
+        (None, None, Some(size)) => (size, Source::Profile { name: settings.profile.name.as_str().into() }),
+        (None, None, None) => return,
     };
     let Some(resources) = settings.profile.sizes.get(class) else {
         let known: Vec<&str> = settings.profile.sizes.keys().map(String::as_str).collect();

@@ -84,7 +84,7 @@ fn data_volume(draft: &mut Draft) -> Option<Wanted> {
     Some(Wanted {
         claim: data.claim.clone().unwrap_or_else(|| "data".to_owned()),
         size: size.clone(),
-        class: intent.storage_class.clone(),
+        class: intent.storage_class.clone().or_else(|| draft.settings.defaults.storage_class.clone()),
         access: intent.access_mode.clone().unwrap_or_else(|| "ReadWriteOnce".to_owned()),
         path: path.clone(),
         sub_path: if intent.mount_path.is_some() { None } else { data.sub_path.clone() },

@@ -14,6 +14,7 @@ use super::{Limits, Readiness, Respond, Running, Settings, Webhook};
 use crate::certificates::{Keeper, KeeperSettings};
 use crate::engine::{Facts, Offline};
 use crate::platform;
+use crate::profiles::{self, Profiles};
 use crate::stores::Stores;
 use crate::telemetry::{self, LogError, Metrics};
 
@@ -89,7 +90,8 @@ impl StartError {
     }
 }
 
-/// Serves until a signal ends it. `build` makes the responder from what is known of the cluster.
+/// Serves until a signal ends it, with the cluster's profiles in `profiles`. `build` makes the responder
+/// from what is known of the cluster.
 ///
 /// A first SIGTERM or SIGINT drains, a second one ends the process at once.
 ///
@@ -97,6 +99,7 @@ impl StartError {
 /// [`StartError`], which knows its exit code.
 pub async fn run(
     args: WebhookArgs,
+    profiles: Arc<Profiles>,
     build: impl FnOnce(Arc<dyn Facts>) -> Arc<dyn Respond>,
 ) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
@@ -111,6 +114,12 @@ pub async fn run(
         Some(client) => Stores::watch(client, &readiness, &metrics),
         None => Arc::new(Offline),
     };
+    if let Some(client) = client.clone() {
+        let (readiness, namespace) = (readiness.clone(), args.own_namespace());
+        // Before anyone asks whether all is ready.
+        profiles::announce(&readiness);
+        tokio::spawn(async move { profiles::follow(&profiles, &client, &namespace, &readiness).await });
+    }
     let (facts, following) = match &args.configuration {
         Some(file) => {
             let (facts, task) = platform::configured(facts, file.clone(), Arc::clone(&metrics));

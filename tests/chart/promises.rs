@@ -186,7 +186,8 @@ fn rights_are_the_least() {
         let rights = rights(&objects(&render_set(set)));
         let of_webhook = rights.iter().filter(|right| right[1] == "stateward-webhook");
         let resources: BTreeSet<&str> = of_webhook.map(|right| right[3].as_str()).collect();
-        assert_eq!(resources, BTreeSet::from(["namespaces", "persistentvolumeclaims"]), "{set}");
+        let read = ["controllerrevisions", "namespaces", "persistentvolumeclaims", "statefulsetprofiles"];
+        assert_eq!(resources, BTreeSet::from(read), "{set}");
     }
     let without = rights(&objects(&render_set("everything")));
     for resource in ["secrets", "ingresses", "httproutes"] {

@@ -13,7 +13,9 @@ fn both_configurations_lead_to_the_service() {
         let entries = object(&chart, kind, "stateward")["webhooks"].as_array().unwrap();
         let verb = if kind.starts_with('M') { "mutate" } else { "validate" };
         let names: Vec<_> = entries.iter().map(|entry| entry["name"].as_str().unwrap()).collect();
-        let expected = ["labelled", "namespaced"].map(|which| format!("{which}.{verb}.stateward.dev"));
+        let mut expected: Vec<_> =
+            ["labelled", "namespaced"].map(|which| format!("{which}.{verb}.stateward.dev")).into();
+        expected.extend((verb == "validate").then(|| "profiles.validate.stateward.dev".to_owned()));
         assert_eq!(names, expected);
         for entry in entries {
             let path = format!("/{verb}");

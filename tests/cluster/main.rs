@@ -25,6 +25,7 @@ mod installation;
 mod legality;
 mod lifecycle;
 mod nothing_unasked;
+mod platform;
 mod refusals;
 mod rendered;
 mod rights;

@@ -191,6 +191,21 @@ fn exercise_the_controller(space: &Space, audit: &mut Audit) {
     wait(audit, space, "get", "statefulsets");
 }
 
+/// A profile of the platform's own: its revision is kept, and its status told.
+fn exercise_profiles(space: &Space) {
+    let profile = json!({
+        "apiVersion": "stateward.dev/v1alpha1", "kind": "StatefulSetProfile", "metadata": {"name": space.name},
+        "spec": {"summary": "for the rights", "extends": "default"},
+    });
+    space.as_admin("create", &profile);
+    wait_for("the profile's status", || {
+        let status = get(&["statefulsetprofile", &space.name])["status"].clone();
+        let ready = status["conditions"][0]["status"] == "True";
+        if ready { Ok(()) } else { Err(status.to_string()) }
+    });
+    let _ = space.as_admin_says(&["delete", "statefulsetprofile", &space.name]).ok();
+}
+
 /// Somebody damages the leaf in the Secret: the webhook writes another.
 fn exercise_the_webhook() {
     let damage = r#"[{"op": "remove", "path": "/data/tls.crt"}]"#;
@@ -217,10 +232,13 @@ fn every_right_of_the_chart_is_used_and_none_is_missing() {
     let space = Space::new("rights");
     let mut audit = Audit::open();
     exercise_the_webhook();
+    exercise_profiles(&space);
     exercise_the_controller(&space, &mut audit);
     assert_finalizers_are_asked_for(&space);
 
-    let (granted, served) = (granted(), served());
+    let (granted, mut served) = (granted(), served());
+    // Our own definition is always there.
+    served.insert("stateward.dev".to_owned());
     for (account, file) in ACCOUNTS {
         assert!(granted.iter().any(|right| right.account == account), "{file} grants nothing to {account}");
     }

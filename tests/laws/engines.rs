@@ -29,7 +29,8 @@ fn made(number: usize) -> Engine {
         5 => engine.expand = stricter,
         6 => {
             engine.catalogue =
-                catalogue(&[("terminationGracePeriodSeconds: 120", "terminationGracePeriodSeconds: 90")]);
+                catalogue(&[("terminationGracePeriodSeconds: 120", "terminationGracePeriodSeconds: 90")])
+                    .into();
         }
         7 => {
             engine.catalogue = catalogue(&[
@@ -39,7 +40,8 @@ fn made(number: usize) -> Engine {
                 ("size: 10Gi", "size: 50Gi"),
                 ("periodSeconds: 5", "periodSeconds: 7"),
                 ("automountServiceAccountToken: false", "automountServiceAccountToken: true"),
-            ]);
+            ])
+            .into();
         }
         _ => {}
     }

@@ -32,7 +32,7 @@ fn webhook(manifest: &Value) -> Result<Value, Vec<String>> {
             "object": object, "oldObject": null,
         },
     });
-    let admission = Admission { engine: engine(0), facts: Arc::new(Offline) };
+    let admission = Admission::by(&engine(0), Arc::new(Offline));
     let answer = admission.answer(Endpoint::Mutate, review.to_string().as_bytes()).expect("an answer");
     let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
     let response = &answer["response"];

@@ -32,7 +32,7 @@ fn obedient() -> Arc<dyn Respond> {
 }
 
 async fn failed(args: WebhookArgs) -> StartError {
-    let ended = tokio::time::timeout(PATIENCE, run(args, |_| obedient())).await;
+    let ended = tokio::time::timeout(PATIENCE, run(args, Arc::default(), |_| obedient())).await;
     ended.expect("it kept running").unwrap_err()
 }
 
@@ -70,11 +70,14 @@ async fn the_ready_file_holds_the_real_addresses() {
     let volume = tempfile::tempdir().unwrap();
     let ready = volume.path().join("ready.json");
     let file = ready.display().to_string();
-    let process =
-        tokio::spawn(run(args(volume.path(), &["--bind", "127.0.0.1:0", "--ready-file", &file]), |facts| {
+    let process = tokio::spawn(run(
+        args(volume.path(), &["--bind", "127.0.0.1:0", "--ready-file", &file]),
+        Arc::default(),
+        |facts| {
             assert!(facts.namespace_labels("default").is_empty());
             obedient()
-        }));
+        },
+    ));
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(
         !ready.exists() && !process.is_finished(),
@@ -83,10 +86,11 @@ async fn the_ready_file_holds_the_real_addresses() {
     process.abort();
     let (certificate, key) = authority.leaf(1, 1);
     publish(volume.path(), "v1", &certificate, &key);
-    let process =
-        tokio::spawn(run(args(volume.path(), &["--bind", "127.0.0.1:0", "--ready-file", &file]), |_| {
-            obedient()
-        }));
+    let process = tokio::spawn(run(
+        args(volume.path(), &["--bind", "127.0.0.1:0", "--ready-file", &file]),
+        Arc::default(),
+        |_| obedient(),
+    ));
     until(|| ready.exists()).await;
     let told: serde_json::Value = serde_json::from_slice(&std::fs::read(&ready).unwrap()).unwrap();
     let address = told["address"].as_str().unwrap().parse().unwrap();
@@ -119,7 +123,7 @@ async fn starts_without(faulty: Option<&str>) {
     }
     let line = ["--bind", "127.0.0.1:0", "--ready-file", &ready, "--configuration", &file];
     let (tell, told) = tokio::sync::oneshot::channel();
-    let process = tokio::spawn(run(args(volume.path(), &line), |facts| {
+    let process = tokio::spawn(run(args(volume.path(), &line), Arc::default(), |facts| {
         tell.send(facts).map_err(|_| "nobody listens").unwrap();
         obedient()
     }));

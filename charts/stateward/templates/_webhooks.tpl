@@ -54,6 +54,33 @@ sideEffects: None
 timeoutSeconds: {{ int .root.Values.webhook.timeoutSeconds }}
 {{- end -}}
 
+{{- /* Judges profiles. A fault that gets in all the same hurts nobody: it is passed over, and told in its status. {root} */ -}}
+{{- define "stateward.profiles" -}}
+- name: profiles.validate.stateward.dev
+  clientConfig:
+    service:
+      name: stateward
+      namespace: {{ .root.Release.Namespace | quote }}
+      path: /validate
+      port: {{ int .root.Values.webhook.service.port }}
+    {{- if eq .root.Values.certificates.mode "given" }}
+    caBundle: {{ .root.Values.certificates.given.caBundle | b64enc }}
+    {{- end }}
+  rules:
+    - apiGroups: [stateward.dev]
+      apiVersions: [v1alpha1]
+      resources: [statefulsetprofiles]
+      operations: [CREATE, UPDATE]
+      scope: Cluster
+  admissionReviewVersions: [v1]
+  failurePolicy: Ignore
+  matchPolicy: Equivalent
+  namespaceSelector: {}
+  objectSelector: {}
+  sideEffects: None
+  timeoutSeconds: {{ int .root.Values.webhook.timeoutSeconds }}
+{{- end -}}
+
 {{- /* The entries of one configuration. {root, verb} */ -}}
 {{- define "stateward.entries" -}}
 {{- $values := .root.Values.webhook -}}

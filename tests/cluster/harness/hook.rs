@@ -145,7 +145,7 @@ pub(crate) fn forward(to: &Stateward) -> Answer {
 /// Answers in this process, with the built-in profiles and another version of the expansion.
 pub(crate) fn expanded_by(expand: fn(&Value, &Settings) -> Expansion) -> Answer {
     let engine = Engine { expand, ..Engine::built_in().expect("the built-in profiles") };
-    let admission = Admission { engine, facts: Arc::new(Offline) };
+    let admission = Admission::by(&engine, Arc::new(Offline));
     Arc::new(move |review| {
         let answer = admission.answer(Endpoint::Mutate, review).ok()?;
         Some(answer.body)

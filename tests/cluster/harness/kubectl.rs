@@ -88,7 +88,9 @@ impl Said {
             "Forbidden",
             "Not found",
         ];
-        let refused = self.stderr.contains("The StatefulSet \"") && self.stderr.contains("\" is invalid: ");
+        let one = self.stderr.contains("The StatefulSet \"") && self.stderr.contains("\" is invalid: ");
+        // Of several objects in a file it says who.
+        let refused = one || self.stderr.contains(".stateward.dev\" denied the request: StatefulSet ");
         !self.success && refused && !its_own.iter().any(|words| self.stderr.contains(words))
     }
 

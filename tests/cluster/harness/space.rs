@@ -54,7 +54,12 @@ impl Space {
 
     /// `kubectl`, in this namespace, as who administers the cluster.
     pub(crate) fn as_admin_says(&self, arguments: &[&str]) -> Said {
-        run("kubectl", "admin", &[&["--namespace", &self.name], arguments].concat(), "", &[])
+        self.as_admin_with(arguments, "")
+    }
+
+    /// The same with something on stdin.
+    pub(crate) fn as_admin_with(&self, arguments: &[&str], stdin: &str) -> Said {
+        run("kubectl", "admin", &[&["--namespace", &self.name], arguments].concat(), stdin, &[])
     }
 
     /// `kubectl drain`, for one pod of this namespace alone: the nodes are everybody's. The node takes

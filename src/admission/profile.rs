@@ -1,0 +1,120 @@
+//! Reviews of profiles: what takes several objects to see, or is hidden from the schema.
+
+use serde_json::{Value, json};
+
+use super::{Admission, Response, Summary};
+use crate::catalogue::cluster::{Given, Joined};
+use crate::catalogue::{check, profile::ProfileSpec};
+use crate::settings::text;
+
+/// Whether a request is about a profile itself.
+pub(super) fn is_profile(request: &Value) -> bool {
+    let resource = &request["resource"];
+    resource["group"] == "stateward.dev"
+        && resource["resource"] == "statefulsetprofiles"
+        && text(&request["subResource"]).is_empty()
+}
+
+/// Refuses what would not be used, or would take another profile out of use; warns of fields that may
+/// be errors of typing. Nothing is held against an object that is going, or that an update leaves as it
+/// is.
+pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summary) -> Response {
+    let (object, old) = (&request["object"], &request["oldObject"]);
+    if !object.is_object()
+        || !object["metadata"]["deletionTimestamp"].is_null()
+        || object["spec"] == old["spec"]
+    {
+        summary.outcome = "ignored";
+        return Response::passed();
+    }
+    let name = text(&object["metadata"]["name"]);
+    let spec =
+        serde_json::from_value::<ProfileSpec>(object["spec"].clone()).map_err(|e| format!("spec: {e}"));
+    let unknown = spec.as_ref().map_or_else(|_| Vec::new(), check::unknown_fields);
+    let given = Given { name: name.to_owned(), spec };
+    let joined = admission.profiles.with(given);
+    let faults = faults(name, &joined, &admission.profiles.joined());
+    if faults.is_empty() {
+        summary.outcome = "unchanged";
+        return Response { warnings: unknown, ..Response::passed() };
+    }
+    summary.outcome = "refused";
+    summary.reasons = faults.iter().map(|_| "Invalid").collect();
+    let causes: Vec<Value> =
+        faults.iter().map(|fault| json!({"reason": "Invalid", "field": "spec", "message": fault})).collect();
+    let lines: Vec<String> = faults.iter().map(|fault| format!("\n  {fault}")).collect();
+    let count = if faults.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", faults.len()) };
+    let status = json!({
+        "status": "Failure", "code": 422, "reason": "Invalid",
+        "message": format!("StatefulSetProfile {name} has {count}:{}", lines.concat()),
+        "details": {"group": "stateward.dev", "kind": "StatefulSetProfile", "name": name, "causes": causes},
+    });
+    Response { allowed: false, status: Some(status), warnings: unknown, ..Response::passed() }
+}
+
+/// Its own faults, and those that it would bring upon others.
+fn faults(name: &str, joined: &Joined, before: &Joined) -> Vec<String> {
+    let mut faults = joined.verdicts.get(name).map(|verdict| verdict.faults.clone()).unwrap_or_default();
+    for (other, verdict) in joined.verdicts.iter().filter(|(other, _)| *other != name) {
+        let known = before.verdicts.get(other).map_or(&[][..], |verdict| verdict.faults.as_slice());
+        // A tie is told to both sides; once is enough.
+        let new =
+            verdict.faults.iter().filter(|fault| !known.contains(fault) && !fault.contains("is matched by"));
+        faults.extend(new.map(|fault| format!("StatefulSetProfile {other} would have a fault: {fault}")));
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::admission::Endpoint;
+    use crate::engine::{Engine, Offline};
+
+    fn answer(spec: &str) -> Value {
+        let admission = Admission::by(&Engine::built_in().unwrap(), Arc::new(Offline));
+        let spec: Value = serde_saphyr::from_str(spec).unwrap();
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": {
+                "uid": "1", "operation": "CREATE", "name": "queue",
+                "resource": {"group": "stateward.dev", "version": "v1alpha1", "resource": "statefulsetprofiles"},
+                "object": {"metadata": {"name": "queue"}, "spec": spec}, "oldObject": null,
+            },
+        });
+        let answer = admission.answer(Endpoint::Validate, review.to_string().as_bytes()).unwrap();
+        serde_json::from_slice::<Value>(&answer.body).unwrap()["response"].clone()
+    }
+
+    #[test]
+    fn a_good_one_passes() {
+        let response = answer("{summary: a queue, extends: default, match: {images: [queue]}}");
+        assert_eq!((&response["allowed"], &response["warnings"]), (&json!(true), &Value::Null));
+    }
+
+    #[test]
+    fn all_faults_are_refused_at_once() {
+        let response = answer(
+            "{summary: x, extends: nothing, data: {mountPath: data}, statefulSet: {spec: {replicas: 1}}}",
+        );
+        assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(422)));
+        let message = text(&response["status"]["message"]);
+        assert!(
+            message.starts_with("StatefulSetProfile queue has 2 faults:\n  spec.statefulSet.spec.replicas"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_parent_is_refused_and_an_unknown_field_warned_of() {
+        let response = answer("{summary: x, extends: nothing}");
+        assert!(text(&response["status"]["message"]).contains("extends nothing, which does not exist"));
+        let response = answer(
+            "{summary: x, extends: default, statefulSet: {spec: {template: {spec: {hostNetwrk: true}}}}}",
+        );
+        assert_eq!(response["allowed"], true);
+        assert!(text(&response["warnings"][0]).contains("hostNetwrk is no field"), "{response}");
+    }
+}

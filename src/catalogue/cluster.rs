@@ -1,0 +1,214 @@
+//! Profiles of a cluster joined to the built-in ones.
+//!
+//! A revision that no built-in profile has is used for new sets only once it is kept in the cluster
+//! ([`Kept`]): from then on it outlives the profile that it came from, this process and its version.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::profile::ProfileSpec;
+use super::{Catalogue, LoadError, Profile, chain, check};
+
+/// A profile object of the cluster.
+#[derive(Debug, Clone)]
+pub struct Given {
+    /// Its name.
+    pub name: String,
+    /// Its defaults, or why they cannot be read.
+    pub spec: Result<ProfileSpec, String>,
+}
+
+/// A revision with all that it was resolved from, the weakest layer first: nothing outside of it is
+/// needed to expand by it.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Content {
+    /// The layers.
+    pub layers: Vec<Layer>,
+}
+
+/// One profile of a chain.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    pub spec: ProfileSpec,
+}
+
+/// A revision that is kept in the cluster.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The profile's name.
+    pub profile: String,
+    /// The revision's short hash.
+    pub revision: String,
+    /// Later ones of a profile have higher numbers.
+    pub number: i64,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// A revision that is to be kept before it is used.
+#[derive(Debug, Clone)]
+pub struct Unkept {
+    /// The profile's name.
+    pub profile: String,
+    /// The revision's short hash.
+    pub revision: String,
+    /// What is to be kept.
+    pub content: Content,
+}
+
+/// What came of one profile of the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Why it is not used, or what of it is not.
+    pub faults: Vec<String>,
+    /// The revision that new sets get; none where there is no profile of this name to use.
+    pub revision: Option<String>,
+    /// Whether that is what the profile says now.
+    pub current: bool,
+}
+
+/// A catalogue with a cluster's profiles in it, and what is to be told and done about them.
+#[derive(Debug, Clone, Default)]
+pub struct Joined {
+    /// The profiles that admission uses.
+    pub catalogue: Catalogue,
+    /// By the names of the cluster's profiles.
+    pub verdicts: BTreeMap<String, Verdict>,
+    /// Revisions that wait for being kept.
+    pub unkept: Vec<Unkept>,
+}
+
+impl Content {
+    fn of(chain: &[(&str, &ProfileSpec)]) -> Self {
+        let layer =
+            |&(name, spec): &(&str, &ProfileSpec)| Layer { name: name.to_owned(), spec: spec.clone() };
+        Self { layers: chain.iter().map(layer).collect() }
+    }
+
+    /// The revision that this is the content of.
+    ///
+    /// # Errors
+    /// A part of it has a fault.
+    fn resolve(&self) -> Result<Profile, LoadError> {
+        let chain: Vec<_> = self.layers.iter().map(|layer| (layer.name.as_str(), &layer.spec)).collect();
+        let name = chain.last().map_or("", |(name, _)| *name);
+        Profile::of_chain(name, &chain)
+    }
+}
+
+impl Catalogue {
+    /// This catalogue with the profiles and kept revisions of a cluster.
+    ///
+    /// A profile with a fault is passed over, as if it were not there, and nobody else's sets suffer
+    /// from it. Where a revision is not kept yet, the newest one that is stands in for it.
+    #[must_use]
+    pub fn join(&self, given: &[Given], kept: &[Kept]) -> Joined {
+        let mut joined = Joined { catalogue: self.clone(), ..Joined::default() };
+        let catalogue = &mut joined.catalogue;
+        let mut newest: BTreeMap<&str, (i64, Arc<Profile>)> = BTreeMap::new();
+        for kept in kept {
+            let Ok(profile) = kept.content.resolve() else { continue };
+            // Its name is what sets are pinned to, however this version would name it.
+            let profile = Arc::new(Profile { revision: kept.revision.clone(), ..profile });
+            let key = (kept.profile.clone(), kept.revision.clone());
+            catalogue.revisions.entry(key).or_insert_with(|| Arc::clone(&profile));
+            let newer = newest.get(kept.profile.as_str()).is_none_or(|(number, _)| *number < kept.number);
+            if newer {
+                newest.insert(&kept.profile, (kept.number, profile));
+            }
+        }
+        for one in given {
+            let mut verdict = Verdict::default();
+            match &one.spec {
+                Ok(spec) => verdict.faults = check::faults(spec),
+                Err(why) => verdict.faults.push(why.clone()),
+            }
+            if let (Ok(spec), []) = (&one.spec, verdict.faults.as_slice()) {
+                catalogue.sources.insert(one.name.clone(), spec.clone());
+            }
+            joined.verdicts.insert(one.name.clone(), verdict);
+        }
+        joined.resolve_all(self, &newest);
+        joined.tell_ties();
+        joined
+    }
+}
+
+impl Joined {
+    fn resolve_all(&mut self, base: &Catalogue, newest: &BTreeMap<&str, (i64, Arc<Profile>)>) {
+        let catalogue = &mut self.catalogue;
+        for name in catalogue.sources.keys() {
+            let resolved = chain(name, &catalogue.sources)
+                .and_then(|chain| Ok((Profile::of_chain(name, &chain)?, Content::of(&chain))));
+            let verdict = self.verdicts.get_mut(name);
+            let stand_in = || newest.get(name.as_str()).map(|(_, profile)| Arc::clone(profile));
+            let (used, current) = match resolved {
+                Ok((profile, content)) => {
+                    let key = (name.clone(), profile.revision.clone());
+                    if catalogue.revisions.contains_key(&key) {
+                        // What it refuses and which images match is as of now, and no part of a revision.
+                        (Some(Arc::new(profile)), true)
+                    } else {
+                        let revision = profile.revision;
+                        self.unkept.push(Unkept { profile: name.clone(), revision, content });
+                        (stand_in().or_else(|| base.latest.get(name).cloned()), false)
+                    }
+                }
+                Err(error) => {
+                    if let Some(verdict) = verdict {
+                        verdict.faults.push(error.to_string());
+                    }
+                    (base.latest.get(name).cloned(), false)
+                }
+            };
+            if let Some(verdict) = self.verdicts.get_mut(name) {
+                verdict.revision = used.as_ref().map(|profile| profile.revision.clone());
+                verdict.current = current && verdict.faults.is_empty();
+            }
+            match used {
+                Some(profile) => {
+                    catalogue
+                        .revisions
+                        .insert((name.clone(), profile.revision.clone()), Arc::clone(&profile));
+                    catalogue.latest.insert(name.clone(), profile);
+                }
+                None => _ = catalogue.latest.remove(name),
+            }
+        }
+        let used = self.verdicts.iter().filter(|(_, verdict)| verdict.faults.is_empty());
+        catalogue.clusters = used.map(|(name, _)| name.clone()).collect();
+    }
+
+    /// An image that several of the cluster's profiles match goes to the first by name, and all are told.
+    fn tell_ties(&mut self) {
+        let mut by_image: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let profiles = self.catalogue.clusters.iter().filter_map(|name| self.catalogue.latest.get(name));
+        for profile in profiles {
+            for image in &profile.images {
+                by_image.entry(image).or_default().insert(&profile.name);
+            }
+        }
+        for (image, names) in by_image.into_iter().filter(|(_, names)| names.len() > 1) {
+            let first = names.first().copied().unwrap_or_default();
+            for name in &names {
+                let others: Vec<&str> = names.iter().copied().filter(|other| other != name).collect();
+                if let Some(verdict) = self.verdicts.get_mut(*name) {
+                    verdict.faults.push(format!(
+                        "spec.match.images: {image} is matched by {} too, and goes to {first}; take it out of all but one",
+                        others.join(", ")
+                    ));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+use super::*;
+
+fn spec(yaml: &str) -> ProfileSpec {
+    serde_saphyr::from_str(yaml).unwrap()
+}
+
+fn given(name: &str, yaml: &str) -> Given {
+    Given { name: name.to_owned(), spec: Ok(spec(yaml)) }
+}
+
+fn built_in() -> Catalogue {
+    Catalogue::built_in().unwrap()
+}
+
+/// As the cluster keeps it.
+fn keep(joined: &Joined) -> Vec<Kept> {
+    let unkept = joined.unkept.iter().zip(1..);
+    unkept
+        .map(|(one, number)| {
+            let text = serde_json::to_string(&one.content).unwrap();
+            Kept {
+                profile: one.profile.clone(),
+                revision: one.revision.clone(),
+                number,
+                content: serde_json::from_str(&text).unwrap(),
+            }
+        })
+        .collect()
+}
+
+const QUEUE: &str = "{summary: a queue, extends: default, match: {images: [queue]}, size: small, \
+                     sizes: {small: {limits: {memory: 1Gi}}}}";
+
+#[test]
+fn a_revision_is_used_once_it_is_kept() {
+    let profiles = [given("queue", QUEUE)];
+    let first = built_in().join(&profiles, &[]);
+    assert!(first.catalogue.latest("queue").is_none());
+    assert!(first.catalogue.for_image("queue:1").is_none());
+    assert_eq!(first.verdicts["queue"], Verdict::default());
+    let kept = keep(&first);
+    let second = built_in().join(&profiles, &kept);
+    let revision = kept[0].revision.as_str();
+    assert_eq!(second.catalogue.for_image("queue:1").unwrap().revision, revision);
+    assert_eq!(
+        second.verdicts["queue"],
+        Verdict { faults: vec![], revision: Some(revision.to_owned()), current: true }
+    );
+    assert!(second.unkept.is_empty());
+}
+
+#[test]
+fn until_then_and_ever_after_the_older_ones_are_known() {
+    let kept = keep(&built_in().join(&[given("queue", QUEUE)], &[]));
+    let old = kept[0].revision.as_str();
+    let edited = built_in().join(&[given("queue", &QUEUE.replace("1Gi", "2Gi"))], &kept);
+    assert_eq!(edited.catalogue.latest("queue").unwrap().revision, old);
+    let verdict = &edited.verdicts["queue"];
+    assert!(!verdict.current && verdict.faults.is_empty(), "{verdict:?}");
+    let gone = built_in().join(&[], &kept);
+    assert!(gone.catalogue.latest("queue").is_none());
+    let revision = gone.catalogue.revision("queue", old).unwrap();
+    assert_eq!(revision.sizes["small"]["limits"]["memory"], "1Gi");
+}
+
+#[test]
+fn of_several_kept_ones_the_newest_stands_in() {
+    let older = keep(&built_in().join(&[given("queue", QUEUE)], &[]));
+    let mut newer = keep(&built_in().join(&[given("queue", &QUEUE.replace("1Gi", "2Gi"))], &[]));
+    newer[0].number = 7;
+    let kept = [newer, older].concat();
+    let joined = built_in().join(&[given("queue", &QUEUE.replace("1Gi", "4Gi"))], &kept);
+    assert_eq!(joined.catalogue.latest("queue").unwrap().revision, kept[0].revision);
+}
+
+#[test]
+fn a_built_in_profile_is_replaced_by_one_of_its_name() {
+    let ours = "{summary: ours, extends: default, match: {images: [postgres]}}";
+    let joined = built_in().join(&[given("postgresql", ours)], &[]);
+    // Not kept yet: the built-in one stands in.
+    assert!(joined.catalogue.latest("postgresql").unwrap().data.claim.is_some());
+    let joined = built_in().join(&[given("postgresql", ours)], &keep(&joined));
+    assert!(joined.catalogue.latest("postgresql").unwrap().data.claim.is_none());
+    let pinned = built_in().latest("postgresql").unwrap().revision.clone();
+    assert!(joined.catalogue.revision("postgresql", &pinned).unwrap().data.claim.is_some());
+}
+
+#[test]
+fn a_cluster_profile_wins_over_a_built_in_one_of_another_name() {
+    let ours = "{summary: ours, extends: postgresql, match: {images: [postgres]}}";
+    let first = built_in().join(&[given("a-database", ours)], &[]);
+    assert_eq!(first.catalogue.for_image("postgres:18").unwrap().name, "postgresql");
+    let joined = built_in().join(&[given("z-database", ours)], &[]);
+    let joined = built_in().join(&[given("z-database", ours)], &keep(&joined));
+    assert_eq!(joined.catalogue.for_image("postgres:18").unwrap().name, "z-database");
+}
+
+#[test]
+fn another_default_is_another_revision_of_all_that_extend_it() {
+    let default = "{summary: ours, statefulSet: {spec: {template: {spec: {priorityClassName: data}}}}}";
+    let first = built_in().join(&[given("default", default)], &[]);
+    assert_eq!(first.unkept.len(), built_in().profiles().count());
+    let joined = built_in().join(&[given("default", default)], &keep(&first));
+    let postgresql = joined.catalogue.latest("postgresql").unwrap();
+    assert_ne!(postgresql.revision, built_in().latest("postgresql").unwrap().revision);
+    assert!(joined.unkept.is_empty());
+}
+
+#[test]
+fn one_with_a_fault_is_passed_over_and_told() {
+    let profiles = [
+        given("a", "{summary: x, extends: b}"),
+        given("b", "{summary: x, extends: a}"),
+        given("postgresql", "{summary: x, extends: nothing}"),
+        Given { name: "redis".to_owned(), spec: Err("spec.siez: unknown field".to_owned()) },
+        given("queue", QUEUE),
+    ];
+    let first = built_in().join(&profiles, &[]);
+    let joined = built_in().join(&profiles, &keep(&first));
+    let faults = |name: &str| joined.verdicts[name].faults.join("; ");
+    assert_eq!(faults("a"), "profile b: extends a, which leads back to itself");
+    assert_eq!(faults("b"), "profile a: extends b, which leads back to itself");
+    assert_eq!(faults("postgresql"), "profile postgresql: extends nothing, which does not exist");
+    assert_eq!(faults("redis"), "spec.siez: unknown field");
+    assert_eq!(faults("queue"), "");
+    for image in ["postgres:18", "redis:8", "queue:1"] {
+        assert!(joined.catalogue.for_image(image).is_some(), "{image}");
+    }
+}
+
+#[test]
+fn a_tie_goes_to_the_first_and_is_told_to_all() {
+    let profiles = [given("b", QUEUE), given("a", QUEUE)];
+    let joined = built_in().join(&profiles, &keep(&built_in().join(&profiles, &[])));
+    assert_eq!(joined.catalogue.for_image("queue").unwrap().name, "a");
+    let told = "spec.match.images: queue is matched by b too, and goes to a; take it out of all but one";
+    assert_eq!(joined.verdicts["a"].faults, [told]);
+    assert_eq!(joined.verdicts["b"].faults.len(), 1);
+}
+
+#[test]
+fn what_is_refused_is_as_of_now_and_makes_no_revision() {
+    let kept = keep(&built_in().join(&[given("queue", QUEUE)], &[]));
+    let stricter = QUEUE.replace(
+        "size: small,",
+        "size: small, refuse: {many: {replicas: {from: 2}, problem: one alone, remedy: write 1}},",
+    );
+    let joined = built_in().join(&[given("queue", &stricter)], &kept);
+    let queue = joined.catalogue.latest("queue").unwrap();
+    assert_eq!((queue.revision.as_str(), queue.refusals.len()), (kept[0].revision.as_str(), 1));
+}
+
+#[test]
+fn what_a_later_version_kept_is_passed_over() {
+    let mut kept = keep(&built_in().join(&[given("queue", QUEUE)], &[]));
+    kept[0].content.layers.last_mut().unwrap().spec.companions = serde_json::json!({"later": true});
+    let joined = built_in().join(&[], &kept);
+    assert!(joined.catalogue.revision("queue", &kept[0].revision).is_none());
+}

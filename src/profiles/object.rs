@@ -1,0 +1,82 @@
+//! Profiles and kept revisions as objects of the API.
+
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+
+use super::Profiled;
+use crate::catalogue::cluster::{Content, Given, Kept, Unkept};
+use crate::names;
+
+/// The label of a kept revision, with its hash.
+pub(crate) const REVISION_LABEL: &str = "stateward.dev/revision";
+
+/// Reads a profile object. What cannot be read of it is told by its verdict.
+pub(super) fn profile(object: &DynamicObject) -> Option<Profiled> {
+    let name = object.metadata.name.clone()?;
+    let spec = serde_json::from_value(object.data["spec"].clone());
+    Some(Profiled {
+        given: Given { name, spec: spec.map_err(|error| format!("spec: {error}")) },
+        generation: object.metadata.generation,
+        status: object.data["status"].clone(),
+    })
+}
+
+/// Reads a kept revision; `None` where it is none, or one that a later version wrote.
+pub(super) fn kept(object: &DynamicObject) -> Option<Kept> {
+    let labels = object.metadata.labels.as_ref()?;
+    Some(Kept {
+        profile: labels.get(names::PROFILE)?.clone(),
+        revision: labels.get(REVISION_LABEL)?.clone(),
+        number: object.data["revision"].as_i64()?,
+        content: serde_json::from_value::<Content>(object.data["data"].clone()).ok()?,
+    })
+}
+
+/// The object that keeps a revision. It carries no labels but ours: one whose labels match a set's
+/// selector would be taken for that set's own history, and deleted with it.
+pub(crate) fn revision_object(unkept: &Unkept, number: i64) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "ControllerRevision",
+        "metadata": {
+            "name": format!("profile-{}-{}", unkept.profile, unkept.revision),
+            "labels": {names::PROFILE: unkept.profile, REVISION_LABEL: unkept.revision},
+        },
+        "revision": number,
+        "data": unkept.content,
+    })
+}
+
+/// The name of an object.
+pub(super) fn name(object: &DynamicObject) -> String {
+    object.metadata.name.clone().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Catalogue;
+
+    #[test]
+    fn a_revision_is_read_as_it_is_kept() {
+        let spec = "{summary: a queue, extends: default, peers: {all: {each: x, separator: y}}}";
+        let given = Given { name: "queue".to_owned(), spec: Ok(serde_saphyr::from_str(spec).unwrap()) };
+        let joined = Catalogue::built_in().unwrap().join(&[given], &[]);
+        let object: DynamicObject = serde_json::from_value(revision_object(&joined.unkept[0], 7)).unwrap();
+        let kept = kept(&object).unwrap();
+        assert_eq!((kept.profile.as_str(), kept.number), ("queue", 7));
+        assert_eq!(object.metadata.name.unwrap(), format!("profile-queue-{}", kept.revision));
+        let joined = Catalogue::built_in().unwrap().join(&[], std::slice::from_ref(&kept));
+        assert_eq!(joined.catalogue.revision("queue", &kept.revision).unwrap().peers.len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told() {
+        let object = json!({
+            "apiVersion": "stateward.dev/v1alpha1", "kind": "StatefulSetProfile", "metadata": {"name": "x"},
+            "spec": {"summary": "x", "siez": "small"},
+        });
+        let profile = profile(&serde_json::from_value(object).unwrap()).unwrap();
+        let why = profile.given.spec.unwrap_err();
+        assert!(why.starts_with("spec: unknown field `siez`"), "{why}");
+    }
+}
