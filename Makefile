@@ -30,7 +30,7 @@ test: rust ## everything that has to hold (first time about 20 minutes, then ten
 
 prove: rust ## prove the profiles against the real servers (first time about 15 minutes, then five)
 	@tests/prove/servers
-	cargo test --locked --config 'target."cfg(unix)".runner = "tests/prove/node"' --test prove -- --test-threads 2
+	cargo test --locked --config 'target."cfg(unix)".runner = "tests/prove/node"' --test prove -- --test-threads 2 --show-output
 
 up: rust ## leave a local cluster with stateward running, to play with (about 20 seconds)
 	@cargo build --locked

@@ -15,6 +15,7 @@ mod clusters;
 mod container;
 mod image;
 mod kubelet;
+mod nodes;
 mod pod;
 mod probe;
 mod proof;

@@ -172,7 +172,10 @@ fn comes_up_after(pod: &mut Pod, restarts: u32) {
     loop {
         if let Some(status) = pod.has_ended() {
             assert!(restarted < restarts, "it ended with {status}:\n{}", pod.log());
-            println!("{} ended with {status} and is started again:\n{}", pod.identity().name, pod.log());
+            let log = pod.log();
+            let last = log.lines().count().saturating_sub(30);
+            println!("{} ended with {status} and is started again:", pod.identity().name);
+            log.lines().skip(last).for_each(|line| println!("  {line}"));
             (begun, restarted, started) = (Instant::now(), restarted + 1, startup.is_none());
             pod.start();
         }

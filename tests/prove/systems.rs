@@ -108,12 +108,35 @@ fn postgresql_17() {
     postgresql("postgres:17", POSTGRES);
 }
 
-/// The paths of 18, with the newest server that there is: they are the image's, not the server's.
 #[test]
 fn postgresql_18() {
+    let (server, path) = ("postgresql-18", "/usr/lib/postgresql/18/bin");
     let env = &[("LANG", "C.UTF-8"), ("PGDATA", "/var/lib/postgresql/18/docker")];
     let owned = &[("1777", "/var/lib/postgresql"), ("3777", "/run/postgresql")];
-    postgresql("postgres:18", Image { env, owned, ..POSTGRES });
+    postgresql("postgres:18", Image { server, path, env, owned, ..POSTGRES });
+}
+
+/// docker-library/mysql.
+#[test]
+fn mysql() {
+    proof::single(&System {
+        example: "mysql",
+        tag: "mysql:9.7",
+        image: Image {
+            server: "mysql",
+            user: ("mysql", 999, 999),
+            entrypoint: &["docker-entrypoint.sh"],
+            cmd: &["mysqld"],
+            owned: &[("1777", "/var/lib/mysql"), ("1777", "/run/mysqld"), ("750", "/var/lib/mysql-files")],
+            ..PLAIN
+        },
+        write: r#"export MYSQL_PWD="$MYSQL_ROOT_PASSWORD"; mysql -uroot -S /run/mysqld/mysqld.sock -e "create table if not exists mysql.kept(id int auto_increment primary key, value text); insert into mysql.kept(value) values ('$1')""#,
+        read: r#"export MYSQL_PWD="$MYSQL_ROOT_PASSWORD"; mysql -uroot -S /run/mysqld/mysqld.sock -BN -e 'select value from mysql.kept order by id desc limit 1'"#,
+        durable: true,
+        recovers: Some("Starting XA crash recovery"),
+        ends: &[0],
+        members: "",
+    });
 }
 
 /// MariaDB/mariadb-docker.
