@@ -19,7 +19,8 @@ const GET: &str = "curl -sSf -o /dev/null '127.0.0.1:9200/_cluster/health/kept?w
 
 /// Counted once each copy is where it has to be: who is ready may still fetch its own, and until then the loss of
 /// another one may take the last.
-const NODES: &str = "curl -sSf -o /dev/null '127.0.0.1:9200/_cluster/health?wait_for_status=green&timeout=25s'
+const NODES: &str =
+    "curl -sSf -o /dev/null '127.0.0.1:9200/_cluster/health?wait_for_status=green&timeout=25s'
                      curl -sSf '127.0.0.1:9200/_cat/nodes?h=name' | wc -l";
 
 /// opensearch-project/opensearch-build, without plugins. The profile says what is to be written where nodes have the
