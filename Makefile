@@ -5,13 +5,15 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down bench fuzz rust
+.PHONY: help demo test prove up down bench fuzz rust
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/stateward/target
 
 # The cluster's tests wait more than they work.
 TEST_THREADS ?= 4
 FUZZ_SECONDS ?= 60
+# Parts of names of tests, of which `make prove` runs no others.
+ONLY ?=
 
 help: ## this list
 	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, target, ":"); printf "make %-6s %s\n", target[1], $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +30,11 @@ test: rust ## everything that has to hold (first time about 20 minutes, then ten
 	tests/control-plane/build >/dev/null
 	tests/linters/build >/dev/null
 	cargo test --locked --no-fail-fast -- --test-threads $(TEST_THREADS)
+
+prove: rust ## prove the profiles against the real servers, or ONLY=kafka (first time about 20 minutes, then 15)
+	@tests/prove/servers
+	cargo test --locked --config 'target."cfg(unix)".runner = "tests/prove/node"' --test prove -- --test-threads 2 \
+		--show-output $(ONLY)
 
 up: rust ## leave a local cluster with stateward running, to play with (about 20 seconds)
 	@cargo build --locked

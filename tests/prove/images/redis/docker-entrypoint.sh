@@ -1,0 +1,7 @@
+#!/bin/sh
+# What the image's entrypoint does as an ordinary user: arguments are redis-server's. The image's build has protected
+# mode off, Debian's has it on.
+set -e
+case ${1-} in -* | *.conf) set -- redis-server "$@" ;; esac
+if [ "$1" = redis-server ]; then set -- "$@" --protected-mode no; fi
+exec "$@"
