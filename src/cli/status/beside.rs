@@ -137,6 +137,8 @@ fn left_over<'w>(
         };
         let has_problem = |role| settled.problems.iter().any(|problem| problem.role == role);
         let stays = Role::of(object).is_none_or(|role| match role {
+            // Pods run as it; the controller leaves it while there is its set.
+            Role::ServiceAccount => true,
             role if role.is_relied_on() => is_among(desired) || has_problem(role),
             _ => !granted.is_known && has_problem(role),
         });

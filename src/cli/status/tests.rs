@@ -1,5 +1,5 @@
 use super::*;
-use crate::companions::Kind;
+use crate::companions::{Kind, Role};
 use crate::defaults;
 use crate::engine::{Change, Decision, Offline};
 
@@ -191,6 +191,17 @@ fn companions_that_are_not_as_they_should_be_are_told() {
         problems(&world),
         ["stateward.dev/service: there is no service class \"outer\"; write one of ClusterIP"]
     );
+}
+
+#[test]
+fn an_account_that_nobody_asks_for_any_more_stays_with_its_set() {
+    let mut world = settled(|_| {});
+    let mut account =
+        world.known_mut("Service").iter().find(|one| one["metadata"]["name"] == "db").unwrap().clone();
+    account["kind"] = json!("ServiceAccount");
+    account["metadata"]["labels"][names::COMPANION] = json!(Role::ServiceAccount.as_str());
+    let world = world.with("ServiceAccount", vec![account]);
+    assert_eq!(problems(&world), [""; 0]);
 }
 
 #[test]
