@@ -2,6 +2,7 @@ use super::*;
 use crate::companions::{Kind, Role};
 use crate::defaults;
 use crate::engine::{Change, Decision, Offline};
+use crate::names;
 
 fn world() -> World {
     let mut set = json!({
