@@ -54,6 +54,10 @@ pub struct Change<'a> {
 pub trait Facts: Send + Sync {
     /// Labels of the namespace; empty if it is not known.
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String>;
+    /// Annotations of the namespace; empty if it is not known.
+    fn namespace_annotations(&self, _namespace: &str) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
     /// The pin on the claims that a set of this name left behind (`profile@revision/variant`).
     fn claim_pin(&self, namespace: &str, statefulset: &str) -> Option<String>;
     /// The platform's configuration, where it is known.

@@ -18,6 +18,7 @@ pub struct Judge<'a> {
     engine: &'a Engine,
     namespace: &'a str,
     namespaces: Namespaces,
+    configuration: Option<Arc<Configuration>>,
 }
 
 /// One StatefulSet, judged.
@@ -37,17 +38,20 @@ impl<'a> Judge<'a> {
         let objects = documents.flat_map(Document::objects);
         let namespaces =
             objects.filter(|object| object["kind"] == "Namespace" && object["apiVersion"] == "v1");
-        let named =
-            |object: &Value| (text(&object["metadata"]["name"]).to_owned(), companions::labels_of(object));
+        let named = |object: &Value| {
+            let metadata = &object["metadata"];
+            let annotations = serde_json::from_value(metadata["annotations"].clone()).unwrap_or_default();
+            (text(&metadata["name"]).to_owned(), (companions::labels_of(object), annotations))
+        };
         let namespaces = namespaces.map(named).collect();
-        Self { engine, namespace, namespaces: Namespaces { labels: namespaces, configuration: None } }
+        let namespaces = Namespaces(namespaces);
+        Self { engine, namespace, namespaces, configuration: None }
     }
 
     /// This judge, to whom the platform's configuration is known.
     #[must_use]
-    pub fn with(mut self, configuration: Arc<Configuration>) -> Self {
-        self.namespaces.configuration = Some(configuration);
-        self
+    pub fn with(self, configuration: Arc<Configuration>) -> Self {
+        Self { configuration: Some(configuration), ..self }
     }
 
     /// What becomes of `object` if it is created in the namespace that it names, else in ours.
@@ -56,7 +60,7 @@ impl<'a> Judge<'a> {
         defaults::apply(&mut filled);
         let namespace = input::namespace(object, self.namespace);
         let change = Change { namespace, before: None, after: &filled };
-        let decision = self.engine.admit(change, &self.namespaces)?;
+        let decision = self.engine.admit(change, self)?;
         Ok(Judged { filled, decision })
     }
 
@@ -93,24 +97,40 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// The labels of the namespaces that stand in the manifests, by name: all that files tell of a
-/// cluster.
-struct Namespaces {
-    labels: BTreeMap<String, BTreeMap<String, String>>,
-    configuration: Option<Arc<Configuration>>,
-}
+/// The labels and annotations of the namespaces that stand in the manifests, by name: all that files
+/// tell of a cluster.
+struct Namespaces(BTreeMap<String, (Texts, Texts)>);
+
+type Texts = BTreeMap<String, String>;
 
 impl Facts for Namespaces {
-    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
-        let mut labels = self.labels.get(namespace).cloned().unwrap_or_default();
-        // The API server gives each this one, and one without any would be too new to be known.
-        let name = || namespace.to_owned();
-        labels.entry("kubernetes.io/metadata.name".to_owned()).or_insert_with(name);
-        labels
+    fn namespace_labels(&self, namespace: &str) -> Texts {
+        self.0.get(namespace).map(|(labels, _)| labels.clone()).unwrap_or_default()
+    }
+
+    fn namespace_annotations(&self, namespace: &str) -> Texts {
+        self.0.get(namespace).map(|(_, annotations)| annotations.clone()).unwrap_or_default()
     }
 
     fn claim_pin(&self, _: &str, _: &str) -> Option<String> {
         None
+    }
+}
+
+impl Facts for Judge<'_> {
+    fn namespace_labels(&self, namespace: &str) -> Texts {
+        let mut labels = self.namespaces.namespace_labels(namespace);
+        // The API server gives each this one; a namespace without any counts as one that is not known yet.
+        labels.entry("kubernetes.io/metadata.name".to_owned()).or_insert_with(|| namespace.to_owned());
+        labels
+    }
+
+    fn namespace_annotations(&self, namespace: &str) -> Texts {
+        self.namespaces.namespace_annotations(namespace)
+    }
+
+    fn claim_pin(&self, namespace: &str, statefulset: &str) -> Option<String> {
+        self.namespaces.claim_pin(namespace, statefulset)
     }
 
     fn configuration(&self) -> Option<Arc<Configuration>> {
