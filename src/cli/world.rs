@@ -256,6 +256,13 @@ impl Facts for World {
         self.labels(namespace)
     }
 
+    fn namespace_annotations(&self, namespace: &str) -> Labels {
+        let mut namespaces = self.known("Namespace").unwrap_or_default().iter();
+        let found = namespaces.find(|object| object["metadata"]["name"] == namespace);
+        let annotations = found.map(|object| object["metadata"]["annotations"].clone());
+        annotations.and_then(|annotations| serde_json::from_value(annotations).ok()).unwrap_or_default()
+    }
+
     fn claim_pin(&self, _: &str, _: &str) -> Option<String> {
         None
     }
