@@ -16,8 +16,15 @@ pub fn faults(spec: &ProfileSpec) -> Vec<String> {
                 "{at}.spec.replicas: a profile sets no replicas; take it out, and say under refuse which counts are wrong"
             ));
         }
-        if !set["metadata"]["name"].is_null() || !set["metadata"]["namespace"].is_null() {
-            faults.push(format!("{at}.metadata: a profile names no set; take name and namespace out"));
+        if !set["metadata"].is_null() {
+            faults.push(format!(
+                "{at}.metadata: a profile says nothing of the set itself; write it under spec.template"
+            ));
+        }
+        for field in ["selector", "serviceName"] {
+            if !set["spec"][field].is_null() {
+                faults.push(format!("{at}.spec.{field}: it follows from the set's name; take it out"));
+            }
         }
         if let Some(at) = nameless(&at, set) {
             faults.push(format!("{at}: a container has no name; write $(main) for the main one"));

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, Source};
+use super::{Draft, Family, Source};
 use crate::names;
 use crate::path::Path;
 
@@ -24,6 +24,13 @@ pub(super) fn expand(draft: &mut Draft) {
     let labels = Path::fields(&["metadata", "labels"]);
     draft.offer_leaf(labels.field(NAME_LABEL), Value::from(name.as_str()), &source, false);
     draft.offer_leaf(spec.field("serviceName"), Value::from(headless_service(&name)), &source, false);
+    // Labels and annotations of a profile's, which what is ours above is not to be changed by.
+    let template = Path::fields(&["spec", "template", "metadata"]);
+    for offer in draft.offers(Family::Identity) {
+        if offer.path.starts_with(&template) {
+            draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+        }
+    }
 }
 
 /// The selector that we give to a set of this name.

@@ -144,3 +144,24 @@ fn lists_that_scaling_left_behind_are_told() {
         ]
     );
 }
+
+#[test]
+fn labels_and_annotations_of_a_profile_go_to_the_pods_and_change_none_of_ours() {
+    let labelled = QUORUM.replace(
+        "      template:\n",
+        "      template:\n        metadata: {labels: {team: data, app.kubernetes.io/name: x}, annotations: {note: hello}}\n",
+    );
+    let catalogue = Catalogue::built_in().unwrap().with([("quorum.yaml", labelled.as_str())]).unwrap();
+    let mut after = set(1);
+    defaults::apply(&mut after);
+    let change = Change { namespace: "team", before: None, after: &after };
+    let Decision::Admitted(admitted) = Engine::new(catalogue).admit(change, &Offline).unwrap() else {
+        panic!()
+    };
+    let metadata = &admitted.result["spec"]["template"]["metadata"];
+    assert_eq!(
+        (&metadata["labels"]["team"], &metadata["annotations"]["note"]),
+        (&json!("data"), &json!("hello"))
+    );
+    assert_eq!(metadata["labels"]["app.kubernetes.io/name"], "q");
+}
