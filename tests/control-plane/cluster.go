@@ -138,6 +138,10 @@ func (c *cluster) prepare() error {
 			return err
 		}
 	}
+	// An earlier cluster's count would be taken for this one's.
+	if err := os.RemoveAll(c.path("crashes")); err != nil {
+		return err
+	}
 	for name, program := range c.tools {
 		if err := os.Symlink(program, c.path("bin", name)); err != nil {
 			return err

@@ -166,6 +166,9 @@ fn a_crash_of_the_api_server_is_waited_out() {
     settle(&pair, &space, &app("web"));
     let before = versions(&space);
     let template = space.get("web")["spec"].clone();
+    let names = [pair.leader().name, pair.standby().name];
+    let begun = || KINDS.map(|kind| names.iter().map(|name| watches(name, kind)).sum::<usize>());
+    let earlier = begun();
     cluster().crash_api_server();
     // Admission goes on with the first request: the webhook's own watches may be older than the API server.
     let _ = space.send(Client::Apply, &app("new")).ok();
@@ -177,9 +180,15 @@ fn a_crash_of_the_api_server_is_waited_out() {
     let now = versions(&space);
     let known: Vec<_> = before.iter().filter(|(name, ..)| name != "services/web").collect();
     assert!(known.iter().all(|known| now.contains(known)), "{before:?} is {now:?}");
-    for name in [pair.leader().name, pair.standby().name] {
+    for name in names {
         assert!(pair.named(name).is_running());
     }
+    // Whoever comes next finds all watches open.
+    wait_for("all kinds to be watched again", || {
+        let now = begun();
+        let again = now.iter().zip(&earlier).all(|(now, earlier)| now > earlier);
+        if again { Ok(()) } else { Err(format!("{earlier:?}, now {now:?}")) }
+    });
 }
 
 /// How many writes a replica has sent, but for those of the Lease.
