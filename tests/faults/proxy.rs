@@ -100,6 +100,12 @@ impl Proxy {
         watches.iter().filter(|(call, watch)| on.matches(call) && watch.send(what).is_ok()).count()
     }
 
+    /// How many watches go on.
+    pub(crate) fn open(&self, on: &On) -> usize {
+        let watches = lock(&self.0.watches);
+        watches.iter().filter(|(call, watch)| on.matches(call) && !watch.is_closed()).count()
+    }
+
     /// A replica is cut off: its watches end, and whatever it asks from now on has no answer.
     pub(crate) fn cut_off(&self, replica: &'static str) -> Switch {
         let all = On::new(&[], "").of(replica);
