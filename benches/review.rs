@@ -15,7 +15,7 @@ use criterion::{Criterion, Throughput};
 use serde_json::json;
 use stateward::admission::Admission;
 use stateward::catalogue::Catalogue;
-use stateward::catalogue::cluster::{Given, Kept, Unkept};
+use stateward::catalogue::cluster::{Given, Kept};
 use stateward::engine::{Engine, Offline};
 
 fn main() {
@@ -63,10 +63,6 @@ fn admission_among_many() -> Admission {
         })
         .collect();
     let unkept = base.join(&given, &[]).unkept;
-    let kept: Vec<Kept> = unkept
-        .into_iter()
-        .zip(1..)
-        .map(|(Unkept { profile, revision, content }, number)| Kept { profile, revision, number, content })
-        .collect();
+    let kept: Vec<Kept> = unkept.into_iter().zip(1..).map(|(unkept, number)| unkept.kept(number)).collect();
     Admission::by(&Engine::new(base.join(&given, &kept).catalogue), Arc::new(Offline))
 }

@@ -242,13 +242,18 @@ impl Response {
 /// The message of a refusal, a line for each fault.
 #[must_use]
 pub fn message(name: &str, faults: &[Fault]) -> String {
+    let lines = faults.iter().map(|f| format!("{}: {}\n    → {}", f.field, f.problem, f.remedy));
+    listed("StatefulSet", name, lines)
+}
+
+/// What is wrong with an object, a line for each fault.
+fn listed(kind: &str, name: &str, faults: impl ExactSizeIterator<Item = String>) -> String {
     let count = match faults.len() {
         1 => "1 fault".to_owned(),
         count => format!("{count} faults"),
     };
-    let lines: Vec<String> =
-        faults.iter().map(|f| format!("\n  {}: {}\n    → {}", f.field, f.problem, f.remedy)).collect();
-    format!("StatefulSet {name} has {count}:{}", lines.concat())
+    let lines: Vec<String> = faults.map(|fault| format!("\n  {fault}")).collect();
+    format!("{kind} {name} has {count}:{}", lines.concat())
 }
 
 /// What `serde_json` says without the text that it read: bodies are not to be echoed.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Admission, Response, Summary};
+use super::{Admission, Response, Summary, listed};
 use crate::catalogue::cluster::{Given, Joined};
 use crate::catalogue::{check, profile::ProfileSpec};
 use crate::settings::text;
@@ -42,11 +42,9 @@ pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summa
     summary.reasons = faults.iter().map(|_| "Invalid").collect();
     let causes: Vec<Value> =
         faults.iter().map(|fault| json!({"reason": "Invalid", "field": "spec", "message": fault})).collect();
-    let lines: Vec<String> = faults.iter().map(|fault| format!("\n  {fault}")).collect();
-    let count = if faults.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", faults.len()) };
     let status = json!({
         "status": "Failure", "code": 422, "reason": "Invalid",
-        "message": format!("StatefulSetProfile {name} has {count}:{}", lines.concat()),
+        "message": listed("StatefulSetProfile", name, faults.iter().cloned()),
         "details": {"group": "stateward.dev", "kind": "StatefulSetProfile", "name": name, "causes": causes},
     });
     Response { allowed: false, status: Some(status), warnings: unknown, ..Response::passed() }

@@ -63,6 +63,15 @@ pub struct Unkept {
     pub content: Content,
 }
 
+impl Unkept {
+    /// The same once it is kept under this number.
+    #[must_use]
+    pub fn kept(self, number: i64) -> Kept {
+        let Self { profile, revision, content } = self;
+        Kept { profile, revision, number, content }
+    }
+}
+
 /// What came of one profile of the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {

@@ -69,12 +69,7 @@ impl Known {
     pub fn with(&self, new: &[Given]) -> Joined {
         let others = self.given.iter().filter(|old| new.iter().all(|new| new.name != old.name));
         let given: Vec<Given> = others.chain(new).cloned().collect();
-        let unkept = self.base.join(&given, &self.kept).unkept.into_iter().map(|unkept| Kept {
-            profile: unkept.profile,
-            revision: unkept.revision,
-            number: NEWEST,
-            content: unkept.content,
-        });
+        let unkept = self.base.join(&given, &self.kept).unkept.into_iter().map(|unkept| unkept.kept(NEWEST));
         let kept: Vec<Kept> = self.kept.iter().cloned().chain(unkept).collect();
         self.base.join(&given, &kept)
     }
@@ -84,12 +79,7 @@ impl Known {
     pub(super) fn applied(self, new: &[Given]) -> Self {
         let joined = self.with(new);
         let kept = self.base.join(new, &self.kept).unkept.into_iter();
-        let kept = kept.zip(1..).map(|(unkept, number)| Kept {
-            profile: unkept.profile,
-            revision: unkept.revision,
-            number,
-            content: unkept.content,
-        });
+        let kept = kept.zip(1..).map(|(unkept, number)| unkept.kept(number));
         Self { given: new.to_vec(), kept: kept.collect(), joined, ..self }
     }
 

@@ -25,7 +25,7 @@ use crate::engine::Engine;
 use crate::intent;
 use crate::record::Record;
 use crate::server::duration;
-use crate::settings::text;
+use crate::settings::{replicas, text};
 
 /// Arguments of `status`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -142,7 +142,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     let endpoints = reach::endpoints(set, world, &mut problems);
     json!({
         "namespace": namespace, "name": name, "pin": pin.map(|pin| pin.to_string()), "latest": latest,
-        "replicas": set["spec"]["replicas"].as_u64().unwrap_or(1),
+        "replicas": replicas(set),
         "ready": set["status"]["readyReplicas"].as_u64().unwrap_or(0),
         "companions": beside, "claims": claims, "pods": pods,
         "disruptionsAllowed": pods::headroom(set, world, &mut problems),

@@ -6,10 +6,10 @@ use super::{Companions, Role, manifest};
 use crate::catalogue::Asked;
 use crate::intent::{DisruptionBudget, IntOrPercent, Intent};
 use crate::names;
-use crate::settings::text;
+use crate::settings::{replicas, text};
 
 pub(super) fn desired(set: &Value, intent: &Intent, asked: &Asked, companions: &mut Companions) {
-    let replicas = set["spec"]["replicas"].as_u64().unwrap_or(1);
+    let replicas = replicas(set);
     if replicas <= 1 {
         let why = "a budget for one pod either forbids every drain or protects nothing";
         return companions.withhold(Role::Budget, why);
@@ -52,7 +52,7 @@ pub(super) fn desired(set: &Value, intent: &Intent, asked: &Asked, companions: &
 /// that nobody admits may still bring it about.
 #[must_use]
 pub fn blocks(set: &Value, intent: &Intent) -> Option<(String, String)> {
-    let replicas = set["spec"]["replicas"].as_u64().unwrap_or(1);
+    let replicas = replicas(set);
     let Some(DisruptionBudget::MinAvailable(count)) = intent.disruption_budget else {
         return None;
     };

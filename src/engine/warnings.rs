@@ -8,7 +8,7 @@ use crate::expand::Family;
 use crate::hash::same;
 use crate::names;
 use crate::path::Path;
-use crate::settings::text;
+use crate::settings::{replicas, text};
 
 /// The API server cuts a warning at 256 bytes and drops one that holds a newline (measured on
 /// 1.36.2).
@@ -46,7 +46,7 @@ pub(super) fn changed_keys(before: &Value, after: &Value) -> Vec<String> {
 /// The warning of a change that restarts pods: how many, and what of the template changes.
 #[must_use]
 pub(super) fn restart(before: &Value, result: &Value) -> Option<String> {
-    let replicas = result["spec"]["replicas"].as_u64().unwrap_or(1);
+    let replicas = replicas(result);
     let changed = changed(&before["spec"]["template"], &result["spec"]["template"]);
     let pods = if replicas == 1 { "1 pod".to_owned() } else { format!("{replicas} pods") };
     match text(&result["spec"]["updateStrategy"]["type"]) {

@@ -8,14 +8,14 @@ use crate::cli::world::World;
 use crate::companions::labels_of;
 use crate::names;
 use crate::quantity::Quantity;
-use crate::settings::text;
+use crate::settings::{replicas, text};
 
 /// The pods that the set made, and what keeps them from being ready and current.
 pub(super) fn of(set: &Value, world: &World, problems: &mut Vec<String>) -> Vec<Value> {
     let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
     let status = &set["status"];
     let pods: Vec<Value> = owned(set, world).map(|pod| told(pod, set)).collect();
-    let wanted = set["spec"]["replicas"].as_u64().unwrap_or(1);
+    let wanted = replicas(set);
     let ready = status["readyReplicas"].as_u64().unwrap_or(0);
     if status["observedGeneration"] != set["metadata"]["generation"] {
         problems.push(
