@@ -157,8 +157,9 @@ pub fn arrange(object: &mut Value, list: &Path, before: &[ItemKey], wanted: &[It
             (Some(after), Some(ahead_of)) if in_front && ahead_of < after => Some(ahead_of),
             (after, ahead_of) => after.or(ahead_of),
         };
-        let at = at.unwrap_or(index.min(order.len()));
-        order.insert(at, index);
+        // All its neighbours are gone: behind those that took their place, as it stood behind them.
+        let lost = if in_front { index.min(order.len()) } else { order.len() };
+        order.insert(at.unwrap_or(lost), index);
     }
     for key in wanted.iter().filter(|key| ours.contains(key) && !before.contains(key)) {
         let Some(index) = index_of(key) else { continue };
@@ -251,6 +252,17 @@ mod tests {
     fn an_item_taken_over_and_dropped_comes_back_to_its_place() {
         // `a` was the user's before, so it does not stand in `before`.
         assert_eq!(arranged("bcua", "bcu", "abc", "abc"), "abcu");
+    }
+
+    #[test]
+    fn an_item_stays_behind_what_took_its_neighbours_place() {
+        let item = |key: &str| json!({"topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway"});
+        let list = Path::fields(&["topologySpreadConstraints"]);
+        let have = |keys: [&str; 2]| json!({"topologySpreadConstraints": keys.map(item)});
+        let (before, mut object) = (have(["u", "a"]), have(["a", "v"]));
+        let ours = &keys_of(&before, &list)[1..];
+        arrange(&mut object, &list, &keys_of(&before, &list), ours, ours);
+        assert_eq!(object, have(["v", "a"]));
     }
 
     #[test]
