@@ -102,7 +102,7 @@ fn is_key(item: &[Step], key: &crate::path::ItemKey, leaf: &Path) -> bool {
 ///
 /// `null` takes away what is at or below its path. A probe's handler is a union: a stronger one
 /// drives the weaker one out, and the weaker one's timings stay where the stronger has none. With
-/// `data`, stored data depends on what the layer sets, but for its probes.
+/// `data`, stored data depends on what the layer sets, where that is of a kind to matter to it.
 pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool) {
     if layer.is_null() {
         return;
@@ -118,7 +118,7 @@ pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool
                 _ => true,
             });
         }
-        let data = data && probe_of(&path).is_none();
+        let data = data && is_about_data(&path);
         if let Some(offer) = offers.iter_mut().find(|offer| offer.path == path) {
             offer.value = value;
             offer.source = source.clone();
@@ -128,6 +128,14 @@ pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool
             offers.push(Offer { path, value, source: source.clone(), data, family });
         }
     }
+}
+
+/// Whether stored data may depend on what is at `path`: where it is mounted, whose it is, and what
+/// the server is told, as against where and how the pod runs.
+fn is_about_data(path: &Path) -> bool {
+    let told = |step: &Step| matches!(step, Step::Field(field) if field == "command" || field == "args");
+    matches!(Family::of(path), Family::Storage | Family::Security | Family::Environment)
+        || (probe_of(path).is_none() && path.0.iter().any(told))
 }
 
 /// Completes probes with the timings that the API server would fill in, so that what is stored is
@@ -187,15 +195,26 @@ mod tests {
     }
 
     #[test]
-    fn data_depends_on_all_that_a_variant_sets_but_probes() {
+    fn data_depends_on_whose_and_where_it_is_and_on_what_the_server_is_told() {
         let mut offers = Vec::new();
         let main = json!({
-            "name": "$(main)", "securityContext": {"runAsUser": 999},
-            "readinessProbe": {"exec": {"command": ["x"]}},
+            "name": "$(main)", "args": ["--dir=/data"], "securityContext": {"runAsUser": 999},
+            "env": [{"name": "DIR", "value": "/data"}], "volumeMounts": [{"mountPath": "/data", "name": "data"}],
+            "readinessProbe": {"exec": {"command": ["x"]}}, "resources": {"requests": {"cpu": "1"}},
         });
-        merge(&mut offers, &json!({"containers": [main]}), &profile("a"), true);
+        let pod = json!({"containers": [main], "nodeSelector": {"kubernetes.io/arch": "amd64"}});
+        merge(&mut offers, &pod, &profile("a"), true);
         let data: Vec<_> = offers.iter().filter(|offer| offer.data).map(|o| o.path.to_string()).collect();
-        assert_eq!(data, [r#"containers[name="$(main)"].securityContext.runAsUser"#]);
+        let main = |path: &str| format!(r#"containers[name="$(main)"].{path}"#);
+        assert_eq!(
+            data,
+            [
+                main("args"),
+                main(r#"env[name="DIR"].value"#),
+                main("securityContext.runAsUser"),
+                main(r#"volumeMounts[mountPath="/data"].name"#),
+            ]
+        );
     }
 
     #[test]

@@ -116,6 +116,38 @@ fn a_spread_constraint_that_client_side_apply_merged_into_ours_comes_apart() {
 }
 
 #[test]
+fn a_volume_of_the_users_takes_the_place_of_ours_of_that_name() {
+    let pod = |object: &Value| object["spec"]["template"]["spec"].clone();
+    let volumes = |object: &Value| pod(object)["volumes"].to_string();
+    let mounts = |object: &Value| main_container(object)["volumeMounts"].to_string();
+    let bare = set(&json!({"stateward.dev/acknowledge": "no-routes"}), "nats:2.11");
+    let with = |object: &Value, volume: Value| {
+        let mut object = object.clone();
+        object["spec"]["template"]["spec"]["volumes"] = json!([volume]);
+        object
+    };
+    let theirs = json!({"name": "nats-pid", "configMap": {"name": "x"}});
+    let created = stored(None, &with(&bare, theirs.clone()));
+    assert!(!volumes(&created).contains("emptyDir") && !mounts(&created).contains("nats-pid"), "{created:#}");
+    // One of the same kind serves as ours would.
+    let sized = stored(None, &with(&bare, json!({"name": "nats-pid", "emptyDir": {"sizeLimit": "1Mi"}})));
+    assert!(volumes(&sized).contains("1Mi") && mounts(&sized).contains("nats-pid"), "{sized:#}");
+    // The patch of an apply takes the other source out, as `patchStrategy: retainKeys` says.
+    let ours = stored(None, &bare);
+    assert!(volumes(&ours).contains("emptyDir") && mounts(&ours).contains("nats-pid"), "{ours:#}");
+    let taken = stored(Some(&ours), &with(&ours, theirs));
+    assert_eq!((volumes(&taken), mounts(&taken)), (volumes(&created), mounts(&created)));
+    // A claim template of that name wins over the volume.
+    let mut claimed = bare.clone();
+    claimed["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "nats-pid"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}]);
+    claimed["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] =
+        json!([{"name": "nats-pid", "mountPath": "/mine"}]);
+    let claimed = stored(None, &claimed);
+    assert!(pod(&claimed)["volumes"].is_null() && !mounts(&claimed).contains("/var/run/nats"), "{claimed:#}");
+}
+
+#[test]
 fn storage_neither_grows_nor_shrinks_by_annotation_and_the_refusal_tells_the_steps() {
     let object = stored(None, &set(&json!({"stateward.dev/storage": "20Gi"}), "postgres:18"));
     let grown = refused(Some(&object), &annotate(&object, "stateward.dev/storage", &json!("40Gi")));

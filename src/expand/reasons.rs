@@ -62,6 +62,7 @@ pub const REASONS: &[(&str, &str)] = &[
         "resources.limits",
         "memory is limited to what is requested, so that this pod is not killed for a neighbour's growth",
     ),
+    ("volumes", "a directory that the server writes to, and that need not last longer than its pod"),
     // Security.
     (
         "securityContext.fsGroupChangePolicy",

@@ -6,10 +6,11 @@
 use serde_json::{Value, json};
 
 use super::{Draft, Family, Source};
+use crate::catalogue::offers::Offer;
 use crate::fault::{Fault, Reason};
 use crate::intent::Storage;
 use crate::names;
-use crate::path::{ItemKey, Path};
+use crate::path::{ItemKey, Path, Step};
 use crate::quantity::Quantity;
 use crate::settings::text;
 
@@ -50,9 +51,50 @@ pub(super) fn expand(draft: &mut Draft) {
     for volume in wanted {
         place(draft, &volume);
     }
-    for offer in draft.offers(Family::Storage) {
-        draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+    let offers = draft.offers(Family::Storage);
+    let theirs = namesakes(draft.user, &offers);
+    for offer in &offers {
+        match volume_of(offer, &offers).filter(|name| theirs.contains(name)) {
+            Some(name) => draft.withhold(offer.path.clone(), format!("you have a volume named {name}")),
+            None => _ = draft.offer_leaf(offer.path.clone(), offer.value.clone(), &offer.source, offer.data),
+        }
     }
+}
+
+/// The names of offered volumes that the user gave to something else: a volume with another source
+/// (the API server takes one source for each), or a claim template (which wins over the volume).
+fn namesakes<'o>(user: &Value, offers: &'o [Offer]) -> Vec<&'o str> {
+    let list = pod_volumes();
+    let taken = |offer: &'o Offer| {
+        let rest = offer.path.0.get(list.0.len()..).filter(|_| offer.path.starts_with(&list))?;
+        let [Step::Item(key), source @ ..] = rest else { return None };
+        let name = key.first()?;
+        let volume = list.item(key.clone()).lookup(user);
+        let other_source = volume.and_then(Value::as_object).is_some_and(|volume| {
+            let ours =
+                |field: &String| source.first().is_some_and(|s| matches!(s, Step::Field(f) if f == field));
+            volume.keys().any(|field| field != "name" && !ours(field))
+        });
+        (other_source || claims().named(name.to_owned()).lookup(user).is_some()).then_some(name)
+    };
+    offers.iter().filter_map(taken).collect()
+}
+
+/// The volume that an offer belongs to: one of the pod's, or the one that a mount mounts.
+fn volume_of<'o>(offer: &'o Offer, offers: &'o [Offer]) -> Option<&'o str> {
+    let list = offer.path.0.iter().position(
+        |step| matches!(step, Step::Field(field) if matches!(field.as_ref(), "volumes" | "volumeMounts")),
+    )?;
+    let Some(Step::Item(key)) = offer.path.0.get(list + 1) else { return None };
+    if offer.path.0[list] == Step::named("volumes") {
+        return key.first();
+    }
+    let name = Path::of(&offer.path.0[..=list + 1]).field("name");
+    offers.iter().find(|other| other.path == name).map(|other| text(&other.value))
+}
+
+fn pod_volumes() -> Path {
+    Path::fields(&["spec", "template", "spec", "volumes"])
 }
 
 /// The data volume, if there is to be one; a fault where the user asks for one and nobody knows
@@ -244,7 +286,7 @@ fn obstacle(draft: &Draft, wanted: &Wanted) -> Option<Obstacle> {
 /// A volume of the user's that has the claim's name; one that is mounted in the claim's place is
 /// none.
 fn namesake(draft: &Draft, wanted: &Wanted) -> Option<Obstacle> {
-    let at = Path::fields(&["spec", "template", "spec", "volumes"]).named(wanted.claim.clone());
+    let at = pod_volumes().named(wanted.claim.clone());
     at.lookup(draft.user)?;
     let same_path = |mount: &Value| overlap(text(&mount["mountPath"]), &wanted.path) == Some("at");
     let instead =
