@@ -3,6 +3,7 @@
 //! A user's mistake is `allowed: false` with every fault; a mistake of our own is an error, which
 //! the server turns into HTTP 500, so that the failure policy decides.
 
+mod break_glass;
 mod profile;
 mod wire;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use self::break_glass::Glass;
 use crate::catalogue::Catalogue;
 use crate::engine::{Admitted, Change, Decision, Engine, EngineError, Facts};
 use crate::expand::{self, Expansion, Family};
@@ -50,11 +52,11 @@ pub struct Answer {
 pub struct Summary {
     /// `CREATE`, `UPDATE` or `other`.
     pub operation: &'static str,
-    /// `expanded`, `unchanged`, `ignored`, `refused`, `misrouted`.
+    /// `expanded`, `unchanged`, `ignored`, `refused`, `bypassed`, `misrouted`.
     pub outcome: &'static str,
     /// Injections by family (`identity`, `ports`, `probes`, …), of creations alone.
     pub injections: Vec<(&'static str, u64)>,
-    /// Reasons of the refusal, one for each fault.
+    /// Reasons of the refusal, or of what was bypassed, one for each fault.
     pub reasons: Vec<&'static str>,
     /// `namespace/name` of the object, for logs only: never a metric's label.
     pub object: String,
@@ -88,6 +90,14 @@ struct Response {
     warnings: Vec<String>,
     audit: Option<Value>,
 }
+
+/// What is wrong with a change, and what is said beside it.
+struct Refused {
+    faults: Vec<Fault>,
+    warnings: Vec<String>,
+}
+
+type Judged = Result<Response, Refused>;
 
 impl Admission {
     /// Answers by the profiles of a cluster.
@@ -126,10 +136,13 @@ impl Admission {
                 summary.outcome = "misrouted";
                 Response::passed()
             }
-            Some(change) => match endpoint {
-                Endpoint::Mutate => self.mutate(change, &mut summary)?,
-                Endpoint::Validate => self.validate(change, &mut summary),
-            },
+            Some(change) => {
+                let judged = match endpoint {
+                    Endpoint::Mutate => self.mutate(change, &mut summary)?,
+                    Endpoint::Validate => self.validate(change, &mut summary),
+                };
+                judged.unwrap_or_else(|refused| self.refuse(request, change, refused, &mut summary))
+            }
         };
         summary.warnings = response.warnings.len();
         Ok(Answer { body: response.serialize(text(&request["uid"])), summary })
@@ -140,8 +153,8 @@ impl Admission {
         Engine { expand: self.expand, ..Engine::new(self.profiles.catalogue()) }
     }
 
-    fn mutate(&self, change: Change, summary: &mut Summary) -> Result<Response, ReviewError> {
-        Ok(match self.engine().admit(change, self.facts.as_ref())? {
+    fn mutate(&self, change: Change, summary: &mut Summary) -> Result<Judged, ReviewError> {
+        Ok(Ok(match self.engine().admit(change, self.facts.as_ref())? {
             Decision::Ignored => {
                 summary.outcome = "ignored";
                 Response::passed()
@@ -151,18 +164,33 @@ impl Admission {
                 summary.pin = pin;
                 Response::passed()
             }
-            Decision::Refused { faults, warnings } => Response::refused(change, &faults, warnings, summary),
+            Decision::Refused { faults, warnings } => return Ok(Err(Refused { faults, warnings })),
             Decision::Admitted(admitted) => Response::admitted(change, &admitted, summary),
-        })
+        }))
     }
 
-    fn validate(&self, change: Change, summary: &mut Summary) -> Response {
+    fn validate(&self, change: Change, summary: &mut Summary) -> Judged {
         let faults = self.engine().validate(change, self.facts.as_ref());
         if !faults.is_empty() {
-            return Response::refused(change, &faults, Vec::new(), summary);
+            return Err(Refused { faults, warnings: Vec::new() });
         }
         summary.outcome = "unchanged";
-        Response::passed()
+        Ok(Response::passed())
+    }
+
+    fn refuse(&self, request: &Value, change: Change, refused: Refused, summary: &mut Summary) -> Response {
+        let Refused { faults, mut warnings } = refused;
+        summary.reasons = faults.iter().map(|fault| fault.reason.as_str()).collect();
+        match Glass::of(request, change, self.facts.configuration().as_deref()) {
+            Glass::Broken { reason } => {
+                summary.outcome = "bypassed";
+                return Response::in_spite(reason, &faults);
+            }
+            Glass::Barred(why) => warnings.push(why),
+            Glass::Whole => {}
+        }
+        summary.outcome = "refused";
+        Response::refused(change, &faults, warnings)
     }
 }
 
@@ -196,9 +224,7 @@ impl Response {
         }
     }
 
-    fn refused(change: Change, faults: &[Fault], warnings: Vec<String>, summary: &mut Summary) -> Self {
-        summary.outcome = "refused";
-        summary.reasons = faults.iter().map(|fault| fault.reason.as_str()).collect();
+    fn refused(change: Change, faults: &[Fault], warnings: Vec<String>) -> Self {
         let name = text(&change.after["metadata"]["name"]);
         let causes: Vec<Value> = faults
             .iter()

@@ -29,6 +29,10 @@ pub struct Configuration {
     hosts: Vec<HostGrant>,
     /// Gateways that namespaces may use.
     gateways: Vec<GatewayGrant>,
+    /// Users whose changes pass in spite of a refusal, if they say why.
+    break_glass_users: Vec<String>,
+    /// Groups of such users.
+    break_glass_groups: Vec<String>,
     /// For how long no other budget may have selected the pods of a set before ours comes back.
     pub quiet_time: Duration,
 }
@@ -39,6 +43,8 @@ impl Default for Configuration {
             service_classes: BTreeMap::from([(CLUSTER_IP.to_owned(), ServiceClass::default())]),
             hosts: Vec::new(),
             gateways: Vec::new(),
+            break_glass_users: Vec::new(),
+            break_glass_groups: Vec::new(),
             quiet_time: Duration::from_mins(10),
         }
     }
@@ -63,7 +69,7 @@ impl Configuration {
 
     fn read(root: &Node, faults: &mut Vec<Fault>) -> Self {
         let mut configuration = Self::default();
-        root.know(&["disruptionBudgets", "gateways", "hosts", "serviceClasses"], faults);
+        root.know(&["breakGlass", "disruptionBudgets", "gateways", "hosts", "serviceClasses"], faults);
         if let Some(classes) = root.field("serviceClasses") {
             for (name, class) in classes.entries(faults) {
                 if matches!(name, CLUSTER_IP | "none") {
@@ -79,6 +85,18 @@ impl Configuration {
         }
         for gateway in root.field("gateways").map(|list| list.items(faults)).unwrap_or_default() {
             configuration.gateways.extend(GatewayGrant::read(&gateway, faults));
+        }
+        if let Some(glass) = root.field("breakGlass") {
+            glass.know(&["groups", "users"], faults);
+            configuration.break_glass_users = glass.texts("users", faults);
+            configuration.break_glass_groups = glass.texts("groups", faults);
+            for everybody in ["system:authenticated", "system:unauthenticated"] {
+                if configuration.break_glass_groups.iter().any(|group| group == everybody) {
+                    let problem = format!("{everybody} is everybody");
+                    faults
+                        .push(glass.fault(problem, "name the group of those who are called in an emergency"));
+                }
+            }
         }
         if let Some(budgets) = root.field("disruptionBudgets") {
             budgets.know(&["quietTime"], faults);
@@ -118,6 +136,13 @@ impl Configuration {
 }
 
 impl Configuration {
+    /// Whether a user of this name and these groups may change a set in spite of a refusal.
+    #[must_use]
+    pub fn may_break_glass<'g>(&self, user: &str, mut groups: impl Iterator<Item = &'g str>) -> bool {
+        self.break_glass_users.iter().any(|named| named == user)
+            || groups.any(|group| self.break_glass_groups.iter().any(|named| named == group))
+    }
+
     /// How a namespace with these labels may use `host`; `None` if it may not.
     #[must_use]
     pub fn host(&self, host: &str, namespace: &BTreeMap<String, String>) -> Option<&HostGrant> {
@@ -203,6 +228,7 @@ serviceClasses:
   b: {type: NodePort, loadBalancerClass: x, annotations: {a: 1}}
   c: 3
 disruptionBudgets: {quietTime: ten}
+breakGlass: {groups: ['system:authenticated', 7], user: root}
 "
             ),
             [
@@ -223,6 +249,10 @@ disruptionBudgets: {quietTime: ten}
                 "hosts[1].hosts: there is no such field; did you mean host?",
                 "hosts[1]: it names no host; write host: search.example.com, or *.example.com",
                 "gateways[0].gateway: \"public\" is no Gateway; write it as NAMESPACE/NAME",
+                "breakGlass.user: there is no such field; did you mean users?",
+                "breakGlass.groups[1]: it is a number, not text; put it in quotation marks",
+                "breakGlass: system:authenticated is everybody; name the group of those who are called in an \
+                 emergency",
                 "disruptionBudgets.quietTime: \"ten\" is no length of time; write one as 90s, 10m or 1h",
             ]
         );

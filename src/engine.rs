@@ -29,6 +29,7 @@ use crate::patch;
 use crate::path::{ItemKey, Path, Step};
 use crate::record::{Read, Record};
 use crate::settings::Settings;
+pub(crate) use warnings::line;
 
 /// Expands StatefulSets with a catalogue of profiles.
 #[derive(Debug, Clone)]

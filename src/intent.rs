@@ -80,6 +80,8 @@ pub struct Intent {
     pub keep: Vec<String>,
     /// `acknowledge`: names of what the profile refuses and the user means.
     pub acknowledge: Vec<String>,
+    /// `break-glass`: why a change is to pass in spite of a refusal.
+    pub break_glass: Option<String>,
 }
 
 /// A wish for a revision of a profile.

@@ -18,6 +18,8 @@ pub const PIN: &str = "stateward.dev/pin";
 pub const PROFILE_REVISION: &str = "stateward.dev/profile-revision";
 /// Annotation: a wish to move once, consumed by the request that carries it.
 pub const UPGRADE_TO: &str = "stateward.dev/upgrade-to";
+/// Annotation: why a change is to pass that is refused.
+pub const BREAK_GLASS: &str = "stateward.dev/break-glass";
 
 /// Label of a companion: what it is for (`headless`, `client`, `budget`, …).
 pub const COMPANION: &str = "stateward.dev/companion";

@@ -32,12 +32,8 @@ pub struct GatewayGrant {
 impl HostGrant {
     pub(super) fn read(node: &Node, faults: &mut Vec<Fault>) -> Option<Self> {
         node.know(&["clusterIssuers", "host", "ingressClasses", "namespaces"], faults);
-        let texts = |field: &str, faults: &mut Vec<Fault>| {
-            let items = node.field(field).map(|list| list.items(faults)).unwrap_or_default();
-            items.iter().filter_map(|item| item.text(faults).map(str::to_owned)).collect()
-        };
-        let ingress_classes = texts("ingressClasses", faults);
-        let cluster_issuers = texts("clusterIssuers", faults);
+        let ingress_classes = node.texts("ingressClasses", faults);
+        let cluster_issuers = node.texts("clusterIssuers", faults);
         let namespaces = node.field("namespaces").and_then(|namespaces| selector(&namespaces, faults));
         let Some(host) = node.field("host") else {
             faults.push(node.fault("it names no host", "write host: search.example.com, or *.example.com"));

@@ -76,6 +76,12 @@ impl<'a> Node<'a> {
         items.map(|(index, value)| Self { value, path: format!("{}[{index}]", self.path) }).collect()
     }
 
+    /// The texts in a list at `name`; none where there is no such field.
+    pub(super) fn texts(&self, name: &str, faults: &mut Vec<Fault>) -> Vec<String> {
+        let items = self.field(name).map(|list| list.items(faults)).unwrap_or_default();
+        items.iter().filter_map(|item| item.text(faults).map(str::to_owned)).collect()
+    }
+
     pub(super) fn text(&self, faults: &mut Vec<Fault>) -> Option<&'a str> {
         if let Value::String(text) = self.value {
             return Some(text);

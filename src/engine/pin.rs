@@ -240,6 +240,7 @@ fn computes(old: &Intent, new: &Intent) -> bool {
         gateway: None,
         disruption_budget: None,
         acknowledge: Vec::new(),
+        break_glass: None,
         ..intent.clone()
     };
     core(old) != core(new)

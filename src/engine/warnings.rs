@@ -16,7 +16,7 @@ const LIMIT: usize = 240;
 
 /// `text` as one warning: one line, cut to fit.
 #[must_use]
-pub(super) fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     let mut line = text.replace(['\n', '\r'], " ");
     if line.len() > LIMIT {
         let end = (0..=LIMIT - 3).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);

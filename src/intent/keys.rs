@@ -470,6 +470,20 @@ pub static KEYS: &[Key] = &[
             Ok(())
         },
     },
+    Key {
+        name: "break-glass",
+        on: On::Annotation,
+        example: "INC-4711: restore by hand",
+        grammar: "the reason, in words",
+        effect: "Lets this one change of a set pass in spite of a refusal, not expanded, where the platform's \
+                 configuration names you under breakGlass.",
+        native: "none",
+        pattern: "\\S",
+        read: |draft, entry| {
+            draft.intent.break_glass = Some(entry.text.to_owned());
+            Ok(())
+        },
+    },
 ];
 
 /// What the label `managed` says.

@@ -92,7 +92,7 @@ fn log(endpoint: Endpoint, summary: &Summary, began: Instant) {
     let Summary { operation, outcome, injections, reasons, object, uid, pin, warnings } = summary;
     let injected: u64 = injections.iter().map(|(_, number)| number).sum();
     let microseconds = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    if matches!(*outcome, "expanded" | "refused") {
+    if matches!(*outcome, "expanded" | "refused" | "bypassed") {
         tracing::info!(
             ?endpoint,
             operation,

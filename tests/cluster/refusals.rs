@@ -168,6 +168,26 @@ fn an_update_is_refused_for_what_it_brings_alone() {
     let _ = away.ok();
 }
 
+/// Who is on call passes what is refused, for once; what is there stays, and later requests go on.
+#[test]
+fn the_glass_is_broken_by_whom_the_platform_names() {
+    let space = Space::new("break-glass");
+    let before = space.create(Client::Apply, &postgres("db").annotate("storage", "20Gi"));
+    let grow = ["annotate", "--overwrite", "statefulset", "db", "stateward.dev/storage=40Gi"];
+    let because = [&grow[..], &["stateward.dev/break-glass=INC-1"]].concat();
+    let _ = space.kubectl(&because).refused(&["stateward.dev/storage", "names neither", "under breakGlass"]);
+    let on_call = ["--as", "jo", "--as-group", "on-call", "--as-group", "system:masters"];
+    let _ = space.as_admin_says(&[&grow[..], &on_call].concat()).refused(&["stateward.dev/storage"]);
+    let said = space.as_admin_says(&[&because[..], &on_call].concat()).ok();
+    let _ = said.mentions(&["Warning: passed by stateward.dev/break-glass: stateward.dev/storage: "]);
+    let after = space.snapshot("db");
+    before.assert_unchanged(&after, "a change that passed");
+    let _ = space.kubectl(&["label", "statefulset", "db", "team=shop"]).ok();
+    let shrink = ["annotate", "--overwrite", "statefulset", "db", "stateward.dev/storage=10Gi"];
+    let again = space.as_admin_says(&[&shrink[..], &on_call].concat());
+    let _ = again.refused(&["stateward.dev/storage"]);
+}
+
 #[test]
 fn a_partition_at_the_replicas_only_warns() {
     let space = Space::new("partition");

@@ -12,6 +12,7 @@ use super::{block_on, wait_for};
 /// What the platform grants, for the webhook too: to all namespaces, and to those of one team. The
 /// quiet time is short, so that a test sees the end of it.
 const CONFIGURATION: &str = "
+breakGlass: {groups: [on-call]}
 disruptionBudgets: {quietTime: 4s}
 hosts:
 - host: '*.example.com'
