@@ -82,6 +82,8 @@ pub struct Profile {
     pub spread: Vec<String>,
     /// The profile that says so, this one or an ancestor.
     pub spread_by: String,
+    /// Directories besides the data that the image writes to; `None` where that is not known.
+    pub scratch: Option<Vec<String>>,
     /// What it refuses.
     pub refusals: Refusals,
     /// Lists of the set's pods, by the names of their placeholders.
@@ -224,6 +226,7 @@ impl Profile {
             sizes: BTreeMap::new(),
             spread: Vec::new(),
             spread_by: String::new(),
+            scratch: None,
             refusals: Refusals::new(),
             peers: BTreeMap::new(),
             keeps_count: false,
@@ -258,6 +261,7 @@ impl Profile {
                 profile.spread.clone_from(spread);
                 (*name).clone_into(&mut profile.spread_by);
             }
+            profile.scratch = spec.scratch.clone().or(profile.scratch);
             profile.peers.extend(spec.peers.clone());
             profile.axes.extend(spec.variants.iter().cloned());
         }
@@ -369,6 +373,9 @@ fn revision(chain: &[(&str, &ProfileSpec)]) -> String {
             // Only where there is one: revisions that are older than these fields keep their names.
             if !spec.companions.is_null() {
                 content["companions"] = spec.companions.clone();
+            }
+            if let Some(scratch) = &spec.scratch {
+                content["scratch"] = json!(scratch);
             }
             if !spec.peers.is_empty() {
                 content["peers"] = json!(spec.peers);

@@ -13,6 +13,7 @@ mod probes;
 pub mod reasons;
 mod resources;
 mod scheduling;
+mod scratch;
 mod security;
 mod storage;
 pub mod update;

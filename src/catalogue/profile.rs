@@ -90,6 +90,11 @@ pub struct ProfileSpec {
     /// Topology keys over which pods are spread, softly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Vec<String>>,
+    /// Directories besides the data that the image writes to, each an `emptyDir` where the root of the
+    /// main container is read-only. Absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), inner(regex(pattern = "^/.*[^/]$")))]
+    pub scratch: Option<Vec<String>>,
     /// What it asks for beside its sets, merged over the parent's as JSON Merge Patch (RFC 7386): `null`
     /// takes away what the parent has.
     #[serde(default, skip_serializing_if = "Value::is_null")]

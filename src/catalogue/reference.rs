@@ -51,6 +51,17 @@ fn page(profile: &Profile, text: &str) -> String {
         _ = writeln!(out, "Picked by images whose repository is {}.\n", code(profile.images.iter()));
     }
     sizes(&mut out, profile);
+    match profile.scratch.as_deref() {
+        Some([]) => out.push_str("It runs with `readOnlyRootFilesystem: true` as it is.\n\n"),
+        Some(scratch) => {
+            _ = writeln!(
+                out,
+                "With `readOnlyRootFilesystem: true`, {} are emptyDirs.\n",
+                code(scratch.iter())
+            );
+        }
+        None => {}
+    }
     refusals(&mut out, profile);
     if !comments.is_empty() {
         out.push_str("## Why\n\n");

@@ -148,6 +148,39 @@ fn a_volume_of_the_users_takes_the_place_of_ours_of_that_name() {
 }
 
 #[test]
+fn a_read_only_root_gets_directories_to_write_to() {
+    let read_only = |image: &str, mounts: Value| {
+        let mut object = set(&json!({}), image);
+        let main = &mut object["spec"]["template"]["spec"]["containers"][0];
+        (main["securityContext"], main["volumeMounts"]) = (json!({"readOnlyRootFilesystem": true}), mounts);
+        object
+    };
+    let mounted = |object: &Value| {
+        let mounts = main_container(object)["volumeMounts"].as_array().cloned().unwrap_or_default();
+        mounts.iter().map(|m| format!("{}={}", m["mountPath"], m["name"])).collect::<Vec<_>>().join(" ")
+    };
+    let sockets = r#""/var/run/postgresql"="scratch-var-run-postgresql""#;
+    let all = stored(None, &read_only("postgres:18", Value::Null));
+    assert!(mounted(&all).contains(r#""/tmp"="scratch-tmp""#) && mounted(&all).contains(sockets), "{all:#}");
+    let volumes = &all["spec"]["template"]["spec"]["volumes"];
+    assert_eq!(volumes.as_array().map(Vec::len), Some(2), "{volumes}");
+    // Not where something is mounted already, also above it.
+    let mut own = read_only("postgres:18", json!([{"mountPath": "/var/run", "name": "run"}]));
+    own["spec"]["template"]["spec"]["volumes"] = json!([{"name": "run", "emptyDir": {}}]);
+    let own = stored(None, &own);
+    assert!(mounted(&own).contains("scratch-tmp") && !mounted(&own).contains(sockets), "{own:#}");
+    // Nor where nobody asked, and they go with the wish.
+    let plain = stored(None, &set(&json!({}), "postgres:18"));
+    assert!(!mounted(&plain).contains("scratch"), "{plain:#}");
+    let mut again = all.clone();
+    let main = &mut again["spec"]["template"]["spec"]["containers"][0];
+    main["securityContext"]["readOnlyRootFilesystem"] = json!(false);
+    assert!(!mounted(&stored(Some(&all), &again)).contains("scratch"));
+    let unknown = stored(None, &read_only("example.com/app:1", Value::Null));
+    assert_eq!(mounted(&unknown), "");
+}
+
+#[test]
 fn storage_neither_grows_nor_shrinks_by_annotation_and_the_refusal_tells_the_steps() {
     let object = stored(None, &set(&json!({"stateward.dev/storage": "20Gi"}), "postgres:18"));
     let grown = refused(Some(&object), &annotate(&object, "stateward.dev/storage", &json!("40Gi")));

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, Family, Source};
+use super::{Draft, Family, Source, scratch};
 use crate::catalogue::offers::Offer;
 use crate::fault::{Fault, Reason};
 use crate::intent::Storage;
@@ -59,6 +59,7 @@ pub(super) fn expand(draft: &mut Draft) {
             None => _ = draft.offer_leaf(offer.path.clone(), offer.value.clone(), &offer.source, offer.data),
         }
     }
+    scratch::expand(draft);
 }
 
 /// The names of offered volumes that the user gave to something else: a volume with another source
@@ -296,7 +297,7 @@ fn namesake(draft: &Draft, wanted: &Wanted) -> Option<Obstacle> {
 }
 
 /// How path `a` stands to path `b`, if one is the other or lies in it.
-fn overlap(a: &str, b: &str) -> Option<&'static str> {
+pub(super) fn overlap(a: &str, b: &str) -> Option<&'static str> {
     let (a, b) = (a.trim_end_matches('/'), b.trim_end_matches('/'));
     let inside = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|r| r.starts_with('/'));
     match () {
