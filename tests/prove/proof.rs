@@ -66,6 +66,27 @@ pub(crate) fn single(system: &System) {
     if system.durable {
         assert_eq!(read(&pod, system), "two", "after an orderly end");
     }
+    drop(pod);
+    if let Some(set) = Set::on_a_read_only_root(system.example, system.tag) {
+        stores_again(system, &set);
+    }
+}
+
+/// The server starts, stores, and does so again in a new container.
+fn stores_again(system: &System, set: &Set) {
+    let mut pod = Pod::create(set, &system.image, 0);
+    for value in ["one", "two"] {
+        pod.start();
+        comes_up(&mut pod);
+        write(&pod, system, value);
+        holds(&mut pod);
+        pod.kill();
+    }
+    pod.start();
+    comes_up(&mut pod);
+    if system.durable {
+        assert_eq!(read(&pod, system), "two", "on a read-only root");
+    }
 }
 
 /// Three pods that become one cluster, which outlives each of them, and all of them.

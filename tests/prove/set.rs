@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use stateward::catalogue::Catalogue;
 use stateward::defaults;
 use stateward::engine::{Change, Decision, Engine, Offline};
 
@@ -30,11 +31,26 @@ impl Set {
     /// # Panics
     /// If it is refused.
     pub(crate) fn expanded(example: &str, image: &str, replicas: u32) -> Self {
+        Self::admitted(example, replicas, &json!({"image": image}))
+    }
+
+    /// One replica whose main container may not write to its root, where the profile knows what the image writes to.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub(crate) fn on_a_read_only_root(example: &str, image: &str) -> Option<Self> {
+        Catalogue::built_in().unwrap().for_image(image)?.scratch.as_ref()?;
+        let read_only = json!({"readOnlyRootFilesystem": true});
+        Some(Self::admitted(example, 1, &json!({"image": image, "securityContext": read_only})))
+    }
+
+    /// With these fields in the main container.
+    fn admitted(example: &str, replicas: u32, container: &Value) -> Self {
         let path = format!("{}/examples/{example}.yaml", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
         let mut manifest: Value = serde_saphyr::from_str(&text).unwrap();
         manifest["spec"]["replicas"] = json!(replicas);
-        manifest["spec"]["template"]["spec"]["containers"][0]["image"] = json!(image);
+        json_patch::merge(&mut manifest["spec"]["template"]["spec"]["containers"][0], container);
         defaults::apply(&mut manifest);
         let change = Change { namespace: "default", before: None, after: &manifest };
         let decision = Engine::built_in().unwrap().admit(change, &Offline).unwrap();
