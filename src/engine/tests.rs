@@ -250,6 +250,26 @@ fn a_probe_whose_handler_server_side_apply_took_out_is_ours_again() {
 }
 
 #[test]
+fn an_annotation_over_a_default_that_server_side_apply_wrote_comes_and_goes() {
+    let period = json!({"f:readinessProbe": {"f:periodSeconds": {}}});
+    let containers = json!({"f:containers": {r#"k:{"name":"postgres"}"#: period}});
+    let mut theirs = set(&json!({}), "postgres:18");
+    theirs["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = json!({"periodSeconds": 10});
+    theirs["metadata"]["managedFields"] = json!([{
+        "manager": "ci", "operation": "Apply", "apiVersion": "apps/v1", "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:spec": {"f:template": {"f:spec": containers}}},
+    }]);
+    let object = stored(None, &theirs);
+    let period = |object: &Value| main_container(object)["readinessProbe"]["periodSeconds"].clone();
+    let wish = json!("tcp:5432;period=3");
+    let wished = stored(Some(&object), &annotate(&object, "stateward.dev/readiness-probe", &wish));
+    assert_eq!((period(&object), period(&wished)), (json!(5), json!(3)));
+    let mut without = wished.clone();
+    without["metadata"]["annotations"].as_object_mut().unwrap().remove("stateward.dev/readiness-probe");
+    assert_eq!(period(&stored(Some(&wished), &without)), 5);
+}
+
+#[test]
 fn what_fills_our_place_while_we_are_away_restarts_nothing_later() {
     let object = stored(None, &set(&json!({}), "postgres:18"));
     let mut away = object.clone();

@@ -296,10 +296,12 @@ impl Merged {
                     self.leaves.push(Leaf { over_default, ..leaf.clone() });
                 }
             }
-            (Fate::Set(value), _) => {
+            (Fate::Set(value), recorded) => {
                 let hash = hash::leaf(&value);
                 if self.put(path, value) {
-                    self.leaves.push(Leaf { path: path.clone(), hash, over_default: over_default() });
+                    // Whoever manages a default still does when ours changes from one value to another.
+                    let over_default = recorded.is_some_and(|leaf| leaf.over_default) || over_default();
+                    self.leaves.push(Leaf { path: path.clone(), hash, over_default });
                 }
             }
             (Fate::Withdraw, _) => _ = edit::remove(&mut self.result, path),
