@@ -149,6 +149,7 @@ fn of_containers() -> Vec<Value> {
         main(json!({"command": ["run"], "args": ["-c", "x"]})),
         main(json!({"imagePullPolicy": "Always", "terminationMessagePolicy": "FallbackToLogsOnError"})),
         main(json!({"lifecycle": {"preStop": {"exec": {"command": ["stop"]}}}})),
+        main(json!({"securityContext": {"readOnlyRootFilesystem": true}})),
         main(json!({"futureOfContainers": {"deep": [{"name": "x", "y": {"z": [1]}}], "flag": false}})),
     ]
 }
@@ -162,6 +163,7 @@ fn of_pods() -> Vec<Value> {
     vec![
         pod(json!({"terminationGracePeriodSeconds": 30})),
         pod(json!({"terminationGracePeriodSeconds": 7})),
+        pod(json!({"volumes": [{"name": "scratch-tmp", "configMap": {"name": "own", "defaultMode": 420}}]})),
         pod(json!({"securityContext": {"runAsUser": 1000, "fsGroup": 1000}})),
         pod(
             json!({"securityContext": {"seccompProfile": {"type": "Unconfined"}, "fsGroupChangePolicy": "Always"}}),
