@@ -261,7 +261,7 @@ impl Response {
         let mut review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"});
         // Not within json!, which copies what it is given.
         review["response"] = response;
-        review.to_string().into_bytes()
+        serde_json::to_vec(&review).unwrap_or_default()
     }
 }
 
