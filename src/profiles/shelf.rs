@@ -18,6 +18,9 @@ const UNUSED_SINCE: &str = "stateward.dev/unused-since";
 const WITHDRAWN: &str = "stateward.dev/withdrawn-profile";
 /// Annotation: since when.
 const WITHDRAWN_SINCE: &str = "stateward.dev/withdrawn-since";
+/// Annotation: the uid of the object that these times were noted on. A copy from a backup has another
+/// one, and sets that use it may be on their way.
+const NOTED: &str = "stateward.dev/noted-uid";
 
 /// The label of all kept revisions, withdrawn or not.
 pub(crate) const ALL: &str = REVISION_LABEL;
@@ -50,7 +53,7 @@ pub(crate) enum Since {
     /// It is not so.
     #[default]
     Never,
-    /// It is, and no time can be read.
+    /// It is, and no time of this object's can be read.
     Unknown,
     /// Since this time.
     Time(Timestamp),
@@ -78,7 +81,12 @@ pub(super) fn profile_of(metadata: &ObjectMeta) -> Option<(&String, bool)> {
 pub(super) fn state(object: &DynamicObject) -> State {
     let metadata = &object.metadata;
     let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name));
-    let withdrawn = match (profile_of(metadata), Since::read(annotation(WITHDRAWN_SINCE))) {
+    let noted = annotation(NOTED) == metadata.uid.as_ref();
+    let since = |name: &str| match Since::read(annotation(name)) {
+        Since::Time(_) if !noted => Since::Unknown,
+        since => since,
+    };
+    let withdrawn = match (profile_of(metadata), since(WITHDRAWN_SINCE)) {
         (Some((_, true)), Since::Never) => Since::Unknown,
         (Some((_, true)), since) => since,
         _ => Since::Never,
@@ -86,7 +94,7 @@ pub(super) fn state(object: &DynamicObject) -> State {
     State {
         uid: metadata.uid.clone().unwrap_or_default(),
         version: metadata.resource_version.clone().unwrap_or_default(),
-        unused: Since::read(annotation(UNUSED_SINCE)),
+        unused: since(UNUSED_SINCE),
         withdrawn,
     }
 }
@@ -107,18 +115,18 @@ impl Note {
     pub(crate) fn patch(self, shelved: &Shelved, now: Timestamp) -> Value {
         // To the second, as all times of the API.
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now).to_string();
-        let (labels, annotations) = match self {
-            Self::Unused => (json!({}), json!({UNUSED_SINCE: now})),
-            Self::Used => (
-                json!({names::PROFILE: shelved.kept.profile, WITHDRAWN: null}),
-                json!({UNUSED_SINCE: null, WITHDRAWN_SINCE: null}),
-            ),
-            Self::Withdrawn => (
-                json!({names::PROFILE: null, WITHDRAWN: shelved.kept.profile}),
-                json!({WITHDRAWN_SINCE: now}),
-            ),
-        };
         let State { uid, version, .. } = &shelved.state;
+        let profile = &shelved.kept.profile;
+        let (labels, annotations) = match self {
+            Self::Unused => (json!({}), json!({UNUSED_SINCE: now, NOTED: uid})),
+            Self::Used => (
+                json!({names::PROFILE: profile, WITHDRAWN: null}),
+                json!({UNUSED_SINCE: null, WITHDRAWN_SINCE: null, NOTED: null}),
+            ),
+            Self::Withdrawn => {
+                (json!({names::PROFILE: null, WITHDRAWN: profile}), json!({WITHDRAWN_SINCE: now, NOTED: uid}))
+            }
+        };
         json!({"metadata": {
             "uid": uid, "resourceVersion": version, "labels": labels, "annotations": annotations,
         }})

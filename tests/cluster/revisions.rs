@@ -47,6 +47,13 @@ fn wait_kept(profile: &str, revision: &str, is: impl Fn(&Value) -> bool) -> Valu
     })
 }
 
+fn wait_deleted(profile: &str, revision: &str) {
+    wait_for("the revision to go", || match kept(profile, revision) {
+        None => Ok(()),
+        Some(object) => Err(object["metadata"].to_string()),
+    });
+}
+
 fn note(object: &Value, name: &str) -> Option<String> {
     object["metadata"]["annotations"][name].as_str().map(str::to_owned)
 }
@@ -204,8 +211,8 @@ fn a_revision_that_nothing_uses_is_withdrawn_and_deleted() {
     assert_ne!(note(&since, UNUSED).as_deref(), Some("2020-01-01T00:00:00Z"));
     backdate(name, &old, UNUSED);
     let again = |object: &Value| note(object, UNUSED).is_some_and(|since| !since.starts_with("2020"));
-    let again = wait_kept(name, &old, again);
-    assert!(!is_withdrawn(&again), "a claim remembers it: {again}");
+    let found = wait_kept(name, &old, again);
+    assert!(!is_withdrawn(&found), "a claim remembers it: {found}");
     let _ = space.kubectl(&["delete", "persistentvolumeclaims", "--all"]).ok();
     wait_for("the claims to go", || {
         let left = space.list("/api/v1", "persistentvolumeclaims");
@@ -217,10 +224,17 @@ fn a_revision_that_nothing_uses_is_withdrawn_and_deleted() {
     assert_eq!(withdrawn["metadata"]["labels"]["stateward.dev/withdrawn-profile"], name);
     wait_offered(&space, &old, false);
     backdate(name, &old, WITHDRAWN);
-    wait_for("the revision to go", || match kept(name, &old) {
-        None => Ok(()),
-        Some(object) => Err(object["metadata"].to_string()),
-    });
+    wait_deleted(name, &old);
+    // What a backup brings back is new, whatever stands on it.
+    let mut copy = withdrawn;
+    for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields"] {
+        copy["metadata"].as_object_mut().expect("metadata").remove(field);
+    }
+    let create = ["--namespace", OWN, "create", "-f", "-"];
+    let _ = run("kubectl", "admin", &create, &copy.to_string(), &[]).ok();
+    let begun = |object: &Value| !is_withdrawn(object) && again(object);
+    wait_kept(name, &old, begun);
+    wait_offered(&space, &old, true);
     let counted =
         "stateward_controller_writes_total{kind=\"ControllerRevision\",verb=\"delete\",result=\"ok\"}";
     let metrics = cluster().controller.metrics();
@@ -310,11 +324,9 @@ pub(crate) fn exercise() {
     let catalogue = Catalogue::built_in().expect("profiles").with([("x", text.as_str())]).expect("a profile");
     let revision = catalogue.latest(profile).expect("the profile").revision.clone();
     write(profile, &revision, &catalogue.content(profile, &revision).expect("its content"));
+    wait_kept(profile, &revision, |object| note(object, UNUSED).is_some());
     backdate(profile, &revision, UNUSED);
     wait_kept(profile, &revision, is_withdrawn);
     backdate(profile, &revision, WITHDRAWN);
-    wait_for("the revision to go", || match kept(profile, &revision) {
-        None => Ok(()),
-        Some(object) => Err(object["metadata"].to_string()),
-    });
+    wait_deleted(profile, &revision);
 }

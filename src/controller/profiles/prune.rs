@@ -8,8 +8,8 @@
 //! resourceVersion, so that nothing has happened to it since. A crash in between leaves what
 //! the next leader goes on from.
 //!
-//! Times are those of the leader's clock. A mark from the future, of a clock that was wrong, is written
-//! anew.
+//! Times are those of the leader's clock: one that is wrong by a day makes it a day earlier or later. A time
+//! from the future, or on a copy of the object from a backup, counts for nothing: it all begins anew.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -118,8 +118,8 @@ fn judge(shelved: &Shelved, needed: bool, now: Timestamp, retention: Duration) -
         let back = state.withdrawn.is_so() || (needed && state.unused.is_so());
         return back.then_some(Act::Note(Note::Used));
     }
-    let (since, note, after, next) = if state.withdrawn.is_so() {
-        (state.withdrawn, Note::Withdrawn, WITHDRAWN.min(retention), Act::Delete)
+    let (since, anew, after, next) = if state.withdrawn.is_so() {
+        (state.withdrawn, Note::Used, WITHDRAWN.min(retention), Act::Delete)
     } else {
         (state.unused, Note::Unused, retention, Act::Note(Note::Withdrawn))
     };
@@ -128,7 +128,7 @@ fn judge(shelved: &Shelved, needed: bool, now: Timestamp, retention: Duration) -
             let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
             (now.duration_since(since) >= after).then_some(next)
         }
-        _ => Some(Act::Note(note)),
+        _ => Some(Act::Note(anew)),
     }
 }
 

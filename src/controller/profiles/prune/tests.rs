@@ -126,15 +126,33 @@ fn for_ever_is_for_ever() {
 }
 
 #[test]
-fn a_time_that_cannot_be_is_written_anew() {
+fn after_a_time_that_cannot_be_it_begins_anew() {
     let none = Uses::default();
     let future = noted(&queue(), Note::Unused, now() + SignedDuration::from_hours(1));
     assert_eq!(act(&future, &none, DAYS), Some(Act::Note(Note::Unused)));
     let withdrawn = noted(&future, Note::Withdrawn, now() + SignedDuration::from_hours(1));
-    assert_eq!(act(&withdrawn, &none, DAYS), Some(Act::Note(Note::Withdrawn)));
+    assert_eq!(act(&withdrawn, &none, DAYS), Some(Act::Note(Note::Used)));
     let mut scribbled = noted(&queue(), Note::Unused, now());
     scribbled["metadata"]["annotations"]["stateward.dev/unused-since"] = json!("long ago");
     assert_eq!(act(&scribbled, &none, DAYS), Some(Act::Note(Note::Unused)));
+}
+
+/// Revisions come back first, and what uses them is on its way.
+#[test]
+fn a_copy_from_a_backup_begins_anew() {
+    let none = Uses::default();
+    let marked = noted(&queue(), Note::Unused, ago("9000h"));
+    let withdrawn = noted(&marked, Note::Withdrawn, ago("9000h"));
+    let copied = |object: &Value| {
+        let mut copy = object.clone();
+        copy["metadata"]["uid"] = json!("u-2");
+        copy
+    };
+    assert_eq!(act(&copied(&marked), &none, DAYS), Some(Act::Note(Note::Unused)));
+    let back = copied(&withdrawn);
+    assert_eq!(act(&back, &none, DAYS), Some(Act::Note(Note::Used)));
+    let back = noted(&back, Note::Used, now());
+    assert_eq!(act(&back, &none, DAYS), Some(Act::Note(Note::Unused)));
 }
 
 #[test]
