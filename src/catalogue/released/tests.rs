@@ -71,7 +71,7 @@ fn no_line_was_ever_taken_out_or_changed() {
         return;
     }
     // Merges against each of their parents, and what is not committed yet.
-    let log = git(&["log", "-m", "--numstat", "--format=commit %h", "--", FILE]).unwrap();
+    let log = git(&["log", "--full-history", "-m", "--numstat", "--format=commit %h", "--", FILE]).unwrap();
     let now = git(&["diff", "--numstat", "HEAD", "--", FILE]).unwrap();
     let mut commit = "";
     for line in log.lines().chain(["commit of what is not committed yet"]).chain(now.lines()) {
