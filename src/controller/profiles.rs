@@ -45,8 +45,11 @@ impl Tender<'_> {
         let kind = profiles::revisions();
         let api = Api::<DynamicObject>::namespaced_with(self.writer.client().clone(), self.namespace, &kind);
         let mut changes = self.profiles.changes();
-        // A mark that is due is not due by anything that changes.
-        let pause = PAUSE.min(self.retention.max(Duration::from_secs(1)));
+        // What is due is so by nothing that changes.
+        let pause = match self.retention {
+            Duration::ZERO => PAUSE,
+            retention => PAUSE.min(retention.max(Duration::from_secs(1))),
+        };
         loop {
             changes.mark_unchanged();
             let uses = uses();
@@ -65,21 +68,16 @@ impl Tender<'_> {
     async fn keep(&self, api: &Api<DynamicObject>, uses: &Uses) {
         let joined = self.profiles.joined();
         for (unkept, number) in joined.unkept.iter().zip(self.profiles.last_number() + 1..) {
-            let revision = (unkept.profile.as_str(), unkept.revision.as_str());
+            let (profile, revision) = (unkept.profile.as_str(), unkept.revision.as_str());
             match self.create(api, unkept, number).await {
-                Ok(true) => tracing::info!(
-                    profile = revision.0,
-                    revision = revision.1,
-                    "kept a revision; new sets get it"
-                ),
+                Ok(true) => tracing::info!(profile, revision, "kept a revision; new sets get it"),
                 Ok(false) => {}
-                Err(error) => tracing::error!(
-                    profile = revision.0, revision = revision.1, %error,
-                    "cannot keep a revision; new sets get an older one"
-                ),
+                Err(error) => {
+                    tracing::error!(profile, revision, %error, "cannot keep a revision; new sets get an older one");
+                }
             }
         }
-        // What is kept, and what is nobody's, is looked up and no more.
+        // Most are kept, or are not ours: that costs a look into memory.
         let own = uses.all().filter_map(|(profile, revision)| self.profiles.own(profile, revision));
         for unkept in own {
             let (profile, revision) = (unkept.profile.as_str(), unkept.revision.as_str());
