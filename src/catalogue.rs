@@ -12,6 +12,7 @@ pub mod peers;
 pub mod profile;
 pub mod reference;
 pub mod refuse;
+mod released;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,11 +21,13 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub use self::asked::Asked;
+use self::cluster::Content;
 use self::offers::Offer;
 use self::peers::Peers;
 pub use self::profile::{Axis, Case};
 use self::profile::{DataVolume, ProfileFile, ProfileSpec};
 use self::refuse::Refusals;
+use self::released::Released;
 use crate::expand::{Source, placeholders};
 use crate::image::Image;
 
@@ -61,6 +64,10 @@ pub struct Catalogue {
     revisions: BTreeMap<(String, String), Arc<Profile>>,
     /// The names of profiles that come from the cluster: they win over the built-in ones.
     clusters: BTreeSet<String>,
+    /// Revisions that built-in profiles once had.
+    released: Arc<Released>,
+    /// What the revisions of profiles from files hold: nothing else knows it.
+    of_files: BTreeMap<(String, String), Arc<Content>>,
 }
 
 /// One revision of a profile, parents merged in.
@@ -146,7 +153,14 @@ impl Catalogue {
     /// # Errors
     /// None, unless the binary was built from broken files: a test loads them.
     pub fn built_in() -> Result<Self, LoadError> {
-        Self::default().with(BUILT_IN.iter().copied())
+        let released = Arc::new(Released::built_in());
+        Self { released, ..Self::default() }.with(BUILT_IN.iter().copied())
+    }
+
+    /// This catalogue with revisions that were released as these lines say.
+    #[cfg(test)]
+    pub(crate) fn with_released(self, lines: &'static str) -> Self {
+        Self { released: Arc::new(Released::of(lines)), ..self }
     }
 
     /// This catalogue with further profiles, as (file name, YAML). One of a known name becomes the
@@ -169,8 +183,13 @@ impl Catalogue {
         let mut sources = replaced.clone();
         sources.extend(specs);
         for name in sources.keys() {
-            let profile = Arc::new(Profile::of_chain(name, &chain(name, &sources, &replaced)?)?);
-            self.revisions.insert((name.clone(), profile.revision.clone()), Arc::clone(&profile));
+            let chain = chain(name, &sources, &replaced)?;
+            let profile = Arc::new(Profile::of_chain(name, &chain)?);
+            let key = (name.clone(), profile.revision.clone());
+            if !replaced.is_empty() && !self.revisions.contains_key(&key) {
+                self.of_files.insert(key.clone(), Arc::new(Content::of(&chain)));
+            }
+            self.revisions.insert(key, Arc::clone(&profile));
             self.latest.insert(name.clone(), profile);
         }
         self.sources = sources;
@@ -186,12 +205,24 @@ impl Catalogue {
     /// A certain revision of a profile.
     #[must_use]
     pub fn revision(&self, name: &str, revision: &str) -> Option<&Arc<Profile>> {
-        self.revisions.get(&(name.to_owned(), revision.to_owned()))
+        let known = self.revisions.get(&(name.to_owned(), revision.to_owned()));
+        known.or_else(|| self.released.get(name, revision))
     }
 
     /// The revisions that are known of a profile.
     pub fn revisions(&self, name: &str) -> impl Iterator<Item = &Arc<Profile>> {
-        self.revisions.values().filter(move |profile| profile.name == name)
+        let is_known =
+            |of: &Arc<Profile>| self.revisions.contains_key(&(of.name.clone(), of.revision.clone()));
+        let released = self.released.all_of(name).filter(move |profile| !is_known(profile));
+        self.revisions.values().filter(move |profile| profile.name == name).chain(released)
+    }
+
+    /// What a revision holds that this process knows without a cluster: of a built-in profile, or of one
+    /// from a file.
+    #[must_use]
+    pub fn content(&self, name: &str, revision: &str) -> Option<Content> {
+        let of_file = self.of_files.get(&(name.to_owned(), revision.to_owned()));
+        of_file.map(|content| Content::clone(content)).or_else(|| self.released.content(name, revision))
     }
 
     /// Whether it knows the same revisions as `other`.

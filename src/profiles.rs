@@ -3,21 +3,26 @@
 //! Profiles are `StatefulSetProfile` objects; their revisions are kept as `ControllerRevision`s in
 //! stateward's own namespace, which the API server never lets anybody change. A revision is used once
 //! it is kept, so that none that a set is pinned to can be lost: not by an edit of the profile, a crash
-//! or another version of stateward.
+//! or another version of stateward. Built-in revisions are in the binary, and in that of every later
+//! version; those that sets have are kept too, for earlier ones.
 
 mod follow;
 mod object;
+pub(crate) mod shelf;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 pub(crate) use self::follow::{announce, follow, profiles, rest, revisions};
+#[cfg(test)]
+pub(crate) use self::object::shelved;
 pub(crate) use self::object::{kept, profile, revision_object};
+use self::shelf::Shelved;
 use crate::catalogue::Catalogue;
-use crate::catalogue::cluster::{Given, Joined, Kept};
+use crate::catalogue::cluster::{Given, Joined, Kept, Unkept};
 
 /// A profile object, as far as it matters here.
 #[derive(Debug, Clone)]
@@ -35,7 +40,17 @@ pub(crate) struct Profiled {
 struct Known {
     profiles: BTreeMap<String, Profiled>,
     /// By the objects' names.
-    revisions: BTreeMap<String, Kept>,
+    revisions: BTreeMap<String, Arc<Shelved>>,
+    /// The names of objects that cannot be read.
+    unread: BTreeSet<String>,
+}
+
+impl Known {
+    /// The kept revisions, but for those that are withdrawn.
+    fn kept(&self) -> Vec<Kept> {
+        let found = self.revisions.values().filter(|shelved| !shelved.state.withdrawn.is_so());
+        found.map(|shelved| shelved.kept.clone()).collect()
+    }
 }
 
 /// The catalogue of a cluster, as of now.
@@ -82,7 +97,7 @@ impl Profiles {
 
     /// The highest number of the kept revisions.
     pub(crate) fn last_number(&self) -> i64 {
-        self.known().revisions.values().map(|kept| kept.number).max().unwrap_or(0)
+        self.known().revisions.values().map(|shelved| shelved.kept.number).max().unwrap_or(0)
     }
 
     /// Counts up with each change.
@@ -101,8 +116,25 @@ impl Profiles {
         let others = known.profiles.values().map(|profile| &profile.given);
         let mut profiles: Vec<Given> = others.filter(|other| other.name != given.name).cloned().collect();
         profiles.push(given);
-        let kept: Vec<Kept> = known.revisions.values().cloned().collect();
-        self.base.join(&profiles, &kept)
+        self.base.join(&profiles, &known.kept())
+    }
+
+    /// The kept revisions with their states, by the objects' names.
+    pub(crate) fn shelf(&self) -> BTreeMap<String, Arc<Shelved>> {
+        self.known().revisions.clone()
+    }
+
+    /// What is to be kept of a revision that a set is pinned to: `None` where it is kept already, or is
+    /// not one of this process's own.
+    pub(crate) fn own(&self, profile: &str, revision: &str) -> Option<Unkept> {
+        let name = object::kept_name(profile, revision);
+        let known = self.known();
+        if known.revisions.contains_key(&name) || known.unread.contains(&name) {
+            return None;
+        }
+        drop(known);
+        let content = self.base.content(profile, revision)?;
+        Some(Unkept { profile: profile.to_owned(), revision: revision.to_owned(), content })
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -117,8 +149,7 @@ impl Profiles {
             return;
         }
         let given: Vec<Given> = known.profiles.values().map(|profile| profile.given.clone()).collect();
-        let kept: Vec<Kept> = known.revisions.values().cloned().collect();
-        let joined = self.base.join(&given, &kept);
+        let joined = self.base.join(&given, &known.kept());
         drop(known);
         let before = self.catalogue.swap(Arc::new(joined.catalogue.clone()));
         let others = !joined.catalogue.knows_the_same(&before);
@@ -127,5 +158,61 @@ impl Profiles {
         if others {
             self.revisions.send_modify(|count| *count += 1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::DynamicObject;
+    use serde_json::json;
+
+    use super::*;
+
+    const QUEUE: &str = "{summary: a queue, extends: default, sizes: {small: {limits: {memory: 1Gi}}}}";
+
+    fn know(profiles: &Profiles, object: &serde_json::Value) {
+        let object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
+        profiles.update(|known| {
+            known.put_revision(&object);
+            true
+        });
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_not_found_until_it_is_back() {
+        let profiles = Profiles::new(Catalogue::built_in().unwrap());
+        let given = Given { name: "queue".to_owned(), spec: Ok(serde_saphyr::from_str(QUEUE).unwrap()) };
+        let unkept = profiles.with(given).unkept.remove(0);
+        let revision = unkept.revision.clone();
+        let mut object = revision_object(&unkept, 1);
+        know(&profiles, &object);
+        assert!(profiles.catalogue().revision("queue", &revision).is_some());
+        let back = object["metadata"]["labels"].clone();
+        object["metadata"]["labels"] =
+            json!({"stateward.dev/withdrawn-profile": "queue", "stateward.dev/revision": revision});
+        know(&profiles, &object);
+        assert!(profiles.catalogue().revision("queue", &revision).is_none());
+        assert_eq!((profiles.shelf().len(), profiles.last_number()), (1, 1));
+        object["metadata"]["labels"] = back;
+        know(&profiles, &object);
+        assert!(profiles.catalogue().revision("queue", &revision).is_some());
+    }
+
+    #[test]
+    fn of_its_own_it_gives_what_is_not_kept_yet() {
+        let file = "{apiVersion: stateward.dev/v1alpha1, kind: StatefulSetProfile, metadata: {name: queue},
+            spec: {summary: a queue, extends: default}}";
+        let profiles = Profiles::new(Catalogue::built_in().unwrap().with([("x", file)]).unwrap());
+        let revision = profiles.catalogue().latest("queue").unwrap().revision.clone();
+        let own = profiles.own("queue", &revision).unwrap();
+        assert!(profiles.own("queue", "0badc0de").is_none());
+        let mut object = revision_object(&own, Kept::BESIDE);
+        know(&profiles, &object);
+        assert!(profiles.own("queue", &revision).is_none());
+        // Nor what a later version has written there: the name is taken.
+        let profiles = Profiles::new(Catalogue::built_in().unwrap().with([("x", file)]).unwrap());
+        object["data"] = json!({"strata": []});
+        know(&profiles, &object);
+        assert!(profiles.own("queue", &revision).is_none());
     }
 }

@@ -46,7 +46,7 @@ pub struct Kept {
     pub profile: String,
     /// The revision's short hash.
     pub revision: String,
-    /// Later ones of a profile have higher numbers.
+    /// Later ones of a profile have higher numbers; [`Kept::BESIDE`] is that of no profile of the cluster.
     pub number: i64,
     /// What it holds.
     pub content: Content,
@@ -61,6 +61,12 @@ pub struct Unkept {
     pub revision: String,
     /// What is to be kept.
     pub content: Content,
+}
+
+impl Kept {
+    /// The number of what was kept since a set is pinned to it, and never stands in for what a profile of
+    /// the cluster says: a built-in revision, for other versions of stateward.
+    pub const BESIDE: i64 = 0;
 }
 
 impl Unkept {
@@ -95,7 +101,7 @@ pub struct Joined {
 }
 
 impl Content {
-    fn of(chain: &[(&str, &ProfileSpec)]) -> Self {
+    pub(super) fn of(chain: &[(&str, &ProfileSpec)]) -> Self {
         let layer =
             |&(name, spec): &(&str, &ProfileSpec)| Layer { name: name.to_owned(), spec: spec.clone() };
         Self { layers: chain.iter().map(layer).collect() }
@@ -105,7 +111,7 @@ impl Content {
     ///
     /// # Errors
     /// A part of it has a fault.
-    fn resolve(&self) -> Result<Profile, LoadError> {
+    pub(super) fn resolve(&self) -> Result<Profile, LoadError> {
         let chain: Vec<_> = self.layers.iter().map(|layer| (layer.name.as_str(), &layer.spec)).collect();
         let name = chain.last().map_or("", |(name, _)| *name);
         Profile::of_chain(name, &chain)
@@ -123,13 +129,16 @@ impl Catalogue {
         let catalogue = &mut joined.catalogue;
         let mut newest: BTreeMap<&str, (i64, Arc<Profile>)> = BTreeMap::new();
         for kept in kept {
+            let key = (kept.profile.clone(), kept.revision.clone());
+            if kept.number == Kept::BESIDE && catalogue.revisions.contains_key(&key) {
+                continue;
+            }
             let Ok(profile) = kept.content.resolve() else { continue };
             // Its name is what sets are pinned to, however this version would name it.
             let profile = Arc::new(Profile { revision: kept.revision.clone(), ..profile });
-            let key = (kept.profile.clone(), kept.revision.clone());
             catalogue.revisions.entry(key).or_insert_with(|| Arc::clone(&profile));
             let newer = newest.get(kept.profile.as_str()).is_none_or(|(number, _)| *number < kept.number);
-            if newer {
+            if newer && kept.number != Kept::BESIDE {
                 newest.insert(&kept.profile, (kept.number, profile));
             }
         }

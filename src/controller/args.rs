@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use k8s_openapi::jiff::SignedDuration;
 
 use crate::companions::Kind;
 use crate::server::{duration, own_namespace};
@@ -46,6 +47,11 @@ pub struct ControllerArgs {
     #[arg(value_parser = duration)]
     pub resync_period: Duration,
 
+    /// How long a revision of a profile is kept that no set uses and no profile says; 0s is for ever
+    #[arg(long, env = "STATEWARD_REVISION_RETENTION", default_value = "720h", value_name = "DURATION")]
+    #[arg(value_parser = retention)]
+    pub revision_retention: Duration,
+
     /// Kubeconfig file; default: $KUBECONFIG, ~/.kube/config, or the pod's service account
     #[arg(long, env = "STATEWARD_KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
@@ -67,6 +73,12 @@ fn kind(text: &str) -> Result<Kind, String> {
         let known: Vec<&str> = known().map(Kind::plural).collect();
         format!("write one of {}", known.join(", "))
     })
+}
+
+/// Longer than other durations may be.
+fn retention(text: &str) -> Result<Duration, String> {
+    let read = text.parse::<SignedDuration>().ok().and_then(|read| Duration::try_from(read).ok());
+    read.ok_or_else(|| "write hours, minutes or seconds, for example 720h; 0s is for ever".to_owned())
 }
 
 impl ControllerArgs {
@@ -112,6 +124,18 @@ mod tests {
         );
         assert_eq!(parse("--lease-namespace guard").unwrap().lease_namespace(), "guard");
         assert!(parse("--resync-period often").is_err());
+    }
+
+    #[test]
+    fn revisions_are_kept_for_as_long_as_is_said() {
+        let read = |line: &str| parse(line).map(|args| args.revision_retention);
+        assert_eq!(read("").unwrap(), Duration::from_hours(720));
+        assert_eq!(read("--revision-retention 1h30m").unwrap(), Duration::from_mins(90));
+        assert_eq!(read("--revision-retention 0s").unwrap(), Duration::ZERO);
+        for wrong in ["soon", "-1h", "30"] {
+            let why = read(&format!("--revision-retention={wrong}")).unwrap_err().to_string();
+            assert!(why.contains("for example 720h"), "{why}");
+        }
     }
 
     #[test]

@@ -1,6 +1,10 @@
-//! Keeps the revisions of the cluster's profiles, and says in their status what came of them.
+//! Keeps the revisions of the cluster's profiles, and says in their status what came of them. Keeps the
+//! built-in ones that sets have too: an earlier version of stateward, or another replica's, may lack them.
 
-use std::collections::BTreeMap;
+mod prune;
+mod uses;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -10,61 +14,99 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
+use self::uses::Pins;
+pub(super) use self::uses::Uses;
 use super::apply::{WriteError, Writer};
-use crate::catalogue::cluster::Verdict;
+use crate::catalogue::cluster::{Kept, Unkept, Verdict};
 use crate::catalogue::definition::ProfileStatus;
 use crate::names;
 use crate::profiles::{self, Profiled, Profiles};
-use crate::settings::Pin;
 
-/// How often the sets are counted, at most.
+/// How often all is looked at when nothing of it changes.
 const PAUSE: Duration = Duration::from_secs(15);
 /// The length of a condition's message that the API server takes.
 const MESSAGE: usize = 32_768;
 
-/// How many sets there are of each pin's profile and revision.
-pub(super) type Pins = BTreeMap<(String, String), u64>;
-
-/// Counts pins.
-pub(super) fn count(pins: impl Iterator<Item = Pin>) -> Pins {
-    pins.fold(Pins::new(), |mut counted, pin| {
-        *counted.entry((pin.profile, pin.revision)).or_default() += 1;
-        counted
-    })
+/// Looks after profiles and their revisions.
+pub(super) struct Tender<'a> {
+    pub(super) profiles: &'a Profiles,
+    pub(super) writer: &'a Writer,
+    /// Where revisions are kept.
+    pub(super) namespace: &'a str,
+    /// How long a revision that nothing uses is kept; zero is for ever.
+    pub(super) retention: Duration,
 }
 
-/// Keeps what waits for being kept, at once, and the statuses current. For ever; drop it to end it.
-pub(super) async fn tend(profiles: &Profiles, writer: &Writer, namespace: &str, pins: impl Fn() -> Pins) {
-    let mut changes = profiles.changes();
-    loop {
-        changes.mark_unchanged();
-        keep(profiles, writer, namespace).await;
-        if !profiles.objects().is_empty() {
-            tell(profiles, writer, &pins()).await;
-        }
-        // A change is acted upon at once, but for a burst of them.
-        _ = tokio::time::timeout(PAUSE, changes.changed()).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-async fn keep(profiles: &Profiles, writer: &Writer, namespace: &str) {
-    let kind = profiles::revisions();
-    let api = Api::<DynamicObject>::namespaced_with(writer.client().clone(), namespace, &kind);
-    let joined = profiles.joined();
-    for (unkept, number) in joined.unkept.iter().zip(profiles.last_number() + 1..) {
-        let object = profiles::revision_object(unkept, number);
-        let Ok(object) = serde_json::from_value::<DynamicObject>(object) else { continue };
-        let params = PostParams { field_manager: Some(names::MANAGER.to_owned()), ..PostParams::default() };
-        let made = writer.write("create", "ControllerRevision", api.create(&params, &object)).await;
-        let (profile, revision) = (unkept.profile.as_str(), unkept.revision.as_str());
-        match made {
-            Ok(_) => tracing::info!(profile, revision, "kept a revision; new sets get it"),
-            // Another replica was quicker, or the watch has not told yet.
-            Err(error) if error.code() == 409 || matches!(error, WriteError::Deposed) => {}
-            Err(error) => {
-                tracing::error!(profile, revision, %error, "cannot keep a revision; new sets get an older one");
+impl Tender<'_> {
+    /// Keeps what waits for being kept, at once, and the statuses current; takes away what nothing uses.
+    /// For ever; drop it to end it. Not before all stores are filled: a set that is not listed yet looks
+    /// like none.
+    pub(super) async fn tend(&self, uses: impl Fn() -> Arc<Uses>) {
+        let kind = profiles::revisions();
+        let api = Api::<DynamicObject>::namespaced_with(self.writer.client().clone(), self.namespace, &kind);
+        let mut changes = self.profiles.changes();
+        // What is due is so by nothing that changes.
+        let pause = match self.retention {
+            Duration::ZERO => PAUSE,
+            retention => PAUSE.min(retention.max(Duration::from_secs(1))),
+        };
+        loop {
+            changes.mark_unchanged();
+            let uses = uses();
+            self.keep(&api, &uses).await;
+            if !self.profiles.objects().is_empty() {
+                tell(self.profiles, self.writer, &uses.pins).await;
             }
+            let (shelf, joined) = (self.profiles.shelf(), self.profiles.joined());
+            prune::prune(self.writer, &api, &shelf, (&joined, &uses), self.retention).await;
+            // A change is acted upon at once, but for a burst of them.
+            _ = tokio::time::timeout(pause, changes.changed()).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn keep(&self, api: &Api<DynamicObject>, uses: &Uses) {
+        let joined = self.profiles.joined();
+        for (unkept, number) in joined.unkept.iter().zip(self.profiles.last_number() + 1..) {
+            let (profile, revision) = (unkept.profile.as_str(), unkept.revision.as_str());
+            match self.create(api, unkept, number).await {
+                Ok(true) => tracing::info!(profile, revision, "kept a revision; new sets get it"),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(profile, revision, %error, "cannot keep a revision; new sets get an older one");
+                }
+            }
+        }
+        // Most are kept, or are not ours: that costs a look into memory.
+        let own = uses.all().filter_map(|(profile, revision)| self.profiles.own(profile, revision));
+        for unkept in own {
+            let (profile, revision) = (unkept.profile.as_str(), unkept.revision.as_str());
+            match self.create(api, &unkept, Kept::BESIDE).await {
+                Ok(true) => tracing::info!(profile, revision, "kept a revision that a set is pinned to"),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(
+                    profile, revision, %error,
+                    "cannot keep a revision that a set is pinned to; versions of stateward that lack it do not know it"
+                ),
+            }
+        }
+    }
+
+    /// Whether it was made; one that is there already is no error.
+    async fn create(
+        &self,
+        api: &Api<DynamicObject>,
+        unkept: &Unkept,
+        number: i64,
+    ) -> Result<bool, WriteError> {
+        let object = profiles::revision_object(unkept, number);
+        let Ok(object) = serde_json::from_value::<DynamicObject>(object) else { return Ok(false) };
+        let params = PostParams { field_manager: Some(names::MANAGER.to_owned()), ..PostParams::default() };
+        match self.writer.write("create", "ControllerRevision", api.create(&params, &object)).await {
+            Ok(_) => Ok(true),
+            // Another replica was quicker, or the watch has not told yet.
+            Err(error) if error.code() == 409 || matches!(error, WriteError::Deposed) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }
@@ -152,8 +194,8 @@ mod tests {
     }
 
     fn pins() -> Pins {
-        let pin = |text: &str| Pin::parse(text).unwrap();
-        count([pin("queue@1"), pin("queue@2"), pin("queue@2"), pin("other@1")].into_iter())
+        let pin = |name: &str, revision: &str| (name.to_owned(), revision.to_owned());
+        Pins::from([(pin("queue", "1"), 1), (pin("queue", "2"), 2), (pin("other", "1"), 1)])
     }
 
     #[test]

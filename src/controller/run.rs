@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::apply::Writer;
 use super::args::ControllerArgs;
 use super::lease::{Candidate, Leadership};
+use super::profiles::Tender;
 use super::quiet::Quiet;
 use super::reconcile::{Context, reconcile};
 use super::report::Teller;
@@ -85,6 +86,7 @@ pub async fn run(args: ControllerArgs, catalogue: Catalogue) -> Result<(), Contr
         namespace: args.lease_namespace(),
         leadership: candidate.leadership(),
         resync: args.resync_period,
+        retention: args.revision_retention,
         without: args.without.clone(),
     };
     let addresses = serde_json::json!({ "admin": admin });
@@ -112,6 +114,7 @@ struct Replica {
     namespace: String,
     leadership: Leadership,
     resync: Duration,
+    retention: Duration,
     without: Vec<Kind>,
 }
 
@@ -199,7 +202,13 @@ impl Replica {
         let tended = async {
             // Before all sets are listed, they cannot be counted.
             self.readiness.until_ready().await;
-            super::profiles::tend(&self.profiles, &context.writer, &self.namespace, || stores.pins()).await;
+            let tender = Tender {
+                profiles: &self.profiles,
+                writer: &context.writer,
+                namespace: &self.namespace,
+                retention: self.retention,
+            };
+            tender.tend(|| stores.uses()).await;
         };
         let mut revisions = self.profiles.revisions();
         let woken = async {
@@ -208,7 +217,8 @@ impl Replica {
                 stores.wake_all();
             }
         };
-        let following = profiles::follow(&self.profiles, &self.client, &self.namespace, &self.readiness);
+        let all = (self.namespace.as_str(), profiles::shelf::ALL);
+        let following = profiles::follow(&self.profiles, &self.client, all, &self.readiness);
         futures::join!(following, tended, woken);
     }
 }

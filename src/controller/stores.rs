@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use futures::future::join_all;
 use futures::{Stream, StreamExt};
@@ -23,14 +24,13 @@ use tokio::sync::watch;
 use super::memory::Memory;
 use super::packed::Packer;
 use super::plan::Live;
-use super::profiles::{self, Pins};
+use super::profiles::Uses;
 use super::served::{self, Served};
 use super::set::{Set, SetRef};
 use super::trim;
 use super::wake::Wake;
 use crate::companions::hosts::CLAIMING;
 use crate::companions::{Kind, Labels, labels_of};
-use crate::record::Record;
 use crate::server::Readiness;
 use crate::settings::text;
 use crate::telemetry::{Metrics, Store};
@@ -44,6 +44,10 @@ pub(super) struct Stores {
     namespaces: Memory,
     /// Of the sets.
     packer: Packer,
+    /// Counts up when a set comes, changes or goes.
+    changes: AtomicU64,
+    /// What the sets use, and as of which count.
+    uses: Mutex<(u64, Arc<Uses>)>,
     wake: Wake,
     readiness: Readiness,
     metrics: Arc<Metrics>,
@@ -81,6 +85,8 @@ impl Stores {
             known: RwLock::default(),
             namespaces: Memory::default(),
             packer: Packer::default(),
+            changes: AtomicU64::new(0),
+            uses: Mutex::default(),
             wake,
             readiness,
             metrics,
@@ -266,6 +272,10 @@ impl Stores {
         };
         writer.apply_watcher_event(&event);
         woken.extend(self.wake.keep_index(&event));
+        if !woken.is_empty() {
+            // After the sets hold it: whoever counts them next has it.
+            self.changes.fetch_add(1, Ordering::Release);
+        }
         for set in woken {
             self.wake.set(set);
         }
@@ -288,10 +298,15 @@ impl Stores {
         }
     }
 
-    /// What the sets are pinned to, counted.
-    pub(super) fn pins(&self) -> Pins {
-        let sets = self.wake.sets().state();
-        profiles::count(sets.iter().filter_map(|set| Record::pin_of(&set.manifest())))
+    /// Which revisions of profiles the sets use. All are read for it, if one has changed.
+    pub(super) fn uses(&self) -> Arc<Uses> {
+        let changes = self.changes.load(Ordering::Acquire);
+        let mut known = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.0 != changes {
+            let sets = self.wake.sets().state();
+            *known = (changes, Arc::new(Uses::of(sets.iter().map(|set| set.manifest()))));
+        }
+        Arc::clone(&known.1)
     }
 
     /// A set.

@@ -1,5 +1,7 @@
 //! Watches a cluster's profiles and kept revisions.
 
+use std::sync::Arc;
+
 use futures::{Stream, StreamExt};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::watcher::{self, Error, Event};
@@ -7,7 +9,6 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client};
 
 use super::{Known, Profiles, object};
-use crate::names;
 use crate::server::Readiness;
 use crate::stores::said;
 
@@ -63,11 +64,17 @@ pub(crate) fn rest(readiness: &Readiness) {
 }
 
 /// Follows both for ever. `readiness` waits, once [`announce`]d, until each was listed: before that, a new set would
-/// get other defaults than its platform's. A cluster that does not serve profiles has none.
-pub(crate) async fn follow(profiles: &Profiles, client: &Client, namespace: &str, readiness: &Readiness) {
+/// get other defaults than its platform's. A cluster that does not serve profiles has none. Of the revisions those with
+/// this label are known: `stateward.dev/profile`, or `shelf::ALL` for who looks after them.
+pub(crate) async fn follow(
+    profiles: &Profiles,
+    client: &Client,
+    (namespace, label): (&str, &str),
+    readiness: &Readiness,
+) {
     let given = Api::<DynamicObject>::all_with(client.clone(), &self::profiles());
     let kept = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &revisions());
-    let ours = watcher::Config::default().labels(names::PROFILE);
+    let ours = watcher::Config::default().labels(label);
     let both = futures::stream::select(
         events(given, watcher::Config::default()).map(|event| (Of::Profiles, event)),
         events(kept, ours).map(|event| (Of::Revisions, event)),
@@ -154,31 +161,41 @@ impl Known {
     fn forget(&mut self, of: Of) {
         match of {
             Of::Profiles => self.profiles.clear(),
-            Of::Revisions => self.revisions.clear(),
+            Of::Revisions => {
+                self.revisions.clear();
+                self.unread.clear();
+            }
         }
     }
 
     fn put(&mut self, of: Of, object: &DynamicObject) {
-        let name = object::name(object);
         match of {
-            Of::Profiles => self.profiles.extend(object::profile(object).map(|profile| (name, profile))),
-            Of::Revisions => {
-                if let Some(kept) = object::kept(object) {
-                    self.revisions.insert(name, kept);
-                } else {
-                    tracing::warn!(
-                        name,
-                        "a kept revision cannot be read: a later version of stateward wrote it"
-                    );
-                }
+            Of::Profiles => {
+                let name = object::name(object);
+                self.profiles.extend(object::profile(object).map(|profile| (name, profile)));
             }
+            Of::Revisions => self.put_revision(object),
+        }
+    }
+
+    /// Notes a kept revision.
+    pub(super) fn put_revision(&mut self, object: &DynamicObject) {
+        let name = object::name(object);
+        if let Some(shelved) = object::shelved(object) {
+            self.revisions.insert(name, Arc::new(shelved));
+        } else {
+            tracing::warn!(name, "a kept revision cannot be read: a later version of stateward wrote it");
+            self.unread.insert(name);
         }
     }
 
     fn remove(&mut self, of: Of, name: &str) {
         match of {
             Of::Profiles => _ = self.profiles.remove(name),
-            Of::Revisions => _ = self.revisions.remove(name),
+            Of::Revisions => {
+                self.revisions.remove(name);
+                self.unread.remove(name);
+            }
         }
     }
 }

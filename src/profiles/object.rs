@@ -4,6 +4,7 @@ use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::Profiled;
+use super::shelf::{self, Shelved};
 use crate::catalogue::cluster::{Content, Given, Kept, Unkept};
 use crate::names;
 
@@ -23,13 +24,23 @@ pub(crate) fn profile(object: &DynamicObject) -> Option<Profiled> {
 
 /// Reads a kept revision; `None` where it is none, or one that a later version wrote.
 pub(crate) fn kept(object: &DynamicObject) -> Option<Kept> {
-    let labels = object.metadata.labels.as_ref()?;
+    let (profile, _) = shelf::profile_of(&object.metadata)?;
     Some(Kept {
-        profile: labels.get(names::PROFILE)?.clone(),
-        revision: labels.get(REVISION_LABEL)?.clone(),
+        profile: profile.clone(),
+        revision: object.metadata.labels.as_ref()?.get(REVISION_LABEL)?.clone(),
         number: object.data["revision"].as_i64()?,
         content: serde_json::from_value::<Content>(object.data["data"].clone()).ok()?,
     })
+}
+
+/// Reads the same with its state.
+pub(crate) fn shelved(object: &DynamicObject) -> Option<Shelved> {
+    Some(Shelved { kept: kept(object)?, state: shelf::state(object) })
+}
+
+/// The name of the object that keeps a revision.
+pub(crate) fn kept_name(profile: &str, revision: &str) -> String {
+    format!("profile-{profile}-{revision}")
 }
 
 /// The object that keeps a revision. It carries no labels but ours: one whose labels match a set's
@@ -38,7 +49,7 @@ pub(crate) fn revision_object(unkept: &Unkept, number: i64) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "ControllerRevision",
         "metadata": {
-            "name": format!("profile-{}-{}", unkept.profile, unkept.revision),
+            "name": kept_name(&unkept.profile, &unkept.revision),
             "labels": {names::PROFILE: unkept.profile, REVISION_LABEL: unkept.revision},
         },
         "revision": number,

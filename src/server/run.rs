@@ -13,6 +13,7 @@ use super::tls::{Serving, files, install_provider};
 use super::{Limits, Readiness, Respond, Running, Settings, Webhook};
 use crate::certificates::{Keeper, KeeperSettings};
 use crate::engine::{Facts, Offline};
+use crate::names;
 use crate::platform;
 use crate::profiles::{self, Profiles};
 use crate::stores::Stores;
@@ -118,7 +119,9 @@ pub async fn run(
         let (readiness, namespace) = (readiness.clone(), args.own_namespace());
         // Before anyone asks whether all is ready.
         profiles::announce(&readiness);
-        tokio::spawn(async move { profiles::follow(&profiles, &client, &namespace, &readiness).await });
+        tokio::spawn(async move {
+            profiles::follow(&profiles, &client, (&namespace, names::PROFILE), &readiness).await;
+        });
     }
     let (facts, following) = match &args.configuration {
         Some(file) => {

@@ -20,9 +20,9 @@ pub struct Reconciled {
 /// Labels of counted writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Write {
-    /// `Event`, or that of a companion.
+    /// `Event`, `StatefulSetProfile`, `ControllerRevision`, or that of a companion.
     pub kind: &'static str,
-    /// `create`, `apply`, `release` or `delete`.
+    /// `create`, `apply`, `release`, `status`, `note` or `delete`.
     pub verb: &'static str,
     /// `ok`, `conflict` or `failed`.
     pub result: &'static str,

@@ -30,6 +30,7 @@ mod nothing_unasked;
 mod platform;
 mod refusals;
 mod rendered;
+mod revisions;
 mod rights;
 mod services;
 mod takeover;

@@ -251,6 +251,7 @@ fn every_right_of_the_chart_is_used_and_none_is_missing() {
     let mut audit = Audit::open();
     exercise_the_webhook();
     exercise_profiles(&space);
+    crate::revisions::exercise();
     exercise_the_controller(&space, &mut audit);
     assert_finalizers_are_asked_for(&space);
 

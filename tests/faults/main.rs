@@ -16,6 +16,7 @@ mod leadership;
 mod objects;
 mod proxy;
 mod replica;
+mod revisions;
 mod sets;
 #[path = "../cluster"]
 mod shared {

@@ -176,3 +176,25 @@ fn one_of_a_built_in_name_may_build_on_what_it_takes_the_place_of() {
     let joined = built_in().join(&[given("queue", "{summary: x, extends: queue}")], &[]);
     assert_eq!(joined.verdicts["queue"].faults, ["profile queue: extends queue, which does not exist"]);
 }
+
+#[test]
+fn what_is_kept_for_a_pin_stands_in_for_no_profile() {
+    let changed = include_str!("../postgresql.yaml").replace("Seconds: 120", "Seconds: 119");
+    let other = built_in().with([("x", changed.as_str())]).unwrap();
+    let revision = other.latest("postgresql").unwrap().revision.clone();
+    let content = other.content("postgresql", &revision).unwrap();
+    let beside = Kept {
+        profile: "postgresql".to_owned(),
+        revision: revision.clone(),
+        number: Kept::BESIDE,
+        content: content.clone(),
+    };
+    let ours = [given("postgresql", "{summary: ours, extends: default, match: {images: [postgres]}}")];
+    let joined = built_in().join(&ours, std::slice::from_ref(&beside));
+    assert!(joined.catalogue.revision("postgresql", &revision).is_some());
+    let stands_in = &joined.catalogue.latest("postgresql").unwrap().revision;
+    assert_eq!(*stands_in, built_in().latest("postgresql").unwrap().revision);
+    // One that was kept since a profile said so does.
+    let joined = built_in().join(&ours, &[Kept { number: 1, ..beside }]);
+    assert_eq!(joined.catalogue.latest("postgresql").unwrap().revision, revision);
+}
