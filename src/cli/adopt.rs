@@ -185,7 +185,7 @@ mod tests {
         let world = World::default().with("Service", vec![service]).with("PodDisruptionBudget", vec![budget]);
         insta::assert_snapshot!(told(&adoption(&world)), @r"
         StatefulSet shop/db
-          profile   postgresql@93fd394e/18,debian
+          profile   postgresql@f6068d05/18,debian
           pods      keep running: nothing in the spec changes
           none      Service (client): the serviceName of the set has the name that it would have
           none      Service (headless): Service db is there already

@@ -88,7 +88,7 @@ fn annotated(key: &'static str, value: &'static str) -> impl Fn(&mut Value) {
 fn what_is_wrong_is_told_with_what_to_do() {
     insta::assert_snapshot!(told(&status(&world())), @r"
     StatefulSet shop/db
-      profile     postgresql@93fd394e/18,debian
+      profile     postgresql@f6068d05/18,debian
       pods        1 of 2 ready
                   ready   db-0.db-headless.shop.svc
                   Running db-1.db-headless.shop.svc
@@ -120,7 +120,7 @@ fn all_well_is_short() {
     let mut world = settled(|_| {}).with("EndpointSlice", vec![slice.clone(), slice]);
     insta::assert_snapshot!(told(&status(&world)), @r"
     StatefulSet shop/db
-      profile     postgresql@93fd394e/18,debian
+      profile     postgresql@f6068d05/18,debian
       pods        2 of 2 ready
                   ready   db-0.db-headless.shop.svc
                   ready   db-1.db-headless.shop.svc
