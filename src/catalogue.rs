@@ -10,6 +10,7 @@ pub mod definition;
 pub mod offers;
 pub mod peers;
 pub mod profile;
+mod proved;
 pub mod reference;
 pub mod refuse;
 
