@@ -10,6 +10,7 @@ pub mod definition;
 pub mod offers;
 pub mod peers;
 pub mod profile;
+mod proved;
 pub mod reference;
 pub mod refuse;
 mod released;
@@ -194,6 +195,12 @@ impl Catalogue {
         }
         self.sources = sources;
         Ok(self)
+    }
+
+    /// What people read of sets at the latest revision of a profile, whatever that is today.
+    #[cfg(test)]
+    pub(crate) fn without_revision(&self, profile: &str, told: &str) -> String {
+        told.replace(&self.latest[profile].revision, "0badcafe")
     }
 
     /// The latest revision of a profile.

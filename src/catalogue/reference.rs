@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::offers::Offer;
 use super::refuse::Refusal;
-use super::{BUILT_IN, Catalogue, DEFAULT, Profile};
+use super::{BUILT_IN, Catalogue, DEFAULT, Profile, proved};
 
 /// The page of one profile, and the name of its file.
 #[must_use]
@@ -63,6 +63,9 @@ fn page(profile: &Profile, text: &str) -> String {
         None => {}
     }
     refusals(&mut out, profile);
+    if let Some(proved) = proved::section(profile) {
+        _ = writeln!(out, "## Proved\n\n{proved}");
+    }
     if !comments.is_empty() {
         out.push_str("## Why\n\n");
         for (path, comment) in &comments {

@@ -19,6 +19,7 @@ const ETCD: System = System {
     // The peers in touch, and itself.
     members: "exec 3<>/dev/tcp/$address/2381; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3
               echo $(($(grep -c '^etcd_network_active_peers.* 1$' <&3) + 1))",
+    memory: ("", 0),
 };
 
 /// nats-io/nats-docker: no user, no shell.
@@ -40,6 +41,7 @@ const NATS: System = System {
     ends: &[0],
     members: "exec 3<>/dev/tcp/$address/8222; printf 'GET /routez HTTP/1.0\\r\\n\\r\\n' >&3
               echo $(($(grep -o '\"remote_name\": *\"[^\"]*\"' <&3 | sort -u | wc -l) + 1))",
+    memory: ("", 0),
 };
 
 /// 31z4/zookeeper-docker.
@@ -81,6 +83,7 @@ const ZOOKEEPER: System = System {
                 exec 3<>/dev/tcp/$set-$ordinal.$set-headless/2181; printf srvr >&3
                 case $(grep ^Mode <&3) in *leader) leaders=$((leaders + 1)) ;; *follower) followers=$((followers + 1)) ;; esac
               done; [ $leaders = 1 ]; echo $((leaders + followers))",
+    memory: ("", 0),
 };
 
 /// docker-library/rabbitmq.
@@ -108,6 +111,7 @@ const RABBITMQ: System = System {
     recovers: None,
     ends: &[0],
     members: "rabbitmqctl -q eval 'length(rabbit_nodes:list_running()).'",
+    memory: ("", 0),
 };
 
 /// apache/kafka, docker/jvm.
@@ -137,6 +141,31 @@ const KAFKA: System = System {
     members: "here=$HOSTNAME.${HOSTNAME%-*}-headless:9092
               java -Xmx128m -cp '/opt/kafka/libs/*' org.apache.kafka.tools.BrokerApiVersionsCommand \
                 --bootstrap-server $here | grep -c '^[^ ].*(id: '",
+    memory: ("", 0),
+};
+
+/// hashicorp/consul, of which Debian has an old one.
+const CONSUL: System = System {
+    example: "consul",
+    tag: "hashicorp/consul:1.8",
+    image: Image {
+        server: "consul",
+        user: ("consul", 100, 1000),
+        entrypoint: &["docker-entrypoint.sh"],
+        cmd: &["agent", "-dev", "-client", "0.0.0.0"],
+        owned: &[("755", "/consul/data"), ("755", "/consul/config")],
+        ..PLAIN
+    },
+    write: "consul kv put kept \"$1\"",
+    read: "consul kv get kept",
+    durable: true,
+    recovers: None,
+    // It says that it does not leave its cluster.
+    ends: &[1],
+    // Those that the leader knows, once as many are alive.
+    members: "known=$(consul operator raft list-peers | grep -c ' \\(leader\\|follower\\) ')
+              [ \"$(consul members | grep -c ' alive ')\" = \"$known\" ]; echo $known",
+    memory: ("", 0),
 };
 
 #[test]
@@ -187,4 +216,14 @@ fn kafka() {
 #[test]
 fn kafka_cluster() {
     cluster(&KAFKA);
+}
+
+#[test]
+fn consul() {
+    single(&CONSUL);
+}
+
+#[test]
+fn consul_cluster() {
+    cluster(&CONSUL);
 }

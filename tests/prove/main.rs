@@ -3,6 +3,7 @@
 //!
 //! `set` expands, `pod` and `container` start, `kubelet` reads the pod as a kubelet does, `probe` asks, `image` says
 //! what an official image holds beside its server; `proof` is what has to hold for each system in `systems`.
+//! `recovery` is what has to hold while copies are fetched.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,13 +20,14 @@ mod nodes;
 mod pod;
 mod probe;
 mod proof;
+mod recovery;
 mod set;
 mod systems;
 
 use std::time::{Duration, Instant};
 
 /// For what Kubernetes gives no time: generous, and a condition that holds ends the waiting at once.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Asks until there is an answer.
 ///

@@ -17,15 +17,11 @@ const INDEX: &str = "curl -sSf -XPUT '127.0.0.1:9200/kept/_doc/1?refresh=true' \
 const GET: &str = "curl -sSf -o /dev/null '127.0.0.1:9200/_cluster/health/kept?wait_for_status=yellow&timeout=25s'
                    curl -sSf '127.0.0.1:9200/kept/_doc/1?filter_path=_source.value' | sed 's/.*:\"\\(.*\\)\".*/\\1/'";
 
-/// Counted once each copy is where it has to be: who is ready may still fetch its own, and until then the loss of
-/// another one may take the last.
-const NODES: &str =
-    "curl -sSf -o /dev/null '127.0.0.1:9200/_cluster/health?wait_for_status=green&timeout=25s'
-                     curl -sSf '127.0.0.1:9200/_cat/nodes?h=name' | wc -l";
+const NODES: &str = "curl -sSf '127.0.0.1:9200/_cat/nodes?h=name' | wc -l";
 
 /// opensearch-project/opensearch-build, without plugins. The profile says what is to be written where nodes have the
 /// usual `vm.max_map_count`.
-const OPENSEARCH: System = System {
+pub(crate) const OPENSEARCH: System = System {
     example: "opensearch",
     tag: "opensearchproject/opensearch:3.2.0",
     image: Image {
@@ -49,11 +45,12 @@ const OPENSEARCH: System = System {
     recovers: None,
     ends: &[0, 143],
     members: NODES,
+    memory: ("", 0),
 };
 
 /// elastic/elasticsearch, distribution/docker. It sizes its heap by the memory of the container, which is not limited
 /// here, so it is told.
-const ELASTICSEARCH: System = System {
+pub(crate) const ELASTICSEARCH: System = System {
     example: "elasticsearch",
     tag: "elasticsearch:9.1.4",
     image: Image {
@@ -98,6 +95,7 @@ const CASSANDRA: System = System {
     recovers: None,
     ends: &[0, 143],
     members: "nodetool status | grep -c '^UN '",
+    memory: ("", 0),
 };
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use stateward::quantity::Quantity;
+
 use crate::image::Image;
 use crate::pod::Pod;
 use crate::probe::Probe;
@@ -28,6 +30,8 @@ pub(crate) struct System {
     pub(crate) ends: &'static [i32],
     /// Prints how many members the cluster of this pod has, all of them in touch, where it forms one.
     pub(crate) members: &'static str,
+    /// Prints how much memory it was told to use for data, in bytes, and how many percent of the limit that is.
+    pub(crate) memory: (&'static str, u64),
 }
 
 /// One pod, from before its first start until after its last.
@@ -40,6 +44,7 @@ pub(crate) fn single(system: &System) {
     is_not_ready_before_it_starts(&mut pod);
     comes_up(&mut pod);
     write(&pod, system, "one");
+    remembers(&pod, system);
     holds(&mut pod);
 
     pod.kill();
@@ -143,7 +148,7 @@ pub(crate) fn cluster(system: &System) {
 /// A member may give up while the others are not there yet; the kubelet starts it again.
 const RESTARTS: u32 = 2;
 
-fn start_all(pods: &mut [Pod]) {
+pub(crate) fn start_all(pods: &mut [Pod]) {
     learn(pods);
     pods.iter_mut().for_each(Pod::start);
     for pod in pods {
@@ -152,7 +157,7 @@ fn start_all(pods: &mut [Pod]) {
 }
 
 /// Every pod knows those that are there.
-fn learn(pods: &[Pod]) {
+pub(crate) fn learn(pods: &[Pod]) {
     let all: Vec<_> = pods.iter().map(|pod| pod.identity().clone()).collect();
     for pod in pods {
         pod.learn(&all);
@@ -160,7 +165,7 @@ fn learn(pods: &[Pod]) {
 }
 
 /// Each of them counts all.
-fn one_cluster(pods: &[Pod], system: &System) {
+pub(crate) fn one_cluster(pods: &[Pod], system: &System) {
     for pod in pods {
         wait_for("one cluster", PATIENCE, || match pod.script(system.members, "")? {
             counted if counted == pods.len().to_string() => Ok(()),
@@ -208,7 +213,7 @@ fn comes_up_after(pod: &mut Pod, restarts: u32) {
             if started {
                 return lives(pod, liveness.as_ref());
             }
-            started = true;
+            (begun, started) = (Instant::now(), true);
             continue;
         };
         assert!(
@@ -242,6 +247,18 @@ fn lives(pod: &Pod, liveness: Option<&Probe>) {
     let Some(liveness) = liveness else { return };
     let asked: Vec<_> = (0..liveness.failures()).map_while(|_| liveness.ask(pod).err()).collect();
     assert!(asked.len() < liveness.failures(), "started, but not alive: {asked:?}\n{}", pod.log());
+}
+
+/// Its memory follows the container's, as the server itself says.
+fn remembers(pod: &Pod, system: &System) {
+    let (script, percent) = system.memory;
+    if script.is_empty() {
+        return;
+    }
+    let limit = pod.main()["resources"]["limits"]["memory"].as_str().unwrap();
+    let limit = Quantity::parse(limit).unwrap().bytes().unwrap();
+    let told: u64 = pod.script(script, "").unwrap().parse().unwrap();
+    assert_eq!(told >> 20, (limit * percent / 100) >> 20, "MiB of {} that it was told to use", limit >> 20);
 }
 
 /// All probes succeed, time and again.
@@ -293,11 +310,11 @@ fn alive(pod: &mut Pod) {
 
 const NAMES: [&str; 3] = ["startupProbe", "readinessProbe", "livenessProbe"];
 
-fn probes(main: &serde_json::Value) -> [Option<Probe<'_>>; 3] {
+pub(crate) fn probes(main: &serde_json::Value) -> [Option<Probe<'_>>; 3] {
     NAMES.map(|name| Probe::of(main, name))
 }
 
 /// Between two questions: less than a kubelet's period, so that the test is quick and sees more.
-fn pause() {
+pub(crate) fn pause() {
     std::thread::sleep(Duration::from_millis(200));
 }

@@ -24,6 +24,7 @@ fn redis() {
         recovers: None,
         ends: &[0],
         members: "",
+        memory: ("", 0),
     });
 }
 
@@ -47,6 +48,7 @@ fn valkey() {
         recovers: None,
         ends: &[0],
         members: "",
+        memory: ("", 0),
     });
 }
 
@@ -68,6 +70,11 @@ fn memcached() {
         recovers: None,
         ends: &[0],
         members: "",
+        memory: (
+            r"exec 3<>/dev/tcp/127.0.0.1/11211; printf 'stats\r\nquit\r\n' >&3
+              sed -n 's/^STAT limit_maxbytes \([0-9]*\).*/\1/p' <&3",
+            70,
+        ),
     });
 }
 
@@ -100,6 +107,10 @@ fn postgresql(tag: &'static str, image: Image) {
         recovers: Some("automatic recovery in progress"),
         ends: &[0],
         members: "",
+        memory: (
+            "psql -qtAU postgres -c \"select setting::bigint * 8192 from pg_settings where name = 'shared_buffers'\"",
+            25,
+        ),
     });
 }
 
@@ -113,7 +124,7 @@ fn postgresql_18() {
     let (server, path) = ("postgresql-18", "/usr/lib/postgresql/18/bin");
     let env = &[("LANG", "C.UTF-8"), ("PGDATA", "/var/lib/postgresql/18/docker")];
     let owned = &[("1777", "/var/lib/postgresql"), ("3777", "/run/postgresql")];
-    postgresql("postgres:18", Image { server, path, env, owned, ..POSTGRES });
+    postgresql("postgres:18", Image { server, env, path, owned, ..POSTGRES });
 }
 
 /// docker-library/mysql.
@@ -136,6 +147,10 @@ fn mysql() {
         recovers: Some("Starting XA crash recovery"),
         ends: &[0],
         members: "",
+        memory: (
+            r#"export MYSQL_PWD="$MYSQL_ROOT_PASSWORD"; mysql -uroot -S /run/mysqld/mysqld.sock -BN -e 'select @@innodb_buffer_pool_size'"#,
+            25,
+        ),
     });
 }
 
@@ -160,5 +175,9 @@ fn mariadb() {
         recovers: Some("Starting crash recovery"),
         ends: &[0],
         members: "",
+        memory: (
+            r#"mariadb -uroot -p"$MARIADB_ROOT_PASSWORD" -BN -e 'select @@innodb_buffer_pool_size'"#,
+            50,
+        ),
     });
 }
