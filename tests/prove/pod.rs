@@ -120,12 +120,12 @@ impl<'a> Pod<'a> {
     pub(crate) fn script(&self, script: &str, value: &str) -> Result<String, String> {
         let words = ["/bin/bash", "-ec", script, "client", value];
         if self.image.shell {
-            return self.exec(&words, Duration::from_secs(30));
+            return self.exec(&words, PATIENCE);
         }
         let path = format!("{}/usr/local/bin:/usr/bin:/bin", self.directory.path().join("image").display());
         let address = self.identity.address.to_string();
         let run = Command::new("/usr/bin/timeout")
-            .arg("30")
+            .arg(PATIENCE.as_secs().to_string())
             .args(words)
             .env_clear()
             .envs([("PATH", path), ("address", address), ("replicas", self.set.replicas.to_string())])
