@@ -20,6 +20,7 @@ mod clients;
 mod commands;
 mod companions;
 mod data;
+mod definitions;
 mod deputy;
 mod harness;
 mod immutable;
