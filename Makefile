@@ -5,7 +5,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove up down bench fuzz rust
+.PHONY: help demo test prove certmanager up down bench fuzz rust
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/stateward/target
 
@@ -16,7 +16,7 @@ FUZZ_SECONDS ?= 60
 ONLY ?=
 
 help: ## this list
-	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, target, ":"); printf "make %-6s %s\n", target[1], $$2 }' $(MAKEFILE_LIST)
+	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, target, ":"); printf "make %-11s %s\n", target[1], $$2 }' $(MAKEFILE_LIST)
 
 demo: rust ## see it happen on a real Kubernetes (first time about 8 minutes, then half a minute)
 	@tests/demo.sh
@@ -35,6 +35,10 @@ prove: rust ## prove the profiles against the real servers, or ONLY=kafka (first
 	@tests/prove/servers
 	cargo test --locked --config 'target."cfg(unix)".runner = "tests/prove/node"' --test prove -- --test-threads 2 \
 		--show-output $(ONLY)
+
+certmanager: rust ## the chart with the real cert-manager (first time about 5 minutes, then one)
+	@cargo build --locked
+	@tests/certmanager/run "$(CARGO_TARGET_DIR)/debug/stateward"
 
 up: rust ## leave a local cluster with stateward running, to play with (about 20 seconds)
 	@cargo build --locked
