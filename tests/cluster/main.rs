@@ -22,6 +22,7 @@ mod companions;
 mod data;
 mod definitions;
 mod deputy;
+mod fleet;
 mod harness;
 mod immutable;
 mod installation;
