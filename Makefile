@@ -47,7 +47,7 @@ up: rust ## leave a local cluster with stateward running, to play with (about 20
 down: ## end what `make up` left running (5 seconds)
 	@tests/control-plane/playground down
 
-bench: rust ## measure one review, the server under load, and convergence on the local cluster (about 40 minutes)
+bench: rust ## measure one review, the server under load, convergence and many profiles on the local cluster (about 50 minutes)
 	cargo bench --locked
 
 fuzz: rust ## fuzz each target for FUZZ_SECONDS (60 each)
