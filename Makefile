@@ -5,7 +5,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove up down bench fuzz rust
+.PHONY: help demo test prove certmanager up down bench fuzz rust
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/stateward/target
 
@@ -16,7 +16,7 @@ FUZZ_SECONDS ?= 60
 ONLY ?=
 
 help: ## this list
-	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, target, ":"); printf "make %-6s %s\n", target[1], $$2 }' $(MAKEFILE_LIST)
+	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, target, ":"); printf "make %-11s %s\n", target[1], $$2 }' $(MAKEFILE_LIST)
 
 demo: rust ## see it happen on a real Kubernetes (first time about 8 minutes, then half a minute)
 	@tests/demo.sh
@@ -36,6 +36,10 @@ prove: rust ## prove the profiles against the real servers, or ONLY=kafka (first
 	cargo test --locked --config 'target."cfg(unix)".runner = "tests/prove/node"' --test prove -- --test-threads 2 \
 		--show-output $(ONLY)
 
+certmanager: rust ## the chart with the real cert-manager (first time about 5 minutes, then one)
+	@cargo build --locked
+	@tests/certmanager/run "$(CARGO_TARGET_DIR)/debug/stateward"
+
 up: rust ## leave a local cluster with stateward running, to play with (about 20 seconds)
 	@cargo build --locked
 	@tests/control-plane/playground up "$(CARGO_TARGET_DIR)/debug/stateward"
@@ -43,7 +47,7 @@ up: rust ## leave a local cluster with stateward running, to play with (about 20
 down: ## end what `make up` left running (5 seconds)
 	@tests/control-plane/playground down
 
-bench: rust ## measure one review, the server under load, and convergence on the local cluster (about 40 minutes)
+bench: rust ## measure one review, the server under load, convergence and many profiles on the local cluster (about 50 minutes)
 	cargo bench --locked
 
 fuzz: rust ## fuzz each target for FUZZ_SECONDS (60 each)

@@ -9,6 +9,7 @@
 #![allow(clippy::expect_used, clippy::panic)]
 
 #[path = "converge/local.rs"]
+#[allow(dead_code, reason = "each bench that starts a cluster uses a part of it")]
 mod local;
 
 use std::time::{Duration, Instant};

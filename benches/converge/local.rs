@@ -55,10 +55,14 @@ impl Local {
         Self { dir, webhook, _control_plane: control_plane }
     }
 
+    /// The file by which this identity logs in.
+    pub(crate) fn kubeconfig(&self, identity: &str) -> PathBuf {
+        self.dir.join("kubeconfig").join(format!("{identity}.yaml"))
+    }
+
     /// A client of this identity.
     pub(crate) async fn client(&self, identity: &str) -> Client {
-        let file = self.dir.join("kubeconfig").join(format!("{identity}.yaml"));
-        let kubeconfig = Kubeconfig::read_from(file).expect("a kubeconfig");
+        let kubeconfig = Kubeconfig::read_from(self.kubeconfig(identity)).expect("a kubeconfig");
         let options = KubeConfigOptions::default();
         let config =
             kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("a configuration");
@@ -68,6 +72,14 @@ impl Local {
     /// Starts a controller.
     pub(crate) fn controller(&self, arguments: &[&str]) -> Process {
         Process::start(script(&self.dir, "controller", arguments), "stateward")
+    }
+
+    /// Starts another webhook, which is asked nothing.
+    pub(crate) fn replica(&self) -> Process {
+        let mut command = Command::new(scripts().join("webhook"));
+        command.args(["--stop-on-eof", "--replica", "--program", STATEWARD, "--cluster"]).arg(&self.dir);
+        command.arg("--log").arg(self.dir.join("logs/replica.log"));
+        Process::start(command, "stateward")
     }
 
     /// What the webhook has used.
@@ -119,19 +131,27 @@ impl Process {
         }
     }
 
-    /// What it has used (`proc_pid_stat(5)`: time in steps of 10 ms).
+    /// What it has used.
     pub(crate) fn usage(&self) -> Usage {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).expect("a status");
-        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+        Usage::of(self.pid).expect("a process")
+    }
+}
+
+impl Usage {
+    /// Of a process (`proc_pid_stat(5)`: time in steps of 10 ms); `None` where it has ended.
+    pub(crate) fn of(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit(") ").next()?.split(' ').collect();
         let ticks: u64 =
             [11, 12].map(|field: usize| fields[field].parse::<u64>().expect("a number")).iter().sum();
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).expect("a status");
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let mib = |field: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a size");
+            let line = status.lines().find_map(|line| line.strip_prefix(field))?;
             let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-            kib / 1024
+            Some(kib / 1024)
         };
-        Usage { cpu: Duration::from_millis(10 * ticks), resident_mib: mib("VmRSS:"), peak_mib: mib("VmHWM:") }
+        let (resident_mib, peak_mib) = (mib("VmRSS:")?, mib("VmHWM:")?);
+        Some(Self { cpu: Duration::from_millis(10 * ticks), resident_mib, peak_mib })
     }
 }
 

@@ -26,6 +26,8 @@ use crate::server::own_namespace;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
+/// The same where no more than a page is in memory.
+const SMALL_PAGE: u32 = 100;
 /// Under which name the API server notes what is written.
 const MANAGER: &str = "stateward-upgrade";
 
@@ -139,19 +141,43 @@ impl Cluster {
         }
     }
 
+    /// The same, page by page: a cluster may hold more than should be in memory at once.
+    pub fn pages(
+        &self,
+        kind: &Listed,
+        namespace: Option<&str>,
+        each: impl FnMut(Vec<Value>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.pages_as::<DynamicObject>(kind, namespace, SMALL_PAGE, each)
+    }
+
     fn list_as<K: Object>(&self, kind: &Listed, namespace: Option<&str>) -> Result<Vec<Value>, Failure> {
-        let api: Api<K> = self.api(kind, namespace);
         let mut objects = Vec::new();
-        let mut page = ListParams::default().limit(PAGE);
+        self.pages_as::<K>(kind, namespace, PAGE, |page| {
+            objects.extend(page);
+            Ok(())
+        })?;
+        Ok(objects)
+    }
+
+    fn pages_as<K: Object>(
+        &self,
+        kind: &Listed,
+        namespace: Option<&str>,
+        size: u32,
+        mut each: impl FnMut(Vec<Value>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let api: Api<K> = self.api(kind, namespace);
+        let mut page = ListParams::default().limit(size);
         page.label_selector = kind.metadata_of.map(str::to_owned);
         loop {
             let list = self.wait(api.list(&page))?.map_err(|error| {
                 Failure::Cluster(chain(&format!("failed to list {}", kind.resource.plural), &error))
             })?;
-            objects.extend(list.items.into_iter().filter_map(|object| as_value(kind, object)));
+            each(list.items.into_iter().filter_map(|object| as_value(kind, object)).collect())?;
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),
-                None => return Ok(objects),
+                None => return Ok(()),
             }
         }
     }
@@ -281,6 +307,10 @@ fn of_values<K>(event: Option<Event<K>>, value: impl Fn(K) -> Option<Value>) -> 
 
 /// An error with its causes on one line.
 fn chain(what: &str, error: &(dyn std::error::Error + 'static)) -> String {
+    // What the API server said, without the fields of its answer.
+    if let Some(kube::Error::Api(status)) = error.downcast_ref() {
+        return format!("{what}: {}", status.message);
+    }
     let mut text = format!("{what}: {error}");
     let mut source = error.source();
     while let Some(cause) = source {

@@ -3,17 +3,19 @@
 mod files;
 mod live;
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use self::live::Judge;
 use super::Failure;
 use super::cluster::ClusterArgs;
 use super::input::{InputArgs, Source};
 use super::known::Known;
-use super::moves::{Field, Move};
+use super::moves::Move;
 use super::report::{Exit, Report};
-use super::world::SetsFormat;
+use super::world::{Listed, SetsFormat, World};
 use crate::catalogue::cluster::{Given, Joined};
 use crate::catalogue::{Catalogue, check};
 use crate::engine::Engine;
@@ -66,19 +68,46 @@ impl Outlook {
         told
     }
 
-    fn told(&self) -> String {
-        let mut out = if self.is_there {
-            self.moved.told()
-        } else {
-            let Move { namespace, name, fields, refused, .. } = &self.moved;
-            let mut out = format!("StatefulSet {namespace}/{name}, if it is new: {}\n", self.moved.way());
-            out.extend(fields.iter().map(|field: &Field| format!("  {}\n", field.told())));
-            out.extend(refused.iter().map(|fault| format!("  refused: {fault}\n")));
-            out
-        };
+    /// What becomes of it, in lines that say not which set it is.
+    fn told(&self) -> (String, String) {
+        let mut out = String::new();
+        out.extend(self.moved.fields.iter().map(|field| format!("  {}\n", field.told())));
+        if self.is_there && self.moved.refused.is_empty() {
+            out.push_str(&format!("  {}\n", self.moved.pods()));
+        }
+        out.extend(self.moved.refused.iter().map(|fault| format!("  refused: {fault}\n")));
         out.extend(self.anew.iter().map(|line| format!("  a new one like it: {line}\n")));
-        out
+        let new = if self.is_there { "" } else { ", if it is new" };
+        (format!("{new}: {}", self.moved.way()), out)
     }
+}
+
+/// Sets to which the same happens are told of together, in the order in which they were found.
+fn together(news: &[&Outlook]) -> String {
+    let mut groups: Vec<Vec<&Outlook>> = Vec::new();
+    let mut places: HashMap<(String, String), usize> = HashMap::new();
+    for outlook in news {
+        let place = *places.entry(outlook.told()).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[place].push(outlook);
+    }
+    groups.iter().map(|group| group_told(group)).collect()
+}
+
+fn group_told(group: &[&Outlook]) -> String {
+    let (way, lines) = group.first().map(|outlook| outlook.told()).unwrap_or_default();
+    if let [Outlook { moved: Move { namespace, name, .. }, .. }] = group {
+        return format!("StatefulSet {namespace}/{name}{way}\n{lines}");
+    }
+    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for Outlook { moved, .. } in group {
+        names.entry(&moved.namespace).or_default().push(&moved.name);
+    }
+    let names = names.iter().map(|(namespace, sets)| format!("  in {namespace}: {}\n", sets.join(", ")));
+    let way = way.replace("it is", "they are");
+    format!("{} StatefulSets{way}\n{}  each of them:\n{lines}", group.len(), names.collect::<String>())
 }
 
 /// Reads the profiles and the sets, and tells. Exit code 1 where anything changes or is wrong.
@@ -96,8 +125,14 @@ pub fn run(args: &PreviewArgs, namespace: Option<&str>, base: Catalogue) -> Resu
     let known = Known::read(base, &cluster);
     let after = known.with(&new);
     let one = namespace.unwrap_or(&cluster.namespace);
-    let world = super::world::World::of_sets(&cluster, (!args.all_namespaces).then_some(one))?;
-    let outlooks = live::outlooks(&world, &known, &after, &new)?;
+    let one = (!args.all_namespaces).then_some(one);
+    let world = World::of_namespaces(&cluster, one)?;
+    let judge = Judge::new(&world, &known, &after, &new);
+    let mut outlooks = Vec::new();
+    cluster.pages(&Listed::statefulsets(), one, |sets| {
+        outlooks.extend(judge.outlooks(sets.iter())?);
+        Ok(())
+    })?;
     Ok(report(args.output, &profiles(&new, &known, &after), &outlooks, known.note))
 }
 
@@ -158,8 +193,7 @@ pub(super) fn report(format: SetsFormat, profiles: &[Value], outlooks: &[Outlook
         }
         SetsFormat::Text => {
             let profiles: String = profiles.iter().map(profile_told).collect();
-            let sets: String = news.iter().map(|outlook| outlook.told()).collect();
-            profiles + &sets + &summary(outlooks, &news)
+            profiles + &together(&news) + &summary(outlooks, &news)
         }
     };
     report
@@ -188,13 +222,16 @@ fn summary(outlooks: &[Outlook], news: &[&Outlook]) -> String {
     let anew = news.iter().filter(|outlook| !outlook.anew.is_empty()).count();
     let restart = if pods == 1 { "restarts" } else { "restart" };
     let sets = if outlooks.len() == 1 { "set" } else { "sets" };
-    format!(
-        "{} of {} {sets} would change and {} {restart}; {refused} would be refused; new ones like {anew} would be \
-         admitted otherwise\n",
+    let mut out = format!(
+        "{} of {} {sets} would change and {} {restart}; {refused} would be refused",
         changed.count(),
         outlooks.len(),
         super::moves::pods(pods),
-    )
+    );
+    if anew > 0 {
+        out.push_str(&format!("; new ones like {anew} would be admitted otherwise"));
+    }
+    out + "\n"
 }
 
 /// Engines of before and after.

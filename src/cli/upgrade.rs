@@ -107,9 +107,29 @@ impl Target {
         }
     }
 
+    /// Why nothing at all can be meant: nobody knows the revision.
+    fn is_unknown(&self, catalogue: &Catalogue) -> Option<String> {
+        let known = |name: &str, revision: &str| catalogue.revision(name, revision).is_some();
+        match self {
+            Self::Wish(_, RevisionWish::Latest) => None,
+            Self::Wish(text, RevisionWish::Exact { profile, revision }) => (!known(profile, revision)).then(|| {
+                format!("nobody knows the revision {text}; stateward profiles {profile} lists those that there are")
+            }),
+            Self::Revision(revision) => {
+                let mut profiles = catalogue.profiles();
+                (!profiles.any(|profile| known(&profile.name, revision))).then(|| {
+                    format!("no profile has a revision {revision}; stateward profiles NAME lists those of a profile")
+                })
+            }
+        }
+    }
+
     /// Why a set that was not named is not meant; `None` where it is.
     fn misses(&self, pin: Option<&Pin>, catalogue: &Catalogue) -> Option<String> {
-        let pin = pin?;
+        let Some(pin) = pin else {
+            let latest = matches!(self, Self::Wish(_, RevisionWish::Latest));
+            return (!latest).then(|| "it was never expanded; --to latest expands it".to_owned());
+        };
         match self {
             Self::Wish(_, RevisionWish::Exact { profile, .. }) if *profile != pin.profile => {
                 Some(format!("its profile is {}", pin.profile))
@@ -136,6 +156,9 @@ pub fn run(
     let sets = args.sets(&cluster, &world)?;
     let known = Known::read(catalogue, &cluster);
     let engine = known.engine();
+    if let (None, Some(why)) = (&args.which.name, args.to.is_unknown(&engine.catalogue)) {
+        return Err(Failure::Cluster(format!("{}{why}", known.note)));
+    }
     if args.dry_run {
         return dry_run(args, &sets, &world, &known);
     }
@@ -148,7 +171,7 @@ pub fn run(
         if wave.is_stopped() {
             told.extend(names.map(|name| Told::new(within, name, Outcome::NotBegun)));
         } else {
-            told.extend(wave.through(within, &names.collect::<Vec<_>>())?);
+            told.extend(wave.through(within, &names.collect::<Vec<_>>()));
         }
     }
     let mut report = Report { stderr: known.note, ..Report::default() };

@@ -67,8 +67,16 @@ impl Listed {
 
     /// Sets, and what their namespaces say of them.
     fn sets() -> Vec<Self> {
-        let namespaces = Self { everywhere: true, needed: false, ..Self::of::<Namespace>("Namespace") };
-        vec![Self::of::<StatefulSet>("StatefulSet"), namespaces]
+        vec![Self::statefulsets(), Self::namespaces()]
+    }
+
+    /// Sets alone.
+    pub(super) fn statefulsets() -> Self {
+        Self::of::<StatefulSet>("StatefulSet")
+    }
+
+    fn namespaces() -> Self {
+        Self { everywhere: true, needed: false, ..Self::of::<Namespace>("Namespace") }
     }
 
     /// Kinds that stand beside sets, or that tell how sets do.
@@ -141,6 +149,11 @@ impl World {
     /// Reads the sets alone, and what their namespaces say of them.
     pub fn of_sets(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
         Self::default().filled(cluster, namespace, Listed::sets())
+    }
+
+    /// Reads what namespaces say of their sets, and no set.
+    pub fn of_namespaces(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
+        Self::default().filled(cluster, namespace, vec![Listed::namespaces()])
     }
 
     fn filled(

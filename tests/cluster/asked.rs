@@ -1,10 +1,10 @@
 //! What stands beside a set because its profile asks for it, and of kinds that a cluster may lack.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::definitions::Definitions;
 use crate::harness::{Client, Manifest, Space, app, cluster, wait_for};
 
 const SERVICES: (&str, &str) = ("/api/v1", "services");
@@ -50,22 +50,6 @@ fn wait_told(space: &Space, set: &str, words: &str) {
         let notes: Vec<&str> = of_set.filter_map(|event| event["note"].as_str()).collect();
         if notes.iter().any(|note| note.contains(words)) { Ok(()) } else { Err(format!("{notes:?}")) }
     });
-}
-
-/// The files of CustomResourceDefinitions that the Go modules beside the local Kubernetes name.
-fn definitions(module: &str, files: &[&str]) -> Vec<PathBuf> {
-    let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/control-plane/crds");
-    let answer = Command::new("go")
-        .args(["mod", "download", "-json", module])
-        .current_dir(crds)
-        .env("GOFLAGS", "-mod=mod")
-        .output()
-        .expect("go");
-    let said = String::from_utf8_lossy(&answer.stderr);
-    assert!(answer.status.success(), "go mod download {module}: {said}");
-    let told: Value = serde_json::from_slice(&answer.stdout).expect("JSON");
-    let dir = PathBuf::from(told["Dir"].as_str().expect("a directory"));
-    files.iter().map(|file| dir.join(file)).collect()
 }
 
 /// What needs an administrator.
@@ -126,6 +110,7 @@ fn a_profile_gets_what_it_asks_for() {
 /// One test, since kinds are the whole cluster's: they are absent, come, and go again.
 #[test]
 fn kinds_that_the_cluster_lacks_are_told_and_kept_when_they_come() {
+    let definitions = Definitions::turn();
     let space = Space::new("routes");
     let other = Space::new("routes-other");
     let routed = |name: &str, port: &str, host: Option<&str>| {
@@ -143,17 +128,7 @@ fn kinds_that_the_cluster_lacks_are_told_and_kept_when_they_come() {
     space.create(Client::Apply, &asking("asking"));
     wait_told(&space, "web", "this cluster has no HTTPRoute");
     wait_told(&space, "asking", "this cluster has no ServiceMonitor");
-    let crd = "config/crd/standard/gateway.networking.k8s.io_";
-    let routes = ["httproutes", "tlsroutes", "tcproutes"].map(|plural| format!("{crd}{plural}.yaml"));
-    let mut files = definitions("sigs.k8s.io/gateway-api", &routes.each_ref().map(String::as_str));
-    let monitors = "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml";
-    files.extend(definitions("github.com/prometheus-operator/prometheus-operator", &[monitors]));
-    let files: Vec<String> = files.iter().map(|file| format!("--filename={}", file.display())).collect();
-    let with_files = |arguments: &[&str]| {
-        let all: Vec<&str> = arguments.iter().copied().chain(files.iter().map(String::as_str)).collect();
-        kubectl_as_admin(&all).unwrap();
-    };
-    with_files(&["apply", "--server-side"]);
+    definitions.install();
     let route = wait_there(&space, HTTP_ROUTES, "web");
     assert_eq!(route["spec"]["hostnames"], json!(["routed.example.com"]));
     assert_eq!(route["spec"]["rules"][0]["backendRefs"][0]["name"], "web");
@@ -184,7 +159,7 @@ fn kinds_that_the_cluster_lacks_are_told_and_kept_when_they_come() {
         .kubectl(&["annotate", "statefulset/web", "stateward.dev/ingress-host-", "stateward.dev/gateway-"])
         .ok();
     wait_gone(&space, HTTP_ROUTES, "web");
-    with_files(&["delete"]);
+    definitions.remove();
     wait_told(&space, "secure", "this cluster has no TLSRoute");
     wait_there(&space, SERVICES, "secure");
 }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::definitions::Definitions;
 use crate::harness::{Audit, Client, Request, Space, app, postgres, run, wait_for};
 
 /// Where the chart is installed.
@@ -140,14 +141,6 @@ fn take_apart(
     }
 }
 
-/// The API groups that the API server itself serves. Others come by definitions of their own, and are
-/// here, if at all, for as long as some other test wants them: of a right on their kinds nothing can be
-/// told.
-fn served() -> BTreeSet<String> {
-    let built_in = ["apiservices", "--selector=kube-aggregator.kubernetes.io/automanaged=onstart"];
-    items(&get(&built_in)["items"]).map(|api| text(&api["spec"]["group"]).to_owned()).collect()
-}
-
 /// Brings about everything that the controller does, in the order in which it meets it.
 fn exercise_the_controller(space: &Space, audit: &mut Audit) {
     let annotate = |set: &str, value: &str| {
@@ -179,7 +172,7 @@ fn exercise_the_controller(space: &Space, audit: &mut Audit) {
     let asking =
         app("asking").main("image", json!("asking:1")).set("/spec/serviceName", json!("asking-headless"));
     let _ = space.send(Client::Apply, &asking).ok();
-    for resource in ["networkpolicies", "serviceaccounts"] {
+    for resource in ["networkpolicies", "serviceaccounts", "servicemonitors"] {
         wait(audit, space, "patch", resource);
     }
     let orphan = || {
@@ -203,10 +196,32 @@ fn exercise_the_controller(space: &Space, audit: &mut Audit) {
     });
     orphan();
     let _ = space.send(Client::Apply, &app("asking")).ok();
-    wait(audit, space, "delete", "networkpolicies");
+    for resource in ["networkpolicies", "servicemonitors"] {
+        wait(audit, space, "delete", resource);
+    }
     // What is given back is looked at once more before.
     let _ = space.kubectl(&["label", "statefulset/db", "stateward.dev/managed-"]).ok();
     wait(audit, space, "get", "statefulsets");
+}
+
+/// A route of each kind comes and goes.
+fn exercise_routes(space: &Space, audit: &mut Audit) {
+    // The name of the port says which; a host is claimed by one set alone.
+    for (resource, port, has_host) in
+        [("httproutes", "http", true), ("tlsroutes", "https", true), ("tcproutes", "wire", false)]
+    {
+        let ports = json!([{"name": port, "containerPort": 8443}]);
+        let mut set = app(port).main("ports", ports).annotate("gateway", "infra/public");
+        if has_host {
+            set = set.annotate("ingress-host", &format!("{port}-{}.example.com", space.name));
+        }
+        let _ = space.send(Client::Apply, &set).ok();
+        wait(audit, space, "patch", resource);
+        let without = ["stateward.dev/gateway-", "stateward.dev/ingress-host-"];
+        let set = format!("statefulset/{port}");
+        let _ = space.kubectl(&[&["annotate", set.as_str()], &without[..]].concat()).ok();
+        wait(audit, space, "delete", resource);
+    }
 }
 
 /// A profile of the platform's own: its revision is kept, and its status told.
@@ -247,32 +262,24 @@ fn assert_finalizers_are_asked_for(space: &Space) {
 
 #[test]
 fn every_right_of_the_chart_is_used_and_none_is_missing() {
+    let definitions = Definitions::turn();
+    definitions.install();
     let space = Space::new("rights");
     let mut audit = Audit::open();
     exercise_the_webhook();
     exercise_profiles(&space);
     crate::revisions::exercise();
+    exercise_routes(&space, &mut audit);
     exercise_the_controller(&space, &mut audit);
     assert_finalizers_are_asked_for(&space);
 
-    let (granted, mut served) = (granted(), served());
-    // Our own definition is always there.
-    served.insert("stateward.dev".to_owned());
+    let granted = granted();
     for (account, file) in ACCOUNTS {
         assert!(granted.iter().any(|right| right.account == account), "{file} grants nothing to {account}");
     }
-    let (seen, unseen): (Vec<_>, Vec<_>) = granted.iter().partition(|right| served.contains(&right.group));
-    println!(
-        "{} rights, of which {} are on kinds that come by CustomResourceDefinitions:",
-        granted.len(),
-        unseen.len()
-    );
-    for right in unseen {
-        println!("{right}");
-    }
     wait_for("every right to be used", || {
         let requests = audit.look();
-        let unused: Vec<String> = seen
+        let unused: Vec<String> = granted
             .iter()
             .filter(|right| !requests.iter().any(|request| right.is_used_by(request)))
             .map(ToString::to_string)

@@ -42,7 +42,8 @@ fn world(known: &Known, sets: &[(&str, &str)]) -> World {
 
 fn preview(known: &Known, sets: &[(&str, &str)], new: &[Given]) -> Report {
     let after = known.with(new);
-    let outlooks = live::outlooks(&world(known, sets), known, &after, new).unwrap();
+    let world = world(known, sets);
+    let outlooks = Judge::new(&world, known, &after, new).outlooks(world.sets()).unwrap();
     report(SetsFormat::Text, &profiles(new, known, &after), &outlooks, String::new())
 }
 
@@ -57,11 +58,37 @@ fn what_an_edit_changes() {
 }
 
 #[test]
+fn sets_to_which_the_same_happens_stand_together() {
+    let known = Known::offline(Catalogue::built_in().unwrap()).applied(&[queue("64Mi", "")]);
+    let sets = [("a", "queue:1"), ("other", "nginx:1"), ("b", "queue:2")];
+    let report = preview(&known, &sets, &[queue("128Mi", "")]);
+    insta::assert_snapshot!(report.stdout);
+}
+
+#[test]
 fn a_profile_that_takes_images_over() {
     let known = Known::offline(Catalogue::built_in().unwrap());
     let report = preview(&known, &[("q", "queue:1"), ("db", "redis:8")], &[queue("64Mi", "")]);
     assert_eq!(report.exit, Exit::Findings);
     insta::assert_snapshot!(report.stdout);
+}
+
+/// Refusals are no part of a revision, and children have them too.
+#[test]
+fn what_a_parent_refuses_is_told_of_sets_of_its_children() {
+    let child = |name: &str| {
+        given(name, &format!("{{summary: a child, extends: queue, match: {{images: [{name}]}}}}"))
+    };
+    let known = Known::offline(Catalogue::built_in().unwrap()).applied(&[queue("64Mi", ""), child("child")]);
+    let refuse = ", refuse: {three: {replicas: {from: 3}, problem: too many, remedy: write fewer}}";
+    let report = preview(&known, &[("c", "child:1"), ("other", "nginx:1")], &[queue("64Mi", refuse)]);
+    let told = &report.stdout;
+    assert!(told.contains("StatefulSet shop/c: is at child@"), "{told}");
+    assert!(
+        told.contains("a new one like it: is refused: spec.replicas: 3 replicas of child: too many"),
+        "{told}"
+    );
+    assert!(told.ends_with("; new ones like 1 would be admitted otherwise\n"), "{told}");
 }
 
 #[test]

@@ -46,7 +46,24 @@ fn sets_of_other_profiles_are_not_meant() {
     assert_eq!(misses("latest"), None);
     assert_eq!(misses("valkey@0a1b").as_deref(), Some("its profile is redis"));
     assert_eq!(misses("0000").as_deref(), Some("its profile redis has no revision 0000"));
-    assert_eq!(misses(&catalogue.latest("redis").unwrap().revision), None);
+    let latest = &catalogue.latest("redis").unwrap().revision;
+    assert_eq!(misses(latest), None);
+    let unexpanded = |to: &str| target(to).unwrap().misses(None, &catalogue);
+    assert_eq!(unexpanded("latest"), None);
+    assert_eq!(unexpanded(latest).as_deref(), Some("it was never expanded; --to latest expands it"));
+}
+
+#[test]
+fn a_revision_that_nobody_knows_is_no_end_of_the_work() {
+    let catalogue = Catalogue::built_in().unwrap();
+    let unknown = |to: &str| target(to).unwrap().is_unknown(&catalogue);
+    let latest = &catalogue.latest("redis").unwrap().revision;
+    for good in ["latest", latest, &format!("redis@{latest}")] {
+        assert_eq!(unknown(good), None);
+    }
+    assert!(unknown("0000").unwrap().contains("no profile has a revision 0000; stateward profiles NAME"));
+    let valkey = format!("valkey@{latest}");
+    assert!(unknown(&valkey).unwrap().contains(&format!("nobody knows the revision {valkey}")));
 }
 
 #[test]

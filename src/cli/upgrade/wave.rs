@@ -64,14 +64,21 @@ impl<'a> Wave<'a> {
     }
 
     /// Moves the sets of one namespace.
-    pub(super) fn through(&mut self, namespace: &str, sets: &[&str]) -> Result<Vec<Told>, Failure> {
-        let mut world = World::read(self.cluster, Some(namespace))?;
+    ///
+    /// What the API server does not answer ends the run as an outcome, so that what was done is told.
+    pub(super) fn through(&mut self, namespace: &str, sets: &[&str]) -> Vec<Told> {
+        let (mut world, mut unread) = match World::read(self.cluster, Some(namespace)) {
+            Ok(world) => (world, None),
+            Err(failure) => (World::default(), Some(failure)),
+        };
         let (mut told, mut begun) = (Vec::new(), Vec::new());
         for (at, name) in sets.iter().enumerate() {
-            let step = if self.stopped {
-                Step::Done(Outcome::NotBegun)
-            } else {
-                self.begin(namespace, name, &mut world)?
+            let step = match unread.take() {
+                _ if self.stopped => Step::Done(Outcome::NotBegun),
+                Some(failure) => Step::Done(Outcome::Failed(failure.to_string())),
+                None => self
+                    .begin(namespace, name, &mut world)
+                    .unwrap_or_else(|failure| Step::Done(Outcome::Failed(failure.to_string()))),
             };
             match step {
                 Step::Begun(one) => begun.push(one),
@@ -85,7 +92,7 @@ impl<'a> Wave<'a> {
                 told.extend(self.come_back(namespace, std::mem::take(&mut begun), &mut world));
             }
         }
-        Ok(told)
+        told
     }
 
     /// Looks at a set as it is now, and moves it where that may be.
