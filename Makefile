@@ -24,7 +24,7 @@ demo: rust ## see it happen on a real Kubernetes (first time about 8 minutes, th
 test: rust ## everything that has to hold (first time about 20 minutes, then ten)
 	@printf '%s\n' 'format, lints, then all tests, many of them on a real Kubernetes; what they start ends with them'
 	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --all-targets --test prove --locked -- -D warnings
 	cargo build --locked
 	@# Built here, where its progress is seen, and not within a test.
 	tests/control-plane/build >/dev/null

@@ -59,7 +59,7 @@ fn admission_among_many() -> Admission {
                 "summary": "one of many", "extends": "postgresql", "match": {"images": [format!("team/database-{number}")]},
                 "statefulSet": {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": number}}}},
             });
-            Given { name: format!("database-{number}"), spec: Ok(serde_json::from_value(spec).expect("a profile")) }
+            Given { name: format!("database-{number}"), spec: Ok(Arc::new(serde_json::from_value(spec).expect("a profile"))) }
         })
         .collect();
     let unkept = base.join(&given, &[]).unkept;

@@ -60,7 +60,7 @@ pub const DEFAULT: &str = "default";
 /// All profiles that are known, in all their revisions.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
-    sources: BTreeMap<String, ProfileSpec>,
+    sources: BTreeMap<String, Arc<ProfileSpec>>,
     latest: BTreeMap<String, Arc<Profile>>,
     revisions: BTreeMap<(String, String), Arc<Profile>>,
     /// The names of profiles that come from the cluster: they win over the built-in ones.
@@ -96,13 +96,15 @@ pub struct Profile {
     pub refusals: Refusals,
     /// Lists of the set's pods, by the names of their placeholders.
     pub peers: BTreeMap<String, Peers>,
+    /// Variables that are not set beside certain ones of the user's.
+    pub yields: BTreeMap<String, Vec<String>>,
     /// Whether what it sets depends on how many pods the set was formed with.
     pub keeps_count: bool,
     /// What it asks for beside its sets.
     pub companions: Asked,
     /// What depends on the tag.
     pub axes: Vec<Axis>,
-    offers: Vec<Offer>,
+    offers: Arc<Vec<Offer>>,
     data: DataVolume,
 }
 
@@ -178,7 +180,7 @@ impl Catalogue {
         for (file, text) in files {
             let read: ProfileFile = serde_saphyr::from_str_with_options(text, options.clone())
                 .map_err(|error| LoadError::Parse { file: file.to_owned(), message: error.to_string() })?;
-            specs.insert(read.metadata.name.clone(), read.spec);
+            specs.insert(read.metadata.name.clone(), Arc::new(read.spec));
         }
         let replaced = std::mem::take(&mut self.sources);
         let mut sources = replaced.clone();
@@ -267,25 +269,21 @@ impl Profile {
             scratch: None,
             refusals: Refusals::new(),
             peers: BTreeMap::new(),
+            yields: BTreeMap::new(),
             keeps_count: false,
             companions: Asked::default(),
             axes: Vec::new(),
-            offers: Vec::new(),
+            offers: Arc::default(),
             data: DataVolume::default(),
         };
-        let (mut companions, mut refuse) = (Value::Null, Value::Null);
+        let (mut companions, mut refuse, mut offers) = (Value::Null, Value::Null, Vec::new());
         for (index, (name, spec)) in chain.iter().enumerate() {
             for (all, own) in [(&mut companions, &spec.companions), (&mut refuse, &spec.refuse)] {
                 if !own.is_null() {
                     json_patch::merge(all, own);
                 }
             }
-            offers::merge(
-                &mut profile.offers,
-                &spec.stateful_set,
-                &Source::Profile { name: (*name).into() },
-                false,
-            );
+            offers::merge(&mut offers, &spec.stateful_set, &Source::Profile { name: (*name).into() }, false);
             profile.data = profile.data.merged(&spec.data);
             profile.summary.clone_from(&spec.summary);
             // One that builds on the one whose place it takes is for the same images.
@@ -301,9 +299,11 @@ impl Profile {
             }
             profile.scratch = spec.scratch.clone().or(profile.scratch);
             profile.peers.extend(spec.peers.clone());
+            profile.yields.extend(spec.yields.clone());
             profile.axes.extend(spec.variants.iter().cloned());
         }
-        offers::complete(&mut profile.offers);
+        offers::complete(&mut offers);
+        profile.offers = Arc::new(offers);
         let fault = |part| move |what| LoadError::Part { name: name.to_owned(), part, what };
         profile.companions = Asked::parse(&companions).map_err(fault("companions"))?;
         profile.refusals = refuse::parse(&refuse).map_err(fault("refuse"))?;
@@ -341,7 +341,7 @@ impl Profile {
     /// axis has are passed over.
     #[must_use]
     pub fn variant(&self, cases: &[&str]) -> Variant {
-        let mut variant = Variant { offers: self.offers.clone(), data: self.data.clone() };
+        let mut variant = Variant { offers: Vec::clone(&self.offers), data: self.data.clone() };
         for case in self.axes.iter().flat_map(|axis| &axis.cases) {
             if cases.contains(&case.name.as_str()) {
                 let source = Source::Variant {
@@ -376,8 +376,8 @@ impl Case {
 /// whose place it takes.
 fn chain<'a>(
     name: &'a str,
-    sources: &'a BTreeMap<String, ProfileSpec>,
-    replaced: &'a BTreeMap<String, ProfileSpec>,
+    sources: &'a BTreeMap<String, Arc<ProfileSpec>>,
+    replaced: &'a BTreeMap<String, Arc<ProfileSpec>>,
 ) -> Result<Vec<(&'a str, &'a ProfileSpec)>, LoadError> {
     let mut chain: Vec<(&str, &ProfileSpec)> = Vec::new();
     let mut next = Some(name);
@@ -417,6 +417,9 @@ fn revision(chain: &[(&str, &ProfileSpec)]) -> String {
             }
             if !spec.peers.is_empty() {
                 content["peers"] = json!(spec.peers);
+            }
+            if !spec.yields.is_empty() {
+                content["yields"] = json!(spec.yields);
             }
             content
         })

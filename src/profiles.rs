@@ -181,7 +181,8 @@ mod tests {
     #[test]
     fn what_is_withdrawn_is_not_found_until_it_is_back() {
         let profiles = Profiles::new(Catalogue::built_in().unwrap());
-        let given = Given { name: "queue".to_owned(), spec: Ok(serde_saphyr::from_str(QUEUE).unwrap()) };
+        let given =
+            Given { name: "queue".to_owned(), spec: Ok(Arc::new(serde_saphyr::from_str(QUEUE).unwrap())) };
         let unkept = profiles.with(given).unkept.remove(0);
         let revision = unkept.revision.clone();
         let mut object = revision_object(&unkept, 1);

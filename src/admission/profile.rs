@@ -1,5 +1,7 @@
 //! Reviews of profiles: what takes several objects to see, or is hidden from the schema.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Admission, Response, Summary, listed};
@@ -30,7 +32,8 @@ pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summa
     let name = text(&object["metadata"]["name"]);
     let spec =
         serde_json::from_value::<ProfileSpec>(object["spec"].clone()).map_err(|e| format!("spec: {e}"));
-    let unknown = spec.as_ref().map_or_else(|_| Vec::new(), check::unknown_fields);
+    let spec = spec.map(Arc::new);
+    let unknown = spec.as_ref().map_or_else(|_| Vec::new(), |spec| check::unknown_fields(spec));
     let given = Given { name: name.to_owned(), spec };
     let joined = admission.profiles.with(given);
     let faults = faults(name, &joined, &admission.profiles.joined());
@@ -65,8 +68,6 @@ fn faults(name: &str, joined: &Joined, before: &Joined) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::admission::Endpoint;
     use crate::engine::{Engine, Offline};

@@ -17,7 +17,7 @@ pub struct Given {
     /// Its name.
     pub name: String,
     /// Its defaults, or why they cannot be read.
-    pub spec: Result<ProfileSpec, String>,
+    pub spec: Result<Arc<ProfileSpec>, String>,
 }
 
 /// A revision with all that it was resolved from, the weakest layer first: nothing outside of it is
@@ -48,8 +48,8 @@ pub struct Kept {
     pub revision: String,
     /// Later ones of a profile have higher numbers; [`Kept::BESIDE`] is that of no profile of the cluster.
     pub number: i64,
-    /// What it holds.
-    pub content: Content,
+    /// What it comes to, resolved once; `None` where a part of it has a fault in the eyes of this version.
+    resolved: Option<Arc<Profile>>,
 }
 
 /// A revision that is to be kept before it is used.
@@ -67,6 +67,15 @@ impl Kept {
     /// The number of what was kept since a set is pinned to it, and never stands in for what a profile of
     /// the cluster says: a built-in revision, for other versions of stateward.
     pub const BESIDE: i64 = 0;
+
+    /// A revision that is kept under this number.
+    #[must_use]
+    pub fn new(profile: String, revision: String, number: i64, content: &Content) -> Self {
+        // Its name is what sets are pinned to, however this version would name it.
+        let named = |resolved| Arc::new(Profile { revision: revision.clone(), ..resolved });
+        let resolved = content.resolve().ok().map(named);
+        Self { profile, revision, number, resolved }
+    }
 }
 
 impl Unkept {
@@ -74,7 +83,7 @@ impl Unkept {
     #[must_use]
     pub fn kept(self, number: i64) -> Kept {
         let Self { profile, revision, content } = self;
-        Kept { profile, revision, number, content }
+        Kept::new(profile, revision, number, &content)
     }
 }
 
@@ -133,13 +142,11 @@ impl Catalogue {
             if kept.number == Kept::BESIDE && catalogue.revisions.contains_key(&key) {
                 continue;
             }
-            let Ok(profile) = kept.content.resolve() else { continue };
-            // Its name is what sets are pinned to, however this version would name it.
-            let profile = Arc::new(Profile { revision: kept.revision.clone(), ..profile });
-            catalogue.revisions.entry(key).or_insert_with(|| Arc::clone(&profile));
+            let Some(profile) = &kept.resolved else { continue };
+            catalogue.revisions.entry(key).or_insert_with(|| Arc::clone(profile));
             let newer = newest.get(kept.profile.as_str()).is_none_or(|(number, _)| *number < kept.number);
             if newer && kept.number != Kept::BESIDE {
-                newest.insert(&kept.profile, (kept.number, profile));
+                newest.insert(&kept.profile, (kept.number, Arc::clone(profile)));
             }
         }
         for one in given {
@@ -149,7 +156,7 @@ impl Catalogue {
                 Err(why) => verdict.faults.push(why.clone()),
             }
             if let (Ok(spec), []) = (&one.spec, verdict.faults.as_slice()) {
-                catalogue.sources.insert(one.name.clone(), spec.clone());
+                catalogue.sources.insert(one.name.clone(), Arc::clone(spec));
             }
             joined.verdicts.insert(one.name.clone(), verdict);
         }
@@ -164,17 +171,18 @@ impl Joined {
         let catalogue = &mut self.catalogue;
         for name in catalogue.sources.keys() {
             let resolved = chain(name, &catalogue.sources, &base.sources)
-                .and_then(|chain| Ok((Profile::of_chain(name, &chain)?, Content::of(&chain))));
+                .and_then(|chain| Ok((Profile::of_chain(name, &chain)?, chain)));
             let verdict = self.verdicts.get_mut(name);
             let stand_in = || newest.get(name.as_str()).map(|(_, profile)| Arc::clone(profile));
             let (used, current) = match resolved {
-                Ok((profile, content)) => {
+                Ok((profile, chain)) => {
                     let key = (name.clone(), profile.revision.clone());
-                    if catalogue.revisions.contains_key(&key) {
+                    if let Some(known) = catalogue.revisions.get(&key) {
                         // What it refuses and which images match is as of now, and no part of a revision.
-                        (Some(Arc::new(profile)), true)
+                        let offers = Arc::clone(&known.offers);
+                        (Some(Arc::new(Profile { offers, ..profile })), true)
                     } else {
-                        let revision = profile.revision;
+                        let (revision, content) = (profile.revision, Content::of(&chain));
                         self.unkept.push(Unkept { profile: name.clone(), revision, content });
                         (stand_in().or_else(|| base.latest.get(name).cloned()), false)
                     }

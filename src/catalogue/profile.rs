@@ -107,6 +107,10 @@ pub struct ProfileSpec {
     /// Lists of the set's pods, by the names of their placeholders.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub peers: BTreeMap<String, Peers>,
+    /// Variables that are not set where the user writes one of others, which the server refuses beside
+    /// them: the names of those others, by the variable.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub yields: BTreeMap<String, Vec<String>>,
     /// What depends on the image's tag.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Axis>,

@@ -165,7 +165,7 @@ fn profiles(new: &[Given], known: &Known, after: &Joined) -> Vec<Value> {
             continue;
         }
         let spec = one.and_then(|one| one.spec.as_ref().ok());
-        let warnings = spec.map(check::unknown_fields).unwrap_or_default();
+        let warnings = spec.map(|spec| check::unknown_fields(spec)).unwrap_or_default();
         told.push(json!({"name": name, "from": from, "to": to, "faults": faults, "warnings": warnings}));
     }
     told

@@ -187,7 +187,10 @@ mod tests {
     fn object(status: Value) -> Profiled {
         let spec = serde_json::from_value(json!({"summary": "x"}));
         Profiled {
-            given: Given { name: "queue".to_owned(), spec: spec.map_err(|error| error.to_string()) },
+            given: Given {
+                name: "queue".to_owned(),
+                spec: spec.map(Arc::new).map_err(|error| error.to_string()),
+            },
             generation: Some(3),
             status,
         }

@@ -148,6 +148,20 @@ fn a_volume_of_the_users_takes_the_place_of_ours_of_that_name() {
 }
 
 #[test]
+fn a_variable_yields_to_what_the_server_refuses_beside_it() {
+    let node = |env: Value| {
+        let wishes = json!({"stateward.dev/acknowledge": "no-security"});
+        let mut object = set(&wishes, "elasticsearch:9.1.4");
+        object["metadata"]["annotations"] = wishes;
+        object["spec"]["template"]["spec"]["containers"][0]["env"] = env;
+        object
+    };
+    let masters = |object: &Value| main_container(object)["env"].to_string().contains("initial_master_nodes");
+    let single = json!([{"name": "discovery.type", "value": "single-node"}]);
+    assert!(!masters(&stored(None, &node(single))) && masters(&stored(None, &node(json!([])))));
+}
+
+#[test]
 fn a_read_only_root_gets_directories_to_write_to() {
     let read_only = |image: &str, mounts: Value| {
         let mut object = set(&json!({}), image);

@@ -1,11 +1,15 @@
 //! Profiles and kept revisions as objects of the API.
 
+use std::sync::Arc;
+
 use kube::core::DynamicObject;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Profiled;
 use super::shelf::{self, Shelved};
 use crate::catalogue::cluster::{Content, Given, Kept, Unkept};
+use crate::catalogue::profile::ProfileSpec;
 use crate::names;
 
 /// The label of a kept revision, with its hash.
@@ -14,9 +18,9 @@ pub(crate) const REVISION_LABEL: &str = "stateward.dev/revision";
 /// Reads a profile object. What cannot be read of it is told by its verdict.
 pub(crate) fn profile(object: &DynamicObject) -> Option<Profiled> {
     let name = object.metadata.name.clone()?;
-    let spec = serde_json::from_value(object.data["spec"].clone());
+    let spec = ProfileSpec::deserialize(&object.data["spec"]);
     Some(Profiled {
-        given: Given { name, spec: spec.map_err(|error| format!("spec: {error}")) },
+        given: Given { name, spec: spec.map(Arc::new).map_err(|error| format!("spec: {error}")) },
         generation: object.metadata.generation,
         status: object.data["status"].clone(),
     })
@@ -25,12 +29,10 @@ pub(crate) fn profile(object: &DynamicObject) -> Option<Profiled> {
 /// Reads a kept revision; `None` where it is none, or one that a later version wrote.
 pub(crate) fn kept(object: &DynamicObject) -> Option<Kept> {
     let (profile, _) = shelf::profile_of(&object.metadata)?;
-    Some(Kept {
-        profile: profile.clone(),
-        revision: object.metadata.labels.as_ref()?.get(REVISION_LABEL)?.clone(),
-        number: object.data["revision"].as_i64()?,
-        content: serde_json::from_value::<Content>(object.data["data"].clone()).ok()?,
-    })
+    let revision = object.metadata.labels.as_ref()?.get(REVISION_LABEL)?;
+    let number = object.data["revision"].as_i64()?;
+    let content = Content::deserialize(&object.data["data"]).ok()?;
+    Some(Kept::new(profile.clone(), revision.clone(), number, &content))
 }
 
 /// Reads the same with its state.
@@ -70,7 +72,8 @@ mod tests {
     #[test]
     fn a_revision_is_read_as_it_is_kept() {
         let spec = "{summary: a queue, extends: default, peers: {all: {each: x, separator: y}}}";
-        let given = Given { name: "queue".to_owned(), spec: Ok(serde_saphyr::from_str(spec).unwrap()) };
+        let given =
+            Given { name: "queue".to_owned(), spec: Ok(Arc::new(serde_saphyr::from_str(spec).unwrap())) };
         let joined = Catalogue::built_in().unwrap().join(&[given], &[]);
         let object: DynamicObject = serde_json::from_value(revision_object(&joined.unkept[0], 7)).unwrap();
         let kept = kept(&object).unwrap();

@@ -5,7 +5,7 @@ fn spec(yaml: &str) -> ProfileSpec {
 }
 
 fn given(name: &str, yaml: &str) -> Given {
-    Given { name: name.to_owned(), spec: Ok(spec(yaml)) }
+    Given { name: name.to_owned(), spec: Ok(Arc::new(spec(yaml))) }
 }
 
 fn built_in() -> Catalogue {
@@ -18,12 +18,8 @@ fn keep(joined: &Joined) -> Vec<Kept> {
     unkept
         .map(|(one, number)| {
             let text = serde_json::to_string(&one.content).unwrap();
-            Kept {
-                profile: one.profile.clone(),
-                revision: one.revision.clone(),
-                number,
-                content: serde_json::from_str(&text).unwrap(),
-            }
+            let content = serde_json::from_str(&text).unwrap();
+            Kept::new(one.profile.clone(), one.revision.clone(), number, &content)
         })
         .collect()
 }
@@ -155,10 +151,11 @@ fn what_is_refused_is_as_of_now_and_makes_no_revision() {
 
 #[test]
 fn what_a_later_version_kept_is_passed_over() {
-    let mut kept = keep(&built_in().join(&[given("queue", QUEUE)], &[]));
-    kept[0].content.layers.last_mut().unwrap().spec.companions = serde_json::json!({"later": true});
-    let joined = built_in().join(&[], &kept);
-    assert!(joined.catalogue.revision("queue", &kept[0].revision).is_none());
+    let mut unkept = built_in().join(&[given("queue", QUEUE)], &[]).unkept.remove(0);
+    unkept.content.layers.last_mut().unwrap().spec.companions = serde_json::json!({"later": true});
+    let kept = unkept.kept(1);
+    let joined = built_in().join(&[], std::slice::from_ref(&kept));
+    assert!(joined.catalogue.revision("queue", &kept.revision).is_none());
 }
 
 #[test]
@@ -183,12 +180,7 @@ fn what_is_kept_for_a_pin_stands_in_for_no_profile() {
     let other = built_in().with([("x", changed.as_str())]).unwrap();
     let revision = other.latest("postgresql").unwrap().revision.clone();
     let content = other.content("postgresql", &revision).unwrap();
-    let beside = Kept {
-        profile: "postgresql".to_owned(),
-        revision: revision.clone(),
-        number: Kept::BESIDE,
-        content: content.clone(),
-    };
+    let beside = Kept::new("postgresql".to_owned(), revision.clone(), Kept::BESIDE, &content);
     let ours = [given("postgresql", "{summary: ours, extends: default, match: {images: [postgres]}}")];
     let joined = built_in().join(&ours, std::slice::from_ref(&beside));
     assert!(joined.catalogue.revision("postgresql", &revision).is_some());

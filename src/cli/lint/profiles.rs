@@ -1,5 +1,7 @@
 //! Profiles among manifests.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::catalogue::cluster::Given;
@@ -16,7 +18,7 @@ pub(in crate::cli) fn profile(object: &Value) -> Option<Given> {
         let spec = serde_json::from_value::<ProfileSpec>(object["spec"].clone());
         Given {
             name: text(&object["metadata"]["name"]).to_owned(),
-            spec: spec.map_err(|error| format!("spec: {error}")),
+            spec: spec.map(Arc::new).map_err(|error| format!("spec: {error}")),
         }
     })
 }

@@ -11,7 +11,7 @@ const DAYS: Duration = Duration::from_hours(720);
 const QUEUE: &str = "{summary: a queue, extends: default, sizes: {small: {limits: {memory: 1Gi}}}}";
 
 fn given(spec: &str) -> Given {
-    Given { name: "queue".to_owned(), spec: Ok(serde_saphyr::from_str(spec).unwrap()) }
+    Given { name: "queue".to_owned(), spec: Ok(Arc::new(serde_saphyr::from_str(spec).unwrap())) }
 }
 
 fn now() -> Timestamp {
