@@ -17,7 +17,8 @@ const CASES: &[Case] = &[
         key: "size",
         of: postgres,
         values: ["small", "large"],
-        may_change: &["spec.containers[postgres].resources"],
+        // PostgreSQL takes a share of the memory.
+        may_change: &["spec.containers[postgres].resources", "spec.containers[postgres].args"],
     },
     Case {
         key: "readiness-probe",
