@@ -183,6 +183,14 @@ fn a_read_only_root_gets_directories_to_write_to() {
     own["spec"]["template"]["spec"]["volumes"] = json!([{"name": "run", "emptyDir": {}}]);
     let own = stored(None, &own);
     assert!(mounted(&own).contains("scratch-tmp") && !mounted(&own).contains(sockets), "{own:#}");
+    // Nor where another volume has the name.
+    let mut named = read_only("postgres:18", Value::Null);
+    named["spec"]["template"]["spec"]["volumes"] =
+        json!([{"name": "scratch-tmp", "configMap": {"name": "x", "defaultMode": 420}}]);
+    let theirs = named["spec"]["template"]["spec"]["volumes"][0].clone();
+    let named = stored(None, &named);
+    assert_eq!(named["spec"]["template"]["spec"]["volumes"][0], theirs);
+    assert!(!mounted(&named).contains("scratch-tmp"), "{named:#}");
     // Nor where nobody asked, and they go with the wish.
     let plain = stored(None, &set(&json!({}), "postgres:18"));
     assert!(!mounted(&plain).contains("scratch"), "{plain:#}");

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::storage::overlap;
+use super::storage::{claims, overlap};
 use super::{Draft, Source};
 use crate::path::{ItemKey, Path, Step};
 use crate::settings::text;
@@ -33,6 +33,11 @@ pub(super) fn expand(draft: &mut Draft) {
         }
         let name = volume(directory);
         let volume = Path::fields(&["spec", "template", "spec", "volumes"]).named(name.clone());
+        let claim = claims().named(name.clone()).lookup(draft.user).is_some();
+        if claim || volume.lookup(draft.user).is_some_and(|theirs| theirs["emptyDir"].is_null()) {
+            draft.withhold(mount, format!("you have a volume named {name}"));
+            continue;
+        }
         draft.offer(&volume, &json!({"name": name, "emptyDir": {}}), &source, false);
         draft.offer(&mount, &json!({"mountPath": directory, "name": name}), &source, false);
     }

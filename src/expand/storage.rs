@@ -166,7 +166,7 @@ fn half_said(draft: &Draft, asked: bool, has_path: bool) -> Option<Fault> {
     Some(Fault::new(Reason::Missing, key(name), problem, remedy))
 }
 
-fn claims() -> Path {
+pub(super) fn claims() -> Path {
     Path::fields(&["spec", "volumeClaimTemplates"])
 }
 
