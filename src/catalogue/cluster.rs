@@ -71,9 +71,7 @@ impl Kept {
     /// A revision that is kept under this number.
     #[must_use]
     pub fn new(profile: String, revision: String, number: i64, content: &Content) -> Self {
-        // Its name is what sets are pinned to, however this version would name it.
-        let named = |resolved| Arc::new(Profile { revision: revision.clone(), ..resolved });
-        let resolved = content.resolve().ok().map(named);
+        let resolved = content.resolve_as(&revision);
         Self { profile, revision, number, resolved }
     }
 }
@@ -124,6 +122,13 @@ impl Content {
         let chain: Vec<_> = self.layers.iter().map(|layer| (layer.name.as_str(), &layer.spec)).collect();
         let name = chain.last().map_or("", |(name, _)| *name);
         Profile::of_chain(name, &chain)
+    }
+
+    /// The same by the name that it is kept under, which is what sets are pinned to, however this
+    /// version would name it; `None` where a part of it has a fault in the eyes of this version.
+    pub(super) fn resolve_as(&self, revision: &str) -> Option<Arc<Profile>> {
+        let resolved = self.resolve().ok()?;
+        Some(Arc::new(Profile { revision: revision.to_owned(), ..resolved }))
     }
 }
 

@@ -100,7 +100,7 @@ impl Line {
     fn profile(&self) -> Option<&Arc<Profile>> {
         let resolve = || {
             let Whole { revision, content, .. } = self.read()?;
-            Some(Arc::new(Profile { revision, ..content.resolve().ok()? }))
+            content.resolve_as(&revision)
         };
         self.profile.get_or_init(resolve).as_ref()
     }
