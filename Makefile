@@ -24,12 +24,12 @@ demo: rust ## see it happen on a real Kubernetes (first time about 8 minutes, th
 test: rust ## everything that has to hold (first time about 20 minutes, then ten)
 	@printf '%s\n' 'format, lints, then all tests, many of them on a real Kubernetes; what they start ends with them'
 	cargo fmt --check
-	cargo clippy --all-targets --test prove --locked -- -D warnings
+	cargo clippy --all-targets --test faults --test prove --locked -- -D warnings
 	cargo build --locked
 	@# Built here, where its progress is seen, and not within a test.
 	tests/control-plane/build >/dev/null
 	tests/linters/build >/dev/null
-	cargo test --locked --no-fail-fast -- --test-threads $(TEST_THREADS)
+	tests/run $(TEST_THREADS)
 
 prove: rust ## prove the profiles against the real servers, or ONLY=kafka (first time about 40 minutes, then half an hour)
 	@tests/prove/servers
