@@ -16,6 +16,7 @@ pub mod refuse;
 mod released;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -104,8 +105,24 @@ pub struct Profile {
     pub companions: Asked,
     /// What depends on the tag.
     pub axes: Vec<Axis>,
+    /// What all layers offer up to the first that has variants; without those.
     offers: Arc<Vec<Offer>>,
     data: DataVolume,
+    /// The first layer that has variants and those behind it, the weakest first.
+    varied: Vec<Varied>,
+}
+
+/// A layer of a profile from the first that has variants on: what it says wins over the variants of the
+/// weaker ones.
+#[derive(Debug, Clone)]
+struct Varied {
+    /// The profile that it is.
+    name: Arc<str>,
+    /// What it says in all variants; null of the first layer, where that is among the offers already.
+    stateful_set: Value,
+    data: DataVolume,
+    /// Which of the axes are its own.
+    axes: Range<usize>,
 }
 
 /// A profile in the variant that an image needs.
@@ -275,6 +292,7 @@ impl Profile {
             axes: Vec::new(),
             offers: Arc::default(),
             data: DataVolume::default(),
+            varied: Vec::new(),
         };
         let (mut companions, mut refuse, mut offers) = (Value::Null, Value::Null, Vec::new());
         for (index, (name, spec)) in chain.iter().enumerate() {
@@ -283,8 +301,7 @@ impl Profile {
                     json_patch::merge(all, own);
                 }
             }
-            offers::merge(&mut offers, &spec.stateful_set, &Source::Profile { name: (*name).into() }, false);
-            profile.data = profile.data.merged(&spec.data);
+            profile.layer(name, spec, &mut offers);
             profile.summary.clone_from(&spec.summary);
             // One that builds on the one whose place it takes is for the same images.
             let again = index > 0 && chain[index - 1].0 == *name;
@@ -300,7 +317,6 @@ impl Profile {
             profile.scratch = spec.scratch.clone().or(profile.scratch);
             profile.peers.extend(spec.peers.clone());
             profile.yields.extend(spec.yields.clone());
-            profile.axes.extend(spec.variants.iter().cloned());
         }
         offers::complete(&mut offers);
         profile.offers = Arc::new(offers);
@@ -312,6 +328,23 @@ impl Profile {
         Ok(profile)
     }
 
+    /// Takes a further layer: into the offers as long as there are no variants, which come between.
+    fn layer(&mut self, name: &str, spec: &ProfileSpec, offers: &mut Vec<Offer>) {
+        let first = self.axes.len();
+        self.axes.extend(spec.variants.iter().cloned());
+        let axes = first..self.axes.len();
+        let (mut stateful_set, mut data) = (spec.stateful_set.clone(), spec.data.clone());
+        let name: Arc<str> = name.into();
+        if self.varied.is_empty() {
+            let source = Source::Profile { name: Arc::clone(&name) };
+            offers::merge(offers, &std::mem::take(&mut stateful_set), &source, false);
+            self.data = self.data.merged(&std::mem::take(&mut data));
+        }
+        if !self.varied.is_empty() || !axes.is_empty() {
+            self.varied.push(Varied { name, stateful_set, data, axes });
+        }
+    }
+
     /// Where its data is, where that is the same in all variants.
     pub(crate) fn data_path(&self) -> Option<String> {
         self.data.mount_path.clone()
@@ -320,7 +353,9 @@ impl Profile {
     /// All that it may set, in whatever variant.
     pub fn values(&self) -> impl Iterator<Item = &Value> {
         let cases = self.axes.iter().flat_map(|axis| &axis.cases);
-        self.offers.iter().map(|offer| &offer.value).chain(cases.map(|case| &case.stateful_set))
+        let layers = self.varied.iter().map(|layer| &layer.stateful_set);
+        let offers = self.offers.iter().map(|offer| &offer.value);
+        offers.chain(layers).chain(cases.map(|case| &case.stateful_set))
     }
 
     fn check_peers(&self) -> Result<(), String> {
@@ -337,17 +372,22 @@ impl Profile {
         format!("{}@{}", self.name, self.revision)
     }
 
-    /// This profile with the named cases merged over it, in the order of its axes; names that no
-    /// axis has are passed over.
+    /// This profile in the named cases: of each layer what it says in all of them, and over that its
+    /// cases, in the order of its axes. Names that no axis has are passed over.
     #[must_use]
     pub fn variant(&self, cases: &[&str]) -> Variant {
         let mut variant = Variant { offers: Vec::clone(&self.offers), data: self.data.clone() };
-        for case in self.axes.iter().flat_map(|axis| &axis.cases) {
-            if cases.contains(&case.name.as_str()) {
-                let source = Source::Variant {
-                    profile: self.name.as_str().into(),
-                    variant: case.name.as_str().into(),
-                };
+        for Varied { name, stateful_set, data, axes } in &self.varied {
+            if !stateful_set.is_null() {
+                let source = Source::Profile { name: Arc::clone(name) };
+                offers::merge(&mut variant.offers, stateful_set, &source, false);
+                offers::complete(&mut variant.offers);
+            }
+            variant.data = variant.data.merged(data);
+            let all = self.axes[axes.clone()].iter().flat_map(|axis| &axis.cases);
+            for case in all.filter(|case| cases.contains(&case.name.as_str())) {
+                let (profile, of) = (Arc::clone(name), case.name.as_str().into());
+                let source = Source::Variant { profile, variant: of };
                 offers::merge(&mut variant.offers, &case.stateful_set, &source, true);
                 variant.data = variant.data.merged(&case.data);
             }

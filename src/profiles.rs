@@ -19,7 +19,7 @@ use tokio::sync::watch;
 pub(crate) use self::follow::{announce, follow, profiles, rest, revisions};
 #[cfg(test)]
 pub(crate) use self::object::shelved;
-pub(crate) use self::object::{kept, profile, revision_object};
+pub(crate) use self::object::{as_go_writes, kept, profile, revision_object};
 use self::shelf::Shelved;
 use crate::catalogue::Catalogue;
 use crate::catalogue::cluster::{Given, Joined, Kept, Unkept};

@@ -42,6 +42,42 @@ fn a_cycle_is_told() {
     assert_eq!(error.to_string(), "profile b: extends a, which leads back to itself");
 }
 
+#[test]
+fn what_a_profile_says_wins_over_its_parents_variants() {
+    let text = "
+apiVersion: stateward.dev/v1alpha1
+kind: StatefulSetProfile
+metadata: {name: ours}
+spec:
+  summary: ours
+  extends: postgresql
+  data: {mountPath: /elsewhere}
+  statefulSet:
+    spec:
+      template:
+        spec:
+          containers:
+          - name: $(main)
+            securityContext: {runAsUser: 2000}
+            env: [{name: PGDATA, value: /elsewhere/pgdata}]
+";
+    let catalogue = Catalogue::built_in().unwrap().with([("ours", text)]).unwrap();
+    let variant = catalogue.latest("ours").unwrap().variant(&["17", "debian"]);
+    assert_eq!(variant.data.mount_path.as_deref(), Some("/elsewhere"));
+    let told = |end: &str| {
+        let offer = variant.offers.iter().find(|offer| offer.path.to_string().ends_with(end)).unwrap();
+        (offer.value.clone(), offer.source.to_string(), offer.data)
+    };
+    assert_eq!(told("securityContext.runAsUser"), (json!(2000), "profile ours".to_owned(), true));
+    assert_eq!(
+        told("env[name=\"PGDATA\"].value"),
+        (json!("/elsewhere/pgdata"), "profile ours".to_owned(), true)
+    );
+    // What it leaves to its parent's variants is said to be theirs.
+    let (group, source, _) = told("securityContext.runAsGroup");
+    assert_eq!((group, source.as_str()), (json!(999), "profile postgresql, variant debian"));
+}
+
 /// The profile that knows an image, and the case of each of its axes that the tag tells.
 fn chosen<'c>(catalogue: &'c Catalogue, image: &str) -> Option<(&'c str, Vec<Option<&'c str>>)> {
     let profile = catalogue.for_image(image)?;

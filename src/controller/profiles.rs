@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::core::DynamicObject;
+use kube::core::{DynamicObject, Request};
 use serde_json::{Value, json};
 
 use self::uses::Pins;
@@ -99,10 +99,14 @@ impl Tender<'_> {
         unkept: &Unkept,
         number: i64,
     ) -> Result<bool, WriteError> {
-        let object = profiles::revision_object(unkept, number);
-        let Ok(object) = serde_json::from_value::<DynamicObject>(object) else { return Ok(false) };
         let params = PostParams { field_manager: Some(names::MANAGER.to_owned()), ..PostParams::default() };
-        match self.writer.write("create", "ControllerRevision", api.create(&params, &object)).await {
+        let text = profiles::as_go_writes(&profiles::revision_object(unkept, number).to_string());
+        let create = async {
+            let request = Request::new(api.resource_url()).create(&params, text.into_bytes());
+            let request = request.map_err(kube::Error::BuildRequest)?;
+            self.writer.client().request::<DynamicObject>(request).await
+        };
+        match self.writer.write("create", "ControllerRevision", create).await {
             Ok(_) => Ok(true),
             // Another replica was quicker, or the watch has not told yet.
             Err(error) if error.code() == 409 || matches!(error, WriteError::Deposed) => Ok(false),

@@ -59,6 +59,24 @@ pub(crate) fn revision_object(unkept: &Unkept, number: i64) -> Value {
     })
 }
 
+/// A JSON text with the characters escaped that Go's encoder escapes (`HTMLEscape` of `encoding/json`).
+///
+/// The API server keeps the data of a ControllerRevision byte for byte as it was sent, and lets nobody change it. A
+/// patch of a label or annotation has it written anew by Go: with other bytes, that is a change, and refused.
+pub(crate) fn as_go_writes(json: &str) -> String {
+    // Outside of texts none of them stands in JSON.
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                text.push_str(&format!("\\u{:04x}", u32::from(character)));
+            }
+            other => text.push(other),
+        }
+    }
+    text
+}
+
 /// The name of an object.
 pub(super) fn name(object: &DynamicObject) -> String {
     object.metadata.name.clone().unwrap_or_default()
@@ -81,6 +99,14 @@ mod tests {
         assert_eq!(object.metadata.name.unwrap(), format!("profile-queue-{}", kept.revision));
         let joined = Catalogue::built_in().unwrap().join(&[], std::slice::from_ref(&kept));
         assert_eq!(joined.catalogue.revision("queue", &kept.revision).unwrap().peers.len(), 1);
+    }
+
+    #[test]
+    fn what_go_escapes_is_escaped_and_read_back() {
+        let value = json!({"a<b": ["x && y > z", "\u{2028}", "é\"\\"]});
+        let text = as_go_writes(&value.to_string());
+        assert_eq!(text, r#"{"a\u003cb":["x \u0026\u0026 y \u003e z","\u2028","é\"\\"]}"#);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 
     #[test]

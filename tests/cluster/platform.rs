@@ -33,7 +33,7 @@ spec:
           terminationGracePeriodSeconds: 77
           containers:
           - name: $(main)
-            env: [{{name: PEERS, value: $(peers.all)}}]
+            env: [{{name: PEERS, value: $(peers.all)}}, {{name: LIMITS, value: "<4 & >2"}}]
 "#
     ))
 }

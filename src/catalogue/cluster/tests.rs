@@ -167,7 +167,8 @@ fn one_of_a_built_in_name_may_build_on_what_it_takes_the_place_of() {
     let profile = joined.catalogue.for_image("postgres:18").unwrap();
     assert_eq!(profile.images, ["postgres"]);
     assert_eq!(profile.data.claim.as_deref(), Some("data"));
-    assert!(profile.values().any(|value| value == "data"), "its own value");
+    let offers = profile.variant(&["18", "debian"]).offers;
+    assert!(offers.iter().any(|offer| offer.value == "data"), "its own value");
     assert_ne!(profile.revision, built_in().latest("postgresql").unwrap().revision);
     // Where there is none of the name, there is nothing to build on.
     let joined = built_in().join(&[given("queue", "{summary: x, extends: queue}")], &[]);

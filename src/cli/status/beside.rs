@@ -110,7 +110,11 @@ fn wrong(companion: &Companion, state: &str, configuration: &Configuration) -> O
 fn holds(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, value)| live.get(key).is_some_and(|live| holds(live, value)))
+            // The API server leaves out lists that are empty.
+            wanted.iter().all(|(key, value)| match live.get(key) {
+                Some(live) => holds(live, value),
+                None => value.as_array().is_some_and(Vec::is_empty),
+            })
         }
         (Value::Array(live), Value::Array(wanted)) => {
             live.len() == wanted.len()
@@ -144,4 +148,19 @@ fn left_over<'w>(
         });
         !is_among(settled) && !stays
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_wanted_empty_is_not_stored() {
+        let wanted = json!({"spec": {"clusterIP": "None", "ports": []}});
+        assert!(holds(&json!({"spec": {"clusterIP": "None", "type": "ClusterIP"}}), &wanted));
+        assert!(!holds(&json!({"spec": {"clusterIP": "None", "ports": [{"port": 1}]}}), &wanted));
+        assert!(!holds(&json!({"spec": {}}), &wanted));
+    }
 }

@@ -9,7 +9,7 @@ use crate::settings::text;
 /// The lines of one set.
 pub(super) fn told(status: &Value) -> String {
     let mut out = format!("StatefulSet {}/{}\n", text(&status["namespace"]), text(&status["name"]));
-    let mut row = |what: &str, text: &str| _ = writeln!(out, "  {what:<12}{text}");
+    let mut row = |what: &str, text: &str| _ = writeln!(out, "  {what:<11} {text}");
     let list = |field: &'static str| status[field].as_array().into_iter().flatten();
     let pin = text(&status["pin"]);
     let latest = text(&status["latest"]);
