@@ -11,45 +11,53 @@
 #[path = "converge/local.rs"]
 #[allow(dead_code, reason = "each bench that starts a cluster uses a part of it")]
 mod local;
+#[path = "converge/rounds.rs"]
+mod rounds;
 
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::{Client, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::json;
 use stateward::catalogue::Catalogue;
 use stateward::companions::{self, Kind, Labels};
 use stateward::configuration::Configuration;
 
 use self::local::{Local, Usage};
+use self::rounds::{CONCURRENCY, Rounds, create, namespace, seconds, statefulsets};
 
-/// Requests at one time, of the plain loop as of the controller.
-const CONCURRENCY: usize = 16;
-/// Sets in one namespace.
-const TOGETHER: usize = 100;
 /// Sets that are touched to see what an event costs.
 const TOUCHED: usize = 500;
 /// The companions that each set here has.
 const EACH: usize = 3;
 
+struct Converge;
+
+impl Rounds for Converge {
+    async fn make(&self, admin: &Client, number: usize) {
+        let manifest = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet",
+            "metadata": {"name": name(number), "labels": {"stateward.dev/managed": "true"},
+                "annotations": {
+                    "stateward.dev/storage": "20Gi", "stateward.dev/acknowledge": "separate-replicas",
+                }},
+            "spec": {"replicas": 3, "template": {"spec": {"containers": [
+                {"name": "postgres", "image": "postgres:18",
+                 "env": [{"name": "POSTGRES_PASSWORD", "value": "x"}]},
+            ]}}},
+        });
+        create(&statefulsets(admin, &namespace(number)), manifest).await;
+    }
+
+    async fn measure(&self, local: &Local, admin: &Client, sets: usize) {
+        round(local, admin, sets).await;
+    }
+}
+
 fn main() {
-    stateward::server::tls::install_provider();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let sets = std::env::var("SETS").unwrap_or_else(|_| "1000,10000".to_owned());
-    let rounds = sets.split(',').map(|count| count.parse().expect("SETS: numbers"));
-    runtime.block_on(async {
-        let local = Local::start();
-        let admin = local.client("admin").await;
-        let mut made = 0;
-        for sets in rounds {
-            let began = Instant::now();
-            make_sets(&admin, made..sets).await;
-            println!("{sets} sets: {} s to make those that were not there", seconds(began.elapsed()));
-            made = sets;
-            round(&local, &admin, sets).await;
-        }
-    });
+    rounds::run(&Converge);
 }
 
 /// The controller, and the plain loop, each from nothing.
@@ -110,52 +118,8 @@ async fn event_costs(controller: &local::Process, admin: &Client, sets: usize) {
     );
 }
 
-fn namespace(number: usize) -> String {
-    format!("bench-{}", number / TOGETHER)
-}
-
 fn name(number: usize) -> String {
     format!("db-{number}")
-}
-
-fn statefulsets(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), namespace, &sets_of())
-}
-
-fn sets_of() -> ApiResource {
-    ApiResource::erase::<k8s_openapi::api::apps::v1::StatefulSet>(&())
-}
-
-/// Makes sets through the webhook, as developers do.
-async fn make_sets(admin: &Client, numbers: std::ops::Range<usize>) {
-    let namespaces: Api<DynamicObject> =
-        Api::all_with(admin.clone(), &ApiResource::erase::<k8s_openapi::api::core::v1::Namespace>(&()));
-    for number in numbers.clone().filter(|number| number % TOGETHER == 0) {
-        let manifest =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace(number)}});
-        create(&namespaces, manifest).await;
-    }
-    stream::iter(numbers)
-        .for_each_concurrent(CONCURRENCY, async |number| {
-            let manifest = json!({
-                "apiVersion": "apps/v1", "kind": "StatefulSet",
-                "metadata": {"name": name(number), "labels": {"stateward.dev/managed": "true"},
-                    "annotations": {
-                        "stateward.dev/storage": "20Gi", "stateward.dev/acknowledge": "separate-replicas",
-                    }},
-                "spec": {"replicas": 3, "template": {"spec": {"containers": [
-                    {"name": "postgres", "image": "postgres:18",
-                     "env": [{"name": "POSTGRES_PASSWORD", "value": "x"}]},
-                ]}}},
-            });
-            create(&statefulsets(admin, &namespace(number)), manifest).await;
-        })
-        .await;
-}
-
-async fn create(api: &Api<DynamicObject>, manifest: Value) {
-    let object: DynamicObject = serde_json::from_value(manifest).expect("an object");
-    api.create(&PostParams::default(), &object).await.expect("a creation");
 }
 
 /// Lists the sets and applies what belongs beside each, and nothing else.
@@ -163,7 +127,7 @@ async fn apply_plainly(client: &Client) -> Duration {
     let catalogue = Catalogue::built_in().expect("the catalogue");
     let configuration = Configuration::default();
     let began = Instant::now();
-    let sets: Api<DynamicObject> = Api::all_with(client.clone(), &sets_of());
+    let sets: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<StatefulSet>(&()));
     let mut page = ListParams::default().limit(500);
     loop {
         let list = sets.list(&page).await.expect("a list");
@@ -211,8 +175,4 @@ fn sum(metrics: &str, counter: &str, parts: &[&str]) -> usize {
     let lines = metrics.lines().filter(|line| line.contains(counter) && !line.starts_with('#'));
     let lines = lines.filter(|line| parts.iter().all(|part| line.contains(part)));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum()
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{:.1}", time.as_secs_f64())
 }

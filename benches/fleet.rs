@@ -1,5 +1,5 @@
 //! A hundred profiles of the platform's own and many sets on the real control plane: the webhook's memory,
-//! what an edit of a profile costs it, and `preview` of all sets.
+//! what an edit of a profile costs it, and `preview` and `upgrade` of all sets.
 //!
 //! `SETS=1000,10000` says how many sets there are in each round; `COMPARE=FILE` names another build, whose
 //! commands are measured beside ours. No pods are made, since the controller manager is stopped; each set
@@ -11,51 +11,60 @@
 #[path = "converge/local.rs"]
 #[allow(dead_code, reason = "each bench that starts a cluster uses a part of it")]
 mod local;
+#[path = "converge/rounds.rs"]
+mod rounds;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, stream};
-use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use self::local::{Local, Usage};
+use self::rounds::{Rounds, create, namespace, seconds, statefulsets};
 
 /// Profiles: the first is the parent of all others.
 const PROFILES: usize = 100;
-/// Requests at one time.
-const CONCURRENCY: usize = 16;
-/// Sets in one namespace.
-const TOGETHER: usize = 100;
 /// Edits of a profile, one after the other.
 const EDITS: u32 = 20;
 
-fn main() {
-    stateward::server::tls::install_provider();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let sets = std::env::var("SETS").unwrap_or_else(|_| "1000,10000".to_owned());
-    let rounds = sets.split(',').map(|count| count.parse().expect("SETS: numbers"));
-    runtime.block_on(async {
-        let local = Local::start();
-        let admin = local.client("admin").await;
-        make_profiles(&local, &admin).await;
+struct Fleet;
+
+impl Rounds for Fleet {
+    async fn prepare(&self, local: &Local, admin: &Client) {
+        make_profiles(local, admin).await;
         println!("{PROFILES} profiles, no set");
-        webhook(&local, &admin).await;
-        let mut made = 0;
-        for sets in rounds {
-            let began = Instant::now();
-            make_sets(&admin, made..sets).await;
-            println!("{sets} sets: {} s to make those that were not there", seconds(began.elapsed()));
-            made = sets;
-            webhook(&local, &admin).await;
-            commands(&local);
-        }
-    });
+        webhook(local, admin).await;
+    }
+
+    async fn make(&self, admin: &Client, number: usize) {
+        let (namespace, name) = (namespace(number), format!("queue-{number}"));
+        let image = format!("{}:1", profile_name(number % PROFILES));
+        let manifest = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet",
+            "metadata": {"name": name, "labels": {"stateward.dev/managed": "true"}},
+            "spec": {"replicas": 1, "template": {"spec": {"containers": [
+                {"name": "queue", "image": image, "ports": [{"containerPort": 80}]}]}}},
+        });
+        let made = create(&statefulsets(admin, &namespace), manifest).await;
+        let mut claim = made.data["spec"]["volumeClaimTemplates"][0].clone();
+        claim["metadata"]["name"] = format!("data-{name}-0").into();
+        let claims = ApiResource::erase::<PersistentVolumeClaim>(&());
+        create(&Api::namespaced_with(admin.clone(), &namespace, &claims), claim).await;
+    }
+
+    async fn measure(&self, local: &Local, admin: &Client, _: usize) {
+        webhook(local, admin).await;
+        commands(local);
+    }
+}
+
+fn main() {
+    rounds::run(&Fleet);
 }
 
 /// The webhook's memory, and the processor time of an edit.
@@ -89,24 +98,30 @@ async fn settled(usage: impl Fn() -> Usage) -> Usage {
     }
 }
 
-/// `preview` of an edit that concerns one profile, and of one that concerns all.
+/// `preview` of an edit that concerns one profile, and of one that concerns all; `upgrade` where nothing is
+/// to be done, so that reading is all that is measured.
 fn commands(local: &Local) {
     let other = std::env::var("COMPARE").ok();
     for program in [Some(env!("CARGO_BIN_EXE_stateward").to_owned()), other].into_iter().flatten() {
-        for (number, what) in [(1, "one profile in a hundred"), (0, "the parent of all")] {
-            let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fleet-edit.yaml");
-            fs::write(&file, profile(number, "as it was", "96Mi").to_string()).expect("a file");
+        let measure = |what: &str, arguments: &[&str]| {
             let mut command = Command::new(&program);
-            command.args(["preview", "-A", "-f"]).arg(&file);
-            command.arg("--kubeconfig").arg(local.kubeconfig("admin"));
+            command.args(arguments).arg("--kubeconfig").arg(local.kubeconfig("admin"));
             let (took, usage, summary) = run(command);
             println!(
-                "  preview, {what}: {} s, {} s of CPU, at most {} MiB; {summary}",
+                "  {what}: {} s, {} s of CPU, at most {} MiB; {summary}",
                 seconds(took),
                 seconds(usage.cpu),
                 usage.peak_mib
             );
+        };
+        for (number, what) in [(1, "one profile in a hundred"), (0, "the parent of all")] {
+            let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fleet-edit.yaml");
+            fs::write(&file, profile(number, "as it was", "96Mi").to_string()).expect("a file");
+            measure(&format!("preview, {what}"), &["preview", "-A", "-f", &file.to_string_lossy()]);
         }
+        measure("upgrade --dry-run", &["upgrade", "--all", "-A", "--dry-run"]);
+        // Nothing is ready here, since there are no pods.
+        measure("upgrade", &["upgrade", "--all", "-A", "--force"]);
     }
 }
 
@@ -117,6 +132,8 @@ fn run(mut command: Command) -> (Duration, Usage, String) {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(fs::File::create(&output).expect("a file"))
+        // A line for each set.
+        .stderr(fs::File::create(output.with_extension("log")).expect("a file"))
         .spawn()
         .expect("a process");
     let mut usage = Usage::of(child.id()).expect("a process");
@@ -177,47 +194,4 @@ async fn make_profiles(local: &Local, admin: &Client) {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-/// Makes sets through the webhook, and the claim of each.
-async fn make_sets(admin: &Client, numbers: std::ops::Range<usize>) {
-    let namespaces: Api<DynamicObject> = Api::all_with(admin.clone(), &ApiResource::erase::<Namespace>(&()));
-    for number in numbers.clone().filter(|number| number % TOGETHER == 0) {
-        create(
-            &namespaces,
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace(number)}}),
-        )
-        .await;
-    }
-    stream::iter(numbers)
-        .for_each_concurrent(CONCURRENCY, async |number| {
-            let (namespace, name) = (namespace(number), format!("queue-{number}"));
-            let image = format!("{}:1", profile_name(number % PROFILES));
-            let manifest = json!({
-                "apiVersion": "apps/v1", "kind": "StatefulSet",
-                "metadata": {"name": name, "labels": {"stateward.dev/managed": "true"}},
-                "spec": {"replicas": 1, "template": {"spec": {"containers": [
-                    {"name": "queue", "image": image, "ports": [{"containerPort": 80}]}]}}},
-            });
-            let sets = ApiResource::erase::<StatefulSet>(&());
-            let made = create(&Api::namespaced_with(admin.clone(), &namespace, &sets), manifest).await;
-            let mut claim = made.data["spec"]["volumeClaimTemplates"][0].clone();
-            claim["metadata"]["name"] = format!("data-{name}-0").into();
-            let claims = ApiResource::erase::<PersistentVolumeClaim>(&());
-            create(&Api::namespaced_with(admin.clone(), &namespace, &claims), claim).await;
-        })
-        .await;
-}
-
-fn namespace(number: usize) -> String {
-    format!("bench-{}", number / TOGETHER)
-}
-
-async fn create(api: &Api<DynamicObject>, manifest: Value) -> DynamicObject {
-    let object: DynamicObject = serde_json::from_value(manifest).expect("an object");
-    api.create(&PostParams::default(), &object).await.expect("a creation")
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{:.1}", time.as_secs_f64())
 }

@@ -264,7 +264,7 @@ fn catalogue(paths: &[PathBuf]) -> Result<Catalogue, Failure> {
 fn explain_live(args: &ExplainArgs, scope: &Scope, name: &str) -> Result<Report, Failure> {
     let catalogue = scope.catalogue()?;
     let (cluster, object) = args.live.read(name, scope.namespace.as_deref())?;
-    let known = Known::read(catalogue, &cluster);
+    let known = Known::read(catalogue, &cluster)?;
     let explanation = Explanation::live(&known.engine(), &object, scope.namespace());
     let stdout = explain::print(&[explanation], args.output)?;
     Ok(Report { stdout, stderr: known.note, ..Report::default() })

@@ -46,7 +46,7 @@ pub fn run(
     }
     let (cluster, world) = args.sets.read(namespace)?;
     let granted = Granted::find(given, &cluster);
-    let known = Known::read(catalogue, &cluster);
+    let known = Known::read(catalogue, &cluster)?;
     let engine = known.engine();
     let sets = world.sets().filter(|set| !is_managed(set, &world));
     let adoptions: Vec<Value> =
@@ -66,7 +66,7 @@ pub fn run(
     if adoptions.iter().any(|adoption| !empty(&adoption["refused"]) || !empty(&adoption["clashes"])) {
         report.end(Exit::Findings);
     }
-    report.stdout = match args.sets.output {
+    report.stdout = match args.sets.place.output {
         SetsFormat::Json => format!("{:#}\n", Value::from(adoptions)),
         SetsFormat::Text if adoptions.is_empty() => {
             format!("no StatefulSet in {} that is not managed already\n", world.place())

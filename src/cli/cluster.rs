@@ -1,5 +1,8 @@
 //! The cluster that a command reads from. No command writes but `upgrade`, and that one annotation alone.
 
+mod again;
+
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::future::{Future, ready};
 use std::time::Duration;
@@ -17,6 +20,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+pub(super) use self::again::Pauses;
+use self::again::passes;
 use super::Failure;
 use super::world::Listed;
 use crate::controller::served::{self, Served};
@@ -49,10 +54,23 @@ pub struct ClusterArgs {
 pub struct Cluster {
     runtime: Runtime,
     client: Client,
+    /// Whether it ever answered: one that did is waited for.
+    answered: Cell<bool>,
     /// The namespace of the context.
     pub namespace: String,
     /// The namespace of stateward itself.
     pub own_namespace: String,
+}
+
+/// Why objects were not listed.
+#[derive(Debug, thiserror::Error)]
+pub enum Unlisted {
+    /// The reader may not see them, or the cluster does not serve the kind.
+    #[error("{0}")]
+    Hidden(String),
+    /// Nobody knows whether there are any.
+    #[error(transparent)]
+    Failed(#[from] Failure),
 }
 
 /// Why an object was not changed.
@@ -64,7 +82,9 @@ pub enum Unpatched {
     Gone,
     /// The API server, or a webhook that it asked, refused.
     Refused(String),
-    /// No answer, or none that decides.
+    /// No answer, or one that may be another in a moment; the change may have been made all the same.
+    Unanswered(String),
+    /// No answer that decides.
     Failed(String),
 }
 
@@ -84,7 +104,7 @@ impl ClusterArgs {
         let client =
             runtime.block_on(async { Client::try_from(config) }).map_err(|error| unreadable(&error))?;
         let own_namespace = own_namespace(self.stateward_namespace.as_deref());
-        Ok(Cluster { runtime, client, namespace, own_namespace })
+        Ok(Cluster { runtime, client, answered: Cell::new(false), namespace, own_namespace })
     }
 
     async fn config(&self) -> Result<kube::Config, Box<dyn std::error::Error + Send + Sync>> {
@@ -119,8 +139,8 @@ impl Cluster {
         K: kube::Resource<DynamicType = ()>,
     {
         let resource = ApiResource::erase::<K>(&());
-        let api: Api<DynamicObject> = self.api_of(&resource, Some(namespace));
-        let object = self.wait(api.get_opt(name))?.map_err(|error| {
+        let api: Api<DynamicObject> = self.api(&resource, Some(namespace));
+        let object = self.ask(|| api.get_opt(name)).map_err(|error| {
             Failure::Cluster(chain(&format!("failed to read the {}", resource.kind), &error))
         })?;
         let value = object.map(serde_json::to_value).transpose();
@@ -129,31 +149,51 @@ impl Cluster {
 
     /// The kinds that not every cluster serves, and how this one does.
     pub fn served(&self) -> Result<Served, Failure> {
-        let asked = self.wait(served::ask(&self.client))?;
+        let asked = self.ask(|| served::ask(&self.client));
         asked.map_err(|error| Failure::Cluster(chain("failed to ask which kinds are served", &error)))
     }
 
     /// All objects of a kind, in one namespace or in all.
-    pub fn list(&self, kind: &Listed, namespace: Option<&str>) -> Result<Vec<Value>, Failure> {
+    pub fn list(&self, kind: &Listed, namespace: Option<&str>) -> Result<Vec<Value>, Unlisted> {
         match kind.metadata_of {
             Some(_) => self.list_as::<PartialObjectMeta<DynamicObject>>(kind, namespace),
             None => self.list_as::<DynamicObject>(kind, namespace),
         }
     }
 
-    /// The same, page by page: a cluster may hold more than should be in memory at once.
+    fn list_as<K: Object>(&self, kind: &Listed, namespace: Option<&str>) -> Result<Vec<Value>, Unlisted> {
+        let mut objects = Vec::new();
+        self.pages_as::<K>(&kind.resource, namespace, asking(PAGE, kind.metadata_of), |page| {
+            objects.extend(page.into_iter().filter_map(|object| as_value(kind, object)));
+            Ok(())
+        })?;
+        Ok(objects)
+    }
+
+    /// Those with these labels page by page: a cluster may hold more than should be in memory at once.
     pub fn pages(
         &self,
         kind: &Listed,
         namespace: Option<&str>,
-        each: impl FnMut(Vec<Value>) -> Result<(), Failure>,
+        labels: Option<&str>,
+        mut each: impl FnMut(Vec<Value>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.pages_as::<DynamicObject>(kind, namespace, SMALL_PAGE, each)
+        let pages =
+            self.pages_as::<DynamicObject>(&kind.resource, namespace, asking(SMALL_PAGE, labels), |page| {
+                each(page.into_iter().filter_map(|object| as_value(kind, object)).collect())
+            });
+        pages.map_err(Failure::from)
     }
 
-    fn list_as<K: Object>(&self, kind: &Listed, namespace: Option<&str>) -> Result<Vec<Value>, Failure> {
+    /// All objects of a kind that a cluster need not serve, nor everybody see.
+    pub fn objects(
+        &self,
+        resource: &ApiResource,
+        namespace: Option<&str>,
+        labels: Option<&str>,
+    ) -> Result<Vec<DynamicObject>, Unlisted> {
         let mut objects = Vec::new();
-        self.pages_as::<K>(kind, namespace, PAGE, |page| {
+        self.pages_as(resource, namespace, asking(PAGE, labels), |page| {
             objects.extend(page);
             Ok(())
         })?;
@@ -162,19 +202,15 @@ impl Cluster {
 
     fn pages_as<K: Object>(
         &self,
-        kind: &Listed,
+        resource: &ApiResource,
         namespace: Option<&str>,
-        size: u32,
-        mut each: impl FnMut(Vec<Value>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let api: Api<K> = self.api(kind, namespace);
-        let mut page = ListParams::default().limit(size);
-        page.label_selector = kind.metadata_of.map(str::to_owned);
+        mut page: ListParams,
+        mut each: impl FnMut(Vec<K>) -> Result<(), Failure>,
+    ) -> Result<(), Unlisted> {
+        let api: Api<K> = self.api(resource, namespace);
         loop {
-            let list = self.wait(api.list(&page))?.map_err(|error| {
-                Failure::Cluster(chain(&format!("failed to list {}", kind.resource.plural), &error))
-            })?;
-            each(list.items.into_iter().filter_map(|object| as_value(kind, object)).collect())?;
+            let list = self.ask(|| api.list(&page)).map_err(|error| unlisted(resource, &error))?;
+            each(list.items)?;
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),
                 None => return Ok(()),
@@ -182,42 +218,17 @@ impl Cluster {
         }
     }
 
-    /// All objects of a kind that a cluster need not serve, nor everybody see; else why there are none.
-    pub fn objects(
-        &self,
-        resource: &ApiResource,
-        namespace: Option<&str>,
-        labels: &str,
-    ) -> Result<Vec<DynamicObject>, String> {
-        let api = self.api_of::<DynamicObject>(resource, namespace);
-        let mut page = ListParams::default().limit(PAGE).labels(labels);
-        let mut objects = Vec::new();
-        loop {
-            let list = self.wait(api.list(&page)).map_err(|failure| failure.to_string())?;
-            let list = list.map_err(|error| match &error {
-                kube::Error::Api(status) if status.code == 404 => {
-                    format!("the cluster does not serve {}", resource.plural)
-                }
-                error => chain(&format!("failed to list {}", resource.plural), error),
-            })?;
-            objects.extend(list.items);
-            match list.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => page = page.continue_token(&token),
-                None => return Ok(objects),
-            }
-        }
-    }
-
-    /// Changes an object by a JSON Merge Patch; gives it as it is stored then.
+    /// Changes an object by a JSON Merge Patch; gives it as it is stored then. It is sent once: whoever
+    /// hears nothing has to look whether it was done.
     pub fn patch<K>(&self, name: &str, namespace: &str, patch: &Value) -> Result<Value, Unpatched>
     where
         K: kube::Resource<DynamicType = ()>,
     {
-        let api: Api<DynamicObject> = self.api_of(&ApiResource::erase::<K>(&()), Some(namespace));
+        let api: Api<DynamicObject> = self.api(&ApiResource::erase::<K>(&()), Some(namespace));
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        let patched = self.wait(api.patch(name, &params, &Patch::Merge(patch)));
-        match patched.map_err(|failure| Unpatched::Failed(failure.to_string()))? {
+        match self.once(api.patch(name, &params, &Patch::Merge(patch))) {
             Ok(object) => serde_json::to_value(object).map_err(|error| Unpatched::Failed(error.to_string())),
+            Err(error) if passes(&error) => Err(Unpatched::Unanswered(chain("failed to patch", &error))),
             Err(kube::Error::Api(status)) => Err(match status.code {
                 404 => Unpatched::Gone,
                 409 => Unpatched::Conflict,
@@ -244,16 +255,12 @@ impl Cluster {
         namespace: Option<&str>,
     ) -> BoxStream<'static, Event<Value>> {
         let config = Config { label_selector: kind.metadata_of.map(str::to_owned), ..Config::default() };
-        let events = watcher(self.api::<K>(kind, namespace), config).default_backoff();
+        let events = watcher(self.api::<K>(&kind.resource, namespace), config).default_backoff();
         let kind = kind.clone();
         events.filter_map(move |event| ready(of_values(event.ok(), |object| as_value(&kind, object)))).boxed()
     }
 
-    fn api<K: Object>(&self, kind: &Listed, namespace: Option<&str>) -> Api<K> {
-        self.api_of(&kind.resource, namespace)
-    }
-
-    fn api_of<K: Object>(&self, resource: &ApiResource, namespace: Option<&str>) -> Api<K> {
+    fn api<K: Object>(&self, resource: &ApiResource, namespace: Option<&str>) -> Api<K> {
         match namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
             None => Api::all_with(self.client.clone(), resource),
@@ -265,10 +272,41 @@ impl Cluster {
         self.runtime.block_on(work)
     }
 
-    fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
-        let late =
-            || Failure::Cluster(format!("the API server did not answer within {} s", PATIENCE.as_secs()));
-        self.runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await }).map_err(|_| late())
+    /// Waits before something is tried again; `false` if it has been tried for long enough.
+    pub(super) fn rest(&self, pauses: &mut Pauses) -> bool {
+        let pause = pauses.next();
+        if let Some(pause) = pause {
+            // A timer is made within the runtime.
+            self.run(async { tokio::time::sleep(pause).await });
+        }
+        pause.is_some()
+    }
+
+    /// Asks what changes nothing: again, if the cluster answered before and may do so in a moment.
+    fn ask<T, W>(&self, request: impl Fn() -> W) -> Result<T, kube::Error>
+    where
+        W: Future<Output = Result<T, kube::Error>>,
+    {
+        let mut pauses = Pauses::begin();
+        loop {
+            match self.once(request()) {
+                Err(error) if passes(&error) && self.answered.get() && self.rest(&mut pauses) => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    fn once<T>(&self, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+        let answer = self.run(async { tokio::time::timeout(PATIENCE, request).await });
+        let answer = answer.unwrap_or_else(|_| {
+            let late =
+                format!("the API server gave no answer within {} s but to ask again", PATIENCE.as_secs());
+            Err(kube::Error::Service(late.into()))
+        });
+        if answer.as_ref().map_or_else(|error| !passes(error), |_| true) {
+            self.answered.set(true);
+        }
+        answer
     }
 }
 
@@ -286,6 +324,33 @@ trait Object:
 
 impl Object for DynamicObject {}
 impl Object for PartialObjectMeta<DynamicObject> {}
+
+/// A list of which a page has so many objects.
+fn asking(page: u32, labels: Option<&str>) -> ListParams {
+    ListParams { label_selector: labels.map(str::to_owned), ..ListParams::default().limit(page) }
+}
+
+/// Who may not see a kind is told so by 403; 404 is the answer for a kind that is not served.
+fn unlisted(resource: &ApiResource, error: &kube::Error) -> Unlisted {
+    let kinds = &resource.plural;
+    let told = |error| chain(&format!("failed to list {kinds}"), error);
+    match error {
+        kube::Error::Api(status) if status.code == 404 => {
+            Unlisted::Hidden(format!("the cluster does not serve {kinds}"))
+        }
+        kube::Error::Api(status) if status.code == 403 => Unlisted::Hidden(told(error)),
+        error => Failure::Cluster(told(error)).into(),
+    }
+}
+
+impl From<Unlisted> for Failure {
+    fn from(unlisted: Unlisted) -> Self {
+        match unlisted {
+            Unlisted::Hidden(why) => Self::Cluster(why),
+            Unlisted::Failed(failure) => failure,
+        }
+    }
+}
 
 /// An object that says what it is, which items of a list do not.
 fn as_value(kind: &Listed, object: impl Serialize) -> Option<Value> {
@@ -308,8 +373,11 @@ fn of_values<K>(event: Option<Event<K>>, value: impl Fn(K) -> Option<Value>) -> 
 /// An error with its causes on one line.
 fn chain(what: &str, error: &(dyn std::error::Error + 'static)) -> String {
     // What the API server said, without the fields of its answer.
-    if let Some(kube::Error::Api(status)) = error.downcast_ref() {
-        return format!("{what}: {}", status.message);
+    match error.downcast_ref() {
+        Some(kube::Error::Api(status)) => return format!("{what}: {}", status.message),
+        // Its own text would say no more than that there is another.
+        Some(kube::Error::Service(cause)) => return chain(what, cause.as_ref()),
+        _ => {}
     }
     let mut text = format!("{what}: {error}");
     let mut source = error.source();

@@ -30,13 +30,13 @@ pub struct DiffArgs {
 pub fn run(args: &DiffArgs, namespace: Option<&str>, catalogue: Catalogue) -> Result<Report, Failure> {
     let cluster = args.cluster.connect()?;
     let namespace = namespace.unwrap_or(&cluster.namespace);
-    let mut world = World::of_sets(&cluster, Some(namespace))?;
-    world.name = Some(args.name.clone());
+    let mut world = World::of_namespaces(&cluster, Some(namespace))?;
     let set = cluster.get::<StatefulSet>(&args.name, namespace)?;
+    world.put("StatefulSet", set.clone());
     if !is_managed(&set, &world) {
         return Err(unmanaged(&args.name, &world));
     }
-    let known = Known::read(catalogue, &cluster);
+    let known = Known::read(catalogue, &cluster)?;
     let moved = Move::of(&set, &world, &known.engine(), "latest")?;
     let mut report = Report { stderr: known.note, ..Report::default() };
     if moved.changes() {

@@ -51,7 +51,7 @@ pub fn run(
     let Some(set) = world.sets().next().filter(|set| is_managed(set, &world)) else {
         return Err(unmanaged(&args.name, &world));
     };
-    let known = Known::read(catalogue, &cluster);
+    let known = Known::read(catalogue, &cluster)?;
     let manifests = of(set, &world, &known.engine(), &Granted::find(given, &cluster).configuration);
     let mut stderr = known.note;
     stderr.push_str(

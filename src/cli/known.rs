@@ -1,7 +1,10 @@
 //! The profiles of a cluster as a command knows them: its own objects and kept revisions, joined to the
 //! built-in ones as the webhook joins them.
 
-use super::cluster::Cluster;
+use kube::api::DynamicObject;
+
+use super::Failure;
+use super::cluster::{Cluster, Unlisted};
 use crate::catalogue::Catalogue;
 use crate::catalogue::cluster::{Given, Joined, Kept};
 use crate::engine::Engine;
@@ -30,27 +33,27 @@ impl Known {
         Self::of(base, Vec::new(), Vec::new())
     }
 
-    /// These profiles with those of a cluster. What cannot be read is told, and goes without.
-    #[must_use]
-    pub fn read(base: Catalogue, cluster: &Cluster) -> Self {
+    /// These profiles with those of a cluster. What may not be read is told, and goes without.
+    pub fn read(base: Catalogue, cluster: &Cluster) -> Result<Self, Failure> {
         let own = Some(cluster.own_namespace.as_str());
-        let given = cluster.objects(&profiles::profiles(), None, "");
-        let kept = cluster.objects(&profiles::revisions(), own, names::PROFILE);
-        let missing: Vec<&str> = [given.as_ref().err(), kept.as_ref().err()]
-            .into_iter()
-            .flatten()
-            .map(|why| why.lines().next().unwrap_or_default())
-            .collect();
+        let mut missing = Vec::new();
+        let mut seen = |objects: Result<Vec<DynamicObject>, Unlisted>| match objects {
+            Err(Unlisted::Hidden(why)) => {
+                missing.push(why.lines().next().unwrap_or_default().to_owned());
+                Ok(Vec::new())
+            }
+            objects => objects,
+        };
+        let given = seen(cluster.objects(&profiles::profiles(), None, None))?;
+        let kept = seen(cluster.objects(&profiles::revisions(), own, Some(names::PROFILE)))?;
         let note = if missing.is_empty() {
             String::new()
         } else {
             format!("note: profiles of the cluster may be missing here: {}\n", missing.join("; "))
         };
-        let given = given.unwrap_or_default();
         let given = given.iter().filter_map(|object| profiles::profile(object).map(|read| read.given));
-        let kept = kept.unwrap_or_default();
         let kept = kept.iter().filter_map(profiles::kept);
-        Self { note, ..Self::of(base, given.collect(), kept.collect()) }
+        Ok(Self { note, ..Self::of(base, given.collect(), kept.collect()) })
     }
 
     fn of(base: Catalogue, given: Vec<Given>, kept: Vec<Kept>) -> Self {

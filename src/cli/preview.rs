@@ -10,12 +10,11 @@ use serde_json::{Value, json};
 
 use self::live::Judge;
 use super::Failure;
-use super::cluster::ClusterArgs;
 use super::input::{InputArgs, Source};
 use super::known::Known;
 use super::moves::Move;
 use super::report::{Exit, Report};
-use super::world::{Listed, SetsFormat, World};
+use super::world::{Listed, PlaceArgs, SetsFormat, World};
 use crate::catalogue::cluster::{Given, Joined};
 use crate::catalogue::{Catalogue, check};
 use crate::engine::Engine;
@@ -31,15 +30,9 @@ pub struct PreviewArgs {
     /// the sets of the cluster
     #[arg(value_name = "MANIFESTS", conflicts_with = "all_namespaces")]
     pub manifests: Vec<PathBuf>,
-    /// The sets of all namespaces
-    #[arg(short = 'A', long)]
-    pub all_namespaces: bool,
-    /// Output format
-    #[arg(short = 'o', long, value_enum, default_value_t)]
-    pub output: SetsFormat,
-    /// The cluster.
+    /// The sets of the cluster.
     #[command(flatten)]
-    pub cluster: ClusterArgs,
+    pub place: PlaceArgs,
 }
 
 /// What would become of one set.
@@ -119,21 +112,20 @@ pub fn run(args: &PreviewArgs, namespace: Option<&str>, base: Catalogue) -> Resu
         let input = InputArgs { files: args.manifests.clone(), recursive: true };
         let sources = input.read().map_err(Failure::Input)?;
         let outlooks = files::outlooks(&sources, namespace.unwrap_or("default"), &known, &after)?;
-        return Ok(report(args.output, &profiles(&new, &known, &after), &outlooks, known.note));
+        return Ok(report(args.place.output, &profiles(&new, &known, &after), &outlooks, known.note));
     }
-    let cluster = args.cluster.connect()?;
-    let known = Known::read(base, &cluster);
+    let cluster = args.place.cluster.connect()?;
+    let known = Known::read(base, &cluster)?;
     let after = known.with(&new);
-    let one = namespace.unwrap_or(&cluster.namespace);
-    let one = (!args.all_namespaces).then_some(one);
-    let world = World::of_namespaces(&cluster, one)?;
+    let namespace = args.place.namespace(namespace, &cluster);
+    let world = World::of_namespaces(&cluster, namespace)?;
     let judge = Judge::new(&world, &known, &after, &new);
     let mut outlooks = Vec::new();
-    cluster.pages(&Listed::statefulsets(), one, |sets| {
+    cluster.pages(&Listed::statefulsets(), namespace, None, |sets| {
         outlooks.extend(judge.outlooks(sets.iter())?);
         Ok(())
     })?;
-    Ok(report(args.output, &profiles(&new, &known, &after), &outlooks, known.note))
+    Ok(report(args.place.output, &profiles(&new, &known, &after), &outlooks, known.note))
 }
 
 /// The profiles in the files.

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::cluster::ClusterArgs;
+use super::cluster::{Cluster, ClusterArgs};
 use super::known::Known;
 use super::report::{Exit, Report};
-use super::world::{SetsFormat, World};
+use super::world::{Listed, SetsFormat};
 use crate::catalogue::{Catalogue, Profile};
 use crate::record::Record;
 
@@ -74,9 +74,13 @@ impl ProfilesArgs {
                 return Ok((known, None));
             }
         };
-        let mut known = Known::read(base, &cluster);
-        match World::of_sets(&cluster, namespace) {
-            Ok(world) => Ok((known, Some(count(&world)))),
+        let mut known = Known::read(base.clone(), &cluster).unwrap_or_else(|failure| {
+            let mut known = Known::offline(base);
+            known.note = format!("note: profiles of the cluster are missing here: {failure}\n");
+            known
+        });
+        match counts(&cluster, namespace) {
+            Ok(counts) => Ok((known, Some(counts))),
             // Who may look at one namespace alone still learns what there is.
             Err(failure) if known.note.is_empty() || namespace.is_none() => {
                 known.note.push_str(&format!("note: sets are not counted: {failure}\n"));
@@ -87,11 +91,15 @@ impl ProfilesArgs {
     }
 }
 
-fn count(world: &World) -> Counts {
-    world.sets().filter_map(Record::pin_of).fold(Counts::new(), |mut counts, pin| {
-        *counts.entry((pin.profile, pin.revision)).or_default() += 1;
-        counts
-    })
+fn counts(cluster: &Cluster, namespace: Option<&str>) -> Result<Counts, Failure> {
+    let mut counts = Counts::new();
+    cluster.pages(&Listed::statefulsets(), namespace, None, |sets| {
+        for pin in sets.iter().filter_map(Record::pin_of) {
+            *counts.entry((pin.profile, pin.revision)).or_default() += 1;
+        }
+        Ok(())
+    })?;
+    Ok(counts)
 }
 
 /// All that is known by name, and profiles of which sets are left alone.

@@ -51,7 +51,7 @@ pub fn run(
 ) -> Result<Report, Failure> {
     let (cluster, mut world) = args.sets.read(namespace)?;
     let granted = Granted::find(given, &cluster);
-    let known = Known::read(catalogue, &cluster);
+    let known = Known::read(catalogue, &cluster)?;
     let engine = known.engine();
     let of_all = |world: &World| -> Vec<Value> {
         let managed = world.sets().filter(|set| is_managed(set, world));
@@ -84,7 +84,7 @@ pub fn run(
     if !statuses.iter().all(is_settled) {
         report.end(Exit::Findings);
     }
-    report.stdout = match args.sets.output {
+    report.stdout = match args.sets.place.output {
         SetsFormat::Json => format!("{:#}\n", Value::from(statuses)),
         SetsFormat::Text if statuses.is_empty() => format!("no managed StatefulSets in {}\n", world.place()),
         SetsFormat::Text => statuses.iter().map(told).collect::<Vec<_>>().join("\n"),

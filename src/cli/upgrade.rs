@@ -6,25 +6,24 @@
 mod outcome;
 mod wave;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use kube::api::{ApiResource, DynamicObject};
 use serde_json::Value;
 
 use self::outcome::{Outcome, Told};
 use self::wave::Wave;
 use super::Failure;
-use super::cluster::{Cluster, ClusterArgs};
+use super::cluster::Cluster;
 use super::granted::Granted;
 use super::known::Known;
 use super::moves::Move;
 use super::preview::{self, Outlook};
-use super::report::{Exit, Report};
+use super::report::Report;
 use super::status::{is_managed, unmanaged};
-use super::world::{SetsFormat, World};
+use super::world::{Listed, PlaceArgs, SetsFormat, World};
 use crate::catalogue::Catalogue;
 use crate::configuration::Configuration;
 use crate::intent::{self, RevisionWish};
@@ -38,9 +37,9 @@ pub struct UpgradeArgs {
     /// Which sets.
     #[command(flatten)]
     pub which: Which,
-    /// In all namespaces
-    #[arg(short = 'A', long, conflicts_with = "name")]
-    pub all_namespaces: bool,
+    /// Where they are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// The revision: latest, PROFILE@REVISION, or REVISION of the profile that each set has
     #[arg(long, value_name = "REVISION", default_value = "latest", value_parser = target)]
     pub to: Target,
@@ -56,12 +55,6 @@ pub struct UpgradeArgs {
     /// Move sets that are not ready, too
     #[arg(long)]
     pub force: bool,
-    /// Output format
-    #[arg(short = 'o', long, value_enum, default_value_t)]
-    pub output: SetsFormat,
-    /// The cluster.
-    #[command(flatten)]
-    pub cluster: ClusterArgs,
 }
 
 /// One of these.
@@ -69,6 +62,7 @@ pub struct UpgradeArgs {
 #[group(required = true, multiple = false)]
 pub struct Which {
     /// A StatefulSet
+    #[arg(conflicts_with = "all_namespaces")]
     pub name: Option<String>,
     /// Managed sets with these labels
     #[arg(short = 'l', long, value_name = "SELECTOR")]
@@ -142,44 +136,45 @@ impl Target {
     }
 }
 
-/// Moves the sets, or says what would change. Exit code 1 where a set is not where it should be.
+/// The names of sets, by their namespaces.
+type Names = BTreeMap<String, BTreeSet<String>>;
+
+/// Moves the sets, or says what would change. Exit code 1 where a set is not where it should be, 4 where
+/// the cluster did not let it be known.
 pub fn run(
     args: &UpgradeArgs,
     namespace: Option<&str>,
     catalogue: Catalogue,
     given: Option<Configuration>,
 ) -> Result<Report, Failure> {
-    let cluster = args.cluster.connect()?;
-    let one = namespace.unwrap_or(&cluster.namespace);
-    let mut world = World::of_sets(&cluster, (!args.all_namespaces).then_some(one))?;
+    let cluster = args.place.cluster.connect()?;
+    let mut world = World::of_namespaces(&cluster, args.place.namespace(namespace, &cluster))?;
     world.name.clone_from(&args.which.name);
-    let sets = args.sets(&cluster, &world)?;
-    let known = Known::read(catalogue, &cluster);
+    let known = Known::read(catalogue, &cluster)?;
     let engine = known.engine();
     if let (None, Some(why)) = (&args.which.name, args.to.is_unknown(&engine.catalogue)) {
         return Err(Failure::Cluster(format!("{}{why}", known.note)));
     }
     if args.dry_run {
-        return dry_run(args, &sets, &world, &known);
+        return dry_run(args, &cluster, &mut world, &known);
     }
+    let sets = args.names(&cluster, &mut world)?;
     let granted = Granted::find(given, &cluster);
-    let mut wave = Wave::new(args, &cluster, &engine, &granted, sets.len());
+    let mut wave = Wave::new(args, &cluster, &engine, &granted, sets.values().map(BTreeSet::len).sum());
     let mut told: Vec<Told> = Vec::new();
-    for group in sets.chunk_by(|a, b| a["metadata"]["namespace"] == b["metadata"]["namespace"]) {
-        let within = group.first().map(|set| text(&set["metadata"]["namespace"])).unwrap_or_default();
-        let names = group.iter().map(|set| text(&set["metadata"]["name"]));
+    for (within, names) in &sets {
         if wave.is_stopped() {
-            told.extend(names.map(|name| Told::new(within, name, Outcome::NotBegun)));
+            told.extend(names.iter().map(|name| Told::new(within, name, Outcome::NotBegun)));
         } else {
-            told.extend(wave.through(within, &names.collect::<Vec<_>>()));
+            told.extend(wave.through(within, names));
         }
     }
     let mut report = Report { stderr: known.note, ..Report::default() };
     report.stderr.push_str(&outcome::advice(&told, args));
-    if told.iter().any(|one| !one.outcome.is_fine()) {
-        report.end(Exit::Findings);
+    for one in &told {
+        report.end(one.outcome.exit());
     }
-    report.stdout = match args.output {
+    report.stdout = match args.place.output {
         SetsFormat::Json => format!("{:#}\n", told.iter().map(Told::json).collect::<Value>()),
         SetsFormat::Text if told.is_empty() => {
             format!("no managed StatefulSets in {} are meant\n", world.place())
@@ -189,46 +184,59 @@ pub fn run(
     Ok(report)
 }
 
-fn dry_run(args: &UpgradeArgs, sets: &[&Value], world: &World, known: &Known) -> Result<Report, Failure> {
+fn dry_run(
+    args: &UpgradeArgs,
+    cluster: &Cluster,
+    world: &mut World,
+    known: &Known,
+) -> Result<Report, Failure> {
     let engine = known.engine();
     let mut outlooks = Vec::new();
-    for set in sets {
+    args.each(cluster, world, |set, world| {
         let pin = Record::pin_of(set);
-        if args.which.name.is_none() && args.to.misses(pin.as_ref(), &engine.catalogue).is_some() {
-            continue;
+        if args.which.name.is_some() || args.to.misses(pin.as_ref(), &engine.catalogue).is_none() {
+            let moved = Move::of(set, world, &engine, &args.to.wish(pin.as_ref()))?;
+            outlooks.push(Outlook { moved, is_there: true, anew: Vec::new() });
         }
-        let moved = Move::of(set, world, &engine, &args.to.wish(pin.as_ref()))?;
-        outlooks.push(Outlook { moved, is_there: true, anew: Vec::new() });
-    }
-    Ok(preview::report(args.output, &[], &outlooks, known.note.clone()))
+        Ok(())
+    })?;
+    // Pages come in the order of the API server's keys, to which shop-b is before shop.
+    outlooks.sort_by(|a, b| (&a.moved.namespace, &a.moved.name).cmp(&(&b.moved.namespace, &b.moved.name)));
+    Ok(preview::report(args.place.output, &[], &outlooks, known.note.clone()))
 }
 
 impl UpgradeArgs {
-    /// The sets that are meant, by namespace and name.
-    fn sets<'w>(&self, cluster: &Cluster, world: &'w World) -> Result<Vec<&'w Value>, Failure> {
-        // The API server reads selectors; nobody else has to.
-        let selected = self.which.selector.as_ref().map(|selector| {
-            let kind = ApiResource::erase::<StatefulSet>(&());
-            let objects = cluster.objects(&kind, world.namespace.as_deref(), selector);
-            let uids = |objects: Vec<DynamicObject>| -> BTreeSet<String> {
-                objects.into_iter().filter_map(|object| object.metadata.uid).collect()
-            };
-            objects.map(uids).map_err(Failure::Cluster)
-        });
-        let selected = selected.transpose()?;
-        let is_meant = |set: &Value| {
-            let uid = text(&set["metadata"]["uid"]);
-            is_managed(set, world) && selected.as_ref().is_none_or(|uids| uids.contains(uid))
-        };
-        let mut sets: Vec<&Value> = world.sets().filter(|set| is_meant(set)).collect();
-        if let (Some(name), true) = (&self.which.name, sets.is_empty()) {
-            return Err(unmanaged(name, world));
+    /// The sets that are meant. Each is read again when its turn comes, so no more of them is kept.
+    fn names(&self, cluster: &Cluster, world: &mut World) -> Result<Names, Failure> {
+        let mut names = Names::new();
+        self.each(cluster, world, |set, _| {
+            let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
+            names.entry(namespace.to_owned()).or_default().insert(name.to_owned());
+            Ok(())
+        })?;
+        Ok(names)
+    }
+
+    /// Hands over the sets that are meant, page by page.
+    fn each(
+        &self,
+        cluster: &Cluster,
+        world: &mut World,
+        mut each: impl FnMut(&Value, &World) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let place = world.namespace.clone();
+        if let (Some(name), Some(namespace)) = (&self.which.name, &place) {
+            if let Some(set) = cluster.find::<StatefulSet>(name, namespace)? {
+                world.put("StatefulSet", set);
+            }
+            let found = world.sets().find(|set| is_managed(set, world));
+            return each(found.ok_or_else(|| unmanaged(name, world))?, world);
         }
-        let key = |set: &&Value| {
-            (text(&set["metadata"]["namespace"]).to_owned(), text(&set["metadata"]["name"]).to_owned())
-        };
-        sets.sort_by_cached_key(key);
-        Ok(sets)
+        // The API server reads selectors; nobody else has to.
+        let labels = self.which.selector.as_deref();
+        cluster.pages(&Listed::statefulsets(), place.as_deref(), labels, |sets| {
+            sets.iter().filter(|set| is_managed(set, world)).try_for_each(|set| each(set, world))
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use kube::api::ApiResource;
 use serde_json::Value;
 
 use super::Failure;
-use super::cluster::{Cluster, ClusterArgs};
+use super::cluster::{Cluster, ClusterArgs, Unlisted};
 use crate::companions::hosts::CLAIMING;
 use crate::companions::neighbours::{Neighbours, is_ours};
 use crate::companions::{Kind, Labels, labels_of};
@@ -23,6 +23,14 @@ use crate::settings::text;
 pub struct SetsArgs {
     /// A StatefulSet; else all that the command is for
     pub name: Option<String>,
+    /// Where it is.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Where the sets are, and how it is told of them.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct PlaceArgs {
     /// In all namespaces
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
@@ -65,12 +73,6 @@ impl Listed {
         Self { name, resource, everywhere: false, needed: true, metadata_of: None }
     }
 
-    /// Sets, and what their namespaces say of them.
-    fn sets() -> Vec<Self> {
-        vec![Self::statefulsets(), Self::namespaces()]
-    }
-
-    /// Sets alone.
     pub(super) fn statefulsets() -> Self {
         Self::of::<StatefulSet>("StatefulSet")
     }
@@ -81,14 +83,15 @@ impl Listed {
 
     /// Kinds that stand beside sets, or that tell how sets do.
     fn all(served: Served) -> Vec<Self> {
-        let mut all = Self::sets();
-        all.extend([
+        let mut all = vec![
+            Self::statefulsets(),
+            Self::namespaces(),
             Self::of::<PersistentVolumeClaim>("PersistentVolumeClaim"),
             Self::of::<Pod>("Pod"),
             Self { needed: false, ..Self::of::<EndpointSlice>("EndpointSlice") },
             // Values are nobody's business here.
             Self { needed: false, metadata_of: Some(names::COMPANION), ..Self::of::<Secret>("Secret") },
-        ]);
+        ];
         let built_in = Kind::ALL.into_iter().filter(|kind| !kind.is_optional() && *kind != Kind::Secret);
         let kinds = built_in.map(|kind| (kind, kind.resource())).chain(served);
         all.extend(kinds.map(|(kind, resource)| Self {
@@ -111,12 +114,18 @@ pub struct Origin {
     pub namespace: Option<String>,
 }
 
+impl PlaceArgs {
+    /// The namespace asked for, else that of the context; `None` for all.
+    pub fn namespace<'n>(&self, asked: Option<&'n str>, cluster: &'n Cluster) -> Option<&'n str> {
+        (!self.all_namespaces).then_some(asked.unwrap_or(&cluster.namespace))
+    }
+}
+
 impl SetsArgs {
-    /// The namespace asked for, or that of the context, or all; of the sets those that were named.
+    /// What is in the namespace asked for, or in all; of the sets those that were named.
     pub fn read(&self, namespace: Option<&str>) -> Result<(Cluster, World), Failure> {
-        let cluster = self.cluster.connect()?;
-        let one = namespace.unwrap_or(&cluster.namespace);
-        let mut world = World::read(&cluster, (!self.all_namespaces).then_some(one))?;
+        let cluster = self.place.cluster.connect()?;
+        let mut world = World::read(&cluster, self.place.namespace(namespace, &cluster))?;
         world.name.clone_from(&self.name);
         Ok((cluster, world))
     }
@@ -138,17 +147,12 @@ pub struct World {
 
 impl World {
     /// Reads one namespace, or all. What the reader may not see of other namespaces (their labels,
-    /// their Ingresses) counts as not there.
+    /// their Ingresses) counts as not there; where there is no answer at all, nothing does.
     pub fn read(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
         let served = cluster.served()?;
         let unserved = Kind::ALL.into_iter().filter(|kind| kind.is_optional() && !served.contains_key(kind));
         let world = Self { unserved: unserved.collect(), ..Self::default() };
         world.filled(cluster, namespace, Listed::all(served))
-    }
-
-    /// Reads the sets alone, and what their namespaces say of them.
-    pub fn of_sets(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
-        Self::default().filled(cluster, namespace, Listed::sets())
     }
 
     /// Reads what namespaces say of their sets, and no set.
@@ -164,21 +168,24 @@ impl World {
     ) -> Result<Self, Failure> {
         self.namespace = namespace.map(str::to_owned);
         for kind in kinds {
-            let all =
-                if kind.everywhere { cluster.list(&kind, None).ok().map(|list| (None, list)) } else { None };
-            let (from, list) = match all {
-                Some((from, list)) => (from, Ok(list)),
-                // Namespaces are in no namespace.
-                None if kind.name == "Namespace" => continue,
-                None => (namespace, cluster.list(&kind, namespace)),
+            let everywhere = kind.everywhere.then(|| cluster.list(&kind, None));
+            let (from, list) = match everywhere {
+                Some(Err(Unlisted::Hidden(_))) | None => {
+                    // Namespaces are in no namespace.
+                    if kind.name == "Namespace" {
+                        continue;
+                    }
+                    (namespace, cluster.list(&kind, namespace))
+                }
+                Some(list) => (None, list),
             };
             match list {
                 Ok(list) => {
                     self.objects.insert(kind.name, list);
                     self.origins.push(Origin { kind, namespace: from.map(str::to_owned) });
                 }
-                Err(_) if !kind.needed => {}
-                Err(failure) => return Err(failure),
+                Err(Unlisted::Hidden(_)) if !kind.needed => {}
+                Err(why) => return Err(why.into()),
             }
         }
         Ok(self)

@@ -35,6 +35,11 @@ mod rendered;
 mod revisions;
 mod rights;
 mod services;
+#[path = "../faults"]
+mod shared {
+    #[allow(dead_code, reason = "the tests of the controller's faults use the rest")]
+    pub(crate) mod proxy;
+}
 mod takeover;
 mod undo;
 mod upgrades;

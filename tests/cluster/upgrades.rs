@@ -1,5 +1,7 @@
 //! The commands by which people see profiles and move sets, against the webhook that does it.
 
+mod outage;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Hook, Manifest, Place, Said, Snapshot, Space, cluster, forward, run, wait_for};

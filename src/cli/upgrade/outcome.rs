@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::UpgradeArgs;
+use crate::cli::report::Exit;
 
 /// What came of one set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +22,11 @@ pub(super) enum Outcome {
     Refused(Vec<String>),
     /// Nothing can be written.
     Failed(String),
-    /// It was moved, and this was wrong with it when the time was over.
+    /// It was moved, by this run or, where both are the same, an earlier one, and this was wrong with it
+    /// when the time was over.
     Late { from: String, to: String, problem: String },
+    /// It was moved like that, and this is why nobody knows how it is.
+    Unseen { from: String, to: String, why: String },
     /// Something else ended the run before its turn.
     NotBegun,
 }
@@ -36,14 +40,18 @@ pub(super) struct Told {
 }
 
 impl Outcome {
-    /// Whether the set is where it should be.
-    pub(super) fn is_fine(&self) -> bool {
-        matches!(self, Self::Moved { .. } | Self::There(_) | Self::Passed(_))
+    /// How a run ends in which this came of a set.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Moved { .. } | Self::There(_) | Self::Passed(_) => Exit::Fine,
+            Self::Unready(_) | Self::Refused(_) | Self::Late { .. } | Self::NotBegun => Exit::Findings,
+            Self::Failed(_) | Self::Unseen { .. } => Exit::Cluster,
+        }
     }
 
     /// Whether nothing further may be begun.
     pub(super) fn stops(&self) -> bool {
-        matches!(self, Self::Late { .. } | Self::Failed(_))
+        matches!(self, Self::Late { .. } | Self::Failed(_) | Self::Unseen { .. })
     }
 
     fn word(&self) -> &'static str {
@@ -55,6 +63,7 @@ impl Outcome {
             Self::Refused(_) => "refused",
             Self::Failed(_) => "failed",
             Self::Late { .. } => "not back",
+            Self::Unseen { .. } => "not seen",
             Self::NotBegun => "not begun",
         }
     }
@@ -70,11 +79,18 @@ impl Outcome {
             Self::Refused(faults) => format!("refused: {}", faults.join("; ")),
             Self::Failed(why) => format!("failed: {why}"),
             Self::Late { from, to, problem } => {
-                format!("moved from {from} to {to}, and does not come back: {problem}")
+                format!("{}, and does not come back: {problem}", way(from, to))
+            }
+            Self::Unseen { from, to, why } => {
+                format!("{}, and nobody knows whether it is back: {why}", way(from, to))
             }
             Self::NotBegun => "not begun".to_owned(),
         }
     }
+}
+
+fn way(from: &str, to: &str) -> String {
+    if from == to { format!("is at {to}") } else { format!("moved from {from} to {to}") }
 }
 
 impl Told {
@@ -84,7 +100,9 @@ impl Told {
 
     pub(super) fn json(&self) -> Value {
         let (from, to) = match &self.outcome {
-            Outcome::Moved { from, to, .. } | Outcome::Late { from, to, .. } => (Some(from), Some(to)),
+            Outcome::Moved { from, to, .. }
+            | Outcome::Late { from, to, .. }
+            | Outcome::Unseen { from, to, .. } => (Some(from), Some(to)),
             Outcome::There(at) => (Some(at), Some(at)),
             _ => (None, None),
         };
@@ -117,8 +135,10 @@ pub(super) fn advice(told: &[Told], args: &UpgradeArgs) -> String {
     let mut out = String::new();
     for Told { namespace, name, outcome } in told {
         match outcome {
-            Outcome::Late { from, .. } => {
+            Outcome::Late { from, to, .. } => {
                 let back = from.split('/').next().unwrap_or_default();
+                // What it was before an earlier run moved it is not known.
+                let back = if from == to { "REVISION" } else { back };
                 _ = writeln!(
                     out,
                     "error: {namespace}/{name} does not come back within {} s, and nothing further was moved; stateward \
@@ -132,6 +152,13 @@ pub(super) fn advice(told: &[Told], args: &UpgradeArgs) -> String {
                 _ = writeln!(
                     out,
                     "error: {namespace}/{name}: {why}; nothing further was moved; the same command again goes on"
+                );
+            }
+            Outcome::Unseen { why, .. } => {
+                _ = writeln!(
+                    out,
+                    "error: nobody knows whether {namespace}/{name} is back: {why}; nothing further was moved; the same \
+                     command again waits for it and goes on"
                 );
             }
             _ => {}

@@ -1,6 +1,7 @@
 use clap::Parser;
 
 use super::*;
+use crate::cli::report::Exit;
 
 #[derive(Debug, Parser)]
 struct Line {
@@ -70,6 +71,7 @@ fn a_revision_that_nobody_knows_is_no_end_of_the_work() {
 fn what_came_of_each_is_told() {
     let pod = "pod c-0: main CrashLoopBackOff; kubectl logs -n shop c-0 --previous says why".to_owned();
     let at = |revision: &str| format!("queue@{revision}");
+    let away = || "failed to list pods: tcp connect error".to_owned();
     let told = [
         Told::new(
             "shop",
@@ -81,9 +83,13 @@ fn what_came_of_each_is_told() {
         Told::new("shop", "d", Outcome::Refused(vec!["stateward.dev/size: there is no huge".to_owned()])),
         Told::new("shop", "e", Outcome::Unready("0 of 1 pods are ready".to_owned())),
         Told::new("shop", "f", Outcome::NotBegun),
+        Told::new("shop", "g", Outcome::Late { from: at("2"), to: at("2"), problem: "no pod".to_owned() }),
+        Told::new("shop", "h", Outcome::Unseen { from: at("1"), to: at("2"), why: away() }),
+        Told::new("shop", "i", Outcome::Failed(away())),
     ];
     let args = parse(&["--all"]).unwrap();
     insta::assert_snapshot!(format!("{}\n{}", outcome::text(&told), outcome::advice(&told, &args)));
-    assert_eq!(told.iter().filter(|one| one.outcome.is_fine()).count(), 2);
+    let ended = |exit: Exit| told.iter().filter(|one| one.outcome.exit() == exit).count();
+    assert_eq!((ended(Exit::Fine), ended(Exit::Findings), ended(Exit::Cluster)), (2, 5, 2));
     assert_eq!(told[2].json()["outcome"], "not back");
 }

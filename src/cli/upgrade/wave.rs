@@ -1,5 +1,6 @@
 //! A few sets at a time: moved, then waited for on watches.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use super::UpgradeArgs;
 use super::outcome::{Outcome, Told};
 use crate::cli::Failure;
-use crate::cli::cluster::{Cluster, Unpatched};
+use crate::cli::cluster::{Cluster, Pauses, Unpatched};
 use crate::cli::granted::Granted;
 use crate::cli::moves::Move;
 use crate::cli::status::{self, is_managed, is_settled, wait};
@@ -20,6 +21,8 @@ use crate::settings::text;
 
 /// How often a set is looked at anew because somebody else wrote it in between.
 const TRIES: usize = 5;
+/// Of a set for which a patch was sent.
+const PERHAPS: &str = "it may have been moved all the same";
 
 /// What all sets are moved with.
 pub(super) struct Wave<'a> {
@@ -32,6 +35,7 @@ pub(super) struct Wave<'a> {
 }
 
 /// A set that was moved, and has to come back.
+#[derive(Clone)]
 struct Begun {
     name: String,
     from: String,
@@ -66,7 +70,7 @@ impl<'a> Wave<'a> {
     /// Moves the sets of one namespace.
     ///
     /// What the API server does not answer ends the run as an outcome, so that what was done is told.
-    pub(super) fn through(&mut self, namespace: &str, sets: &[&str]) -> Vec<Told> {
+    pub(super) fn through(&mut self, namespace: &str, sets: &BTreeSet<String>) -> Vec<Told> {
         let (mut world, mut unread) = match World::read(self.cluster, Some(namespace)) {
             Ok(world) => (world, None),
             Err(failure) => (World::default(), Some(failure)),
@@ -97,8 +101,16 @@ impl<'a> Wave<'a> {
 
     /// Looks at a set as it is now, and moves it where that may be.
     fn begin(&mut self, namespace: &str, name: &str, world: &mut World) -> Result<Step, Failure> {
-        for _ in 0..TRIES {
-            let Some(set) = self.cluster.find::<StatefulSet>(name, namespace)? else {
+        let (mut conflicts, mut pauses) = (0, None);
+        // What was asked for last, if nobody knows whether it was done.
+        let mut asked: Option<Begun> = None;
+        loop {
+            let found = self.cluster.find::<StatefulSet>(name, namespace);
+            let found = found.map_err(|failure| match asked {
+                Some(_) => Failure::Cluster(format!("{failure}; {PERHAPS}")),
+                None => failure,
+            })?;
+            let Some(set) = found else {
                 return Ok(Step::Done(Outcome::Passed("it has gone".to_owned())));
             };
             world.put("StatefulSet", set.clone());
@@ -112,40 +124,44 @@ impl<'a> Wave<'a> {
             }
             let wish = self.args.to.wish(pin.as_ref());
             let moved = Move::of(&set, &*world, self.engine, &wish)?;
-            if let Some(step) = self.untouched(&set, &moved, world) {
+            if let Some(step) = self.untouched(&set, &moved, asked.as_ref(), world) {
                 return Ok(step);
             }
             match self.send(&set, &wish, &moved, world) {
-                Err(Unpatched::Conflict) => {}
+                Ok(begun) => return Ok(Step::Begun(begun)),
+                Err(Unpatched::Conflict) if conflicts + 1 < TRIES => conflicts += 1,
+                Err(Unpatched::Conflict) => {
+                    let why = format!("somebody else wrote it {TRIES} times while it was looked at");
+                    return Ok(Step::Done(Outcome::Failed(why)));
+                }
                 Err(Unpatched::Gone) => return Ok(Step::Done(Outcome::Passed("it has gone".to_owned()))),
                 Err(Unpatched::Refused(why)) => return Ok(Step::Done(Outcome::Refused(vec![why]))),
                 Err(Unpatched::Failed(why)) => return Ok(Step::Done(Outcome::Failed(why))),
-                Ok(begun) => return Ok(Step::Begun(begun)),
+                Err(Unpatched::Unanswered(why)) => {
+                    asked = Some(Begun::of(&moved, false));
+                    if !self.cluster.rest(pauses.get_or_insert_with(Pauses::begin)) {
+                        return Ok(Step::Done(Outcome::Failed(format!("{why}; {PERHAPS}"))));
+                    }
+                }
             }
         }
-        let why = format!("somebody else wrote it {TRIES} times while it was looked at");
-        Ok(Step::Done(Outcome::Failed(why)))
     }
 
     /// Why a set is not moved, or not any more; `None` where it is to be.
-    fn untouched(&self, set: &Value, moved: &Move, world: &World) -> Option<Step> {
+    fn untouched(&self, set: &Value, moved: &Move, asked: Option<&Begun>, world: &World) -> Option<Step> {
         if !moved.refused.is_empty() {
             return Some(Step::Done(Outcome::Refused(moved.refused.clone())));
         }
-        let problem = self.problem(set, world);
-        match (moved.changes(), problem) {
-            (false, None) => Some(Step::Done(Outcome::There(moved.to.clone()))),
-            (false, Some(_)) if self.args.force => Some(Step::Done(Outcome::There(moved.to.clone()))),
-            // An earlier run moved it, perhaps: nothing else restarts before it is back.
-            (false, Some(_)) => Some(Step::Begun(Begun {
-                name: moved.name.clone(),
-                from: moved.from.clone(),
-                to: moved.to.clone(),
-                pods: moved.pods(),
-                found: true,
-            })),
-            (true, Some(problem)) if !self.args.force => Some(Step::Done(Outcome::Unready(problem))),
-            (true, _) => None,
+        match (moved.changes(), asked, self.problem(set, world)) {
+            // It was done, then.
+            (false, Some(asked), _) => Some(Step::Begun(asked.clone())),
+            (false, None, Some(_)) if !self.args.force => {
+                // An earlier run moved it, perhaps: nothing else restarts before it is back.
+                Some(Step::Begun(Begun::of(moved, true)))
+            }
+            (false, None, _) => Some(Step::Done(Outcome::There(moved.to.clone()))),
+            (true, _, Some(problem)) if !self.args.force => Some(Step::Done(Outcome::Unready(problem))),
+            (true, ..) => None,
         }
     }
 
@@ -176,8 +192,7 @@ impl<'a> Wave<'a> {
             return Err(Unpatched::Failed(why.to_owned()));
         }
         let to = Record::pin_of(&stored).map(|pin| pin.to_string()).unwrap_or_default();
-        let begun =
-            Begun { name: name.clone(), from: moved.from.clone(), to, pods: moved.pods(), found: false };
+        let begun = Begun { to, ..Begun::of(moved, false) };
         // What the watches tell later is newer; what was there before is not judged again.
         world.put("StatefulSet", stored);
         self.progress.line(&format!("{namespace}/{name}: {} to {}; {}", begun.from, begun.to, begun.pods));
@@ -192,34 +207,51 @@ impl<'a> Wave<'a> {
                 sets.filter(|set| begun.iter().any(|one| set["metadata"]["name"] == one.name.as_str()));
             ours.map(|set| status::of(set, world, self.engine, self.granted)).collect()
         };
-        if !statuses(world).iter().all(is_settled) {
-            let terminal = self.progress.terminal;
-            wait::until(self.cluster, world, self.args.timeout, |world| {
+        let terminal = self.progress.terminal;
+        let in_time = statuses(world).iter().all(is_settled)
+            || wait::until(self.cluster, world, self.args.timeout, |world| {
                 let statuses = statuses(world);
                 if terminal {
                     wait::show(&statuses);
                 }
                 statuses.iter().all(is_settled)
             });
-        }
+        // Watches say nothing of an API server that is away: whoever is late may have been back for long.
+        let unseen = if in_time { None } else { self.look(namespace, world).err() };
         let statuses = statuses(world);
         let told = begun.into_iter().map(|one| {
             let status = statuses.iter().find(|status| status["name"] == one.name.as_str());
-            let outcome = match status {
-                None => Outcome::Passed("it went while it was waited for".to_owned()),
-                Some(status) if !is_settled(status) => Outcome::Late {
-                    from: one.from,
-                    to: one.to,
-                    problem: text(&status["problems"][0]).to_owned(),
-                },
-                Some(_) if one.found => Outcome::There(one.to),
-                Some(_) => Outcome::Moved { from: one.from, to: one.to, pods: one.pods },
-            };
-            Told::new(namespace, &one.name, outcome)
+            Told::new(namespace, &one.name.clone(), one.outcome(status, unseen.as_ref()))
         });
         let told: Vec<Told> = told.collect();
         self.stopped |= told.iter().any(|one| one.outcome.stops());
         told.into_iter().map(|one| self.progress.done(one)).collect()
+    }
+
+    fn look(&self, namespace: &str, world: &mut World) -> Result<(), Failure> {
+        *world = World::read(self.cluster, Some(namespace))?;
+        Ok(())
+    }
+}
+
+impl Begun {
+    fn of(moved: &Move, found: bool) -> Self {
+        let Move { name, from, to, .. } = moved;
+        Self { name: name.clone(), from: from.clone(), to: to.clone(), pods: moved.pods(), found }
+    }
+
+    /// What came of it, by its last status; `unseen` says why that may be an old one.
+    fn outcome(self, status: Option<&Value>, unseen: Option<&Failure>) -> Outcome {
+        let Self { from, to, pods, found, .. } = self;
+        match (status, unseen) {
+            (None, _) => Outcome::Passed("it went while it was waited for".to_owned()),
+            (Some(status), _) if is_settled(status) && found => Outcome::There(to),
+            (Some(status), _) if is_settled(status) => Outcome::Moved { from, to, pods },
+            (Some(_), Some(why)) => Outcome::Unseen { from, to, why: why.to_string() },
+            (Some(status), None) => {
+                Outcome::Late { from, to, problem: text(&status["problems"][0]).to_owned() }
+            }
+        }
     }
 }
 
