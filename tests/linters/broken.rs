@@ -171,7 +171,7 @@ pub(crate) const BREAKS: &[Break] = &[
     Break {
         name: "a variable twice",
         make: |objects| {
-            main(objects)["env"] = json!([{"name": "A", "value": "1"}, {"name": "A", "value": "2"}])
+            main(objects)["env"] = json!([{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]);
         },
         found_by: &[(KubeScore, "environment-variable-key-duplication")],
     },
@@ -196,7 +196,7 @@ pub(crate) const BREAKS: &[Break] = &[
     Break {
         name: "a selector of others' pods",
         make: |objects| {
-            of(objects, "StatefulSet")["spec"]["selector"]["matchLabels"] = json!({"app": "other"})
+            of(objects, "StatefulSet")["spec"]["selector"]["matchLabels"] = json!({"app": "other"});
         },
         found_by: &[
             (KubeScore, "statefulset-pod-selector-labels-match-template-metadata-labels"),
@@ -266,7 +266,7 @@ pub(crate) const BREAKS: &[Break] = &[
     Break {
         name: "a budget that does not say what of broken pods",
         make: |objects| {
-            of(objects, "PodDisruptionBudget")["spec"]["unhealthyPodEvictionPolicy"] = Value::Null
+            of(objects, "PodDisruptionBudget")["spec"]["unhealthyPodEvictionPolicy"] = Value::Null;
         },
         found_by: &[(KubeLinter, "pdb-unhealthy-pod-eviction-policy")],
     },
@@ -286,7 +286,7 @@ pub(crate) const BREAKS: &[Break] = &[
     Break {
         name: "a NetworkPolicy of others' pods",
         make: |objects| {
-            of(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"] = json!({"app": "other"})
+            of(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"] = json!({"app": "other"});
         },
         found_by: &[
             (KubeScore, "networkpolicy-targets-pod"),
