@@ -1,6 +1,7 @@
-//! What the profiles make is judged by kube-score: every built-in profile in each of its variants, with
-//! 1, 3 and 5 replicas, and with all that stands beside it. What is found and meant to be so is in
-//! `exceptions.yaml`, each with its reason; one that nothing needs any more is a fault.
+//! What the profiles make is judged by kube-score and by KICS, and by what kube-linter asks and neither
+//! of them does: every built-in profile in each of its variants, with 1, 3 and 5 replicas, and with all
+//! that stands beside it. What is found and meant to be so is in `exceptions.yaml`, each with its reason;
+//! one that nothing needs any more is a fault.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "clippy knows functions marked as tests alone")]
 
@@ -11,63 +12,56 @@ use std::process::{Command, Output, Stdio};
 
 use serde::Deserialize;
 use serde_json::Value;
-use stateward::catalogue::Catalogue;
+use stateward::catalogue::{Catalogue, DEFAULT};
 
+mod broken;
 #[path = "../cases/mod.rs"]
 mod cases;
+mod judges;
+mod kube_linter;
 
 use crate::cases::{Case, REPLICAS, cases};
+use crate::judges::{Judge, Said, judge};
 
-/// What kube-score gives where nothing is to be said.
-const PERFECT: u64 = 10;
+/// A set with all that stands beside it.
+#[derive(Clone)]
+struct Rendered {
+    profile: String,
+    /// The container that is judged. Others are left as users wrote them.
+    main: String,
+    objects: Vec<Value>,
+}
 
 /// What may be found, and why it is meant to be so.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Exception {
+    judge: Judge,
     check: String,
-    what: String,
+    /// Each is needed.
+    what: BTreeSet<String>,
     /// Those that need it; absent: all do.
     profiles: Option<BTreeSet<String>>,
     reason: String,
 }
 
-/// Something that a linter said.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Finding {
-    profile: String,
-    replicas: u64,
-    check: String,
-    what: String,
-}
-
 impl Exception {
-    fn covers(&self, finding: &Finding) -> bool {
-        self.check == finding.check
-            && self.what == finding.what
-            && self.profiles.as_ref().is_none_or(|profiles| profiles.contains(&finding.profile))
+    fn covers(&self, profile: &str, said: &Said) -> bool {
+        let about = (self.judge, &self.check) == (said.judge, &said.check) && self.what.contains(&said.what);
+        about && self.profiles.as_ref().is_none_or(|profiles| profiles.contains(profile))
     }
 }
 
 #[test]
 fn what_linters_say_of_the_profiles_is_meant_to_be_so() {
     let catalogue = Catalogue::built_in().unwrap();
-    let linters = linters();
-    let (mut findings, mut judged) = (BTreeSet::new(), BTreeSet::new());
-    for Case { profile, main, manifest } in cases(&catalogue) {
+    let mut rendered = Vec::new();
+    for Case { profile, main, mut manifest } in cases(&catalogue) {
         for replicas in REPLICAS {
-            let mut manifest = manifest.clone();
             manifest["spec"]["replicas"] = replicas.into();
             match render(&manifest) {
-                Ok(rendered) => {
-                    judged.insert((profile.clone(), replicas));
-                    let said = score(&linters, &rendered, &main);
-                    findings.extend(said.into_iter().map(|(check, what)| Finding {
-                        profile: profile.clone(),
-                        replicas,
-                        check,
-                        what,
-                    }));
+                Ok(objects) => {
+                    rendered.push(Rendered { profile: profile.clone(), main: main.clone(), objects });
                 }
                 Err(refusal) => {
                     assert!(replicas > 1 && refusal.contains("replicas"), "{profile}: {refusal}\n{manifest}");
@@ -75,59 +69,81 @@ fn what_linters_say_of_the_profiles_is_meant_to_be_so() {
             }
         }
     }
-    let judged: BTreeSet<_> = judged.into_iter().map(|(profile, _)| profile).collect();
     let known: BTreeSet<_> = catalogue.profiles().map(|profile| profile.name.clone()).collect();
+    let judged: BTreeSet<_> = rendered.iter().map(|one| one.profile.clone()).collect();
     assert_eq!(judged, known, "each profile has an example");
-    compare(&findings, &known);
+    let said = judge(&rendered);
+    let profiles = rendered.into_iter().map(|one| one.profile);
+    let findings = profiles
+        .zip(said)
+        .flat_map(|(profile, said)| said.into_iter().map(move |one| (profile.clone(), one)));
+    compare(&findings.collect(), &known);
 }
 
 /// Nothing is found without an exception, and no exception is without need, for none of its profiles.
-fn compare(findings: &BTreeSet<Finding>, known: &BTreeSet<String>) {
-    let file = folder().join("exceptions.yaml");
-    let exceptions: Vec<Exception> = serde_saphyr::from_str(&fs::read_to_string(file).unwrap()).unwrap();
-    let new: Vec<_> =
-        findings.iter().filter(|finding| !exceptions.iter().any(|one| one.covers(finding))).collect();
+fn compare(findings: &BTreeSet<(String, Said)>, known: &BTreeSet<String>) {
+    let exceptions = exceptions();
+    let excused = |(profile, said): &&(String, Said)| exceptions.iter().any(|one| one.covers(profile, said));
+    let new: Vec<_> = findings.iter().filter(|finding| !excused(finding)).collect();
     assert!(new.is_empty(), "not in exceptions.yaml: {new:#?}");
     for exception in &exceptions {
         assert!(!exception.reason.is_empty(), "without a reason: {exception:?}");
         for profile in exception.profiles.as_ref().unwrap_or(known) {
-            let needs = findings.iter().any(|found| found.profile == *profile && exception.covers(found));
-            assert!(needs, "profile {profile} does not need it any more: {exception:?}");
+            let covered =
+                findings.iter().filter(|(of, said)| of == profile && exception.covers(profile, said));
+            let needed: BTreeSet<_> = covered.map(|(_, said)| said.what.clone()).collect();
+            assert_eq!(needed, exception.what, "profile {profile} does not need all of it: {exception:?}");
         }
     }
 }
 
-/// A set with what stands beside it, or why it is refused.
-fn render(manifest: &Value) -> Result<Vec<u8>, String> {
+/// Whoever says nothing of what is broken would say nothing of a profile either: each thing that is
+/// broken on purpose is found by those who are to find it, in the set and in each kind beside it.
+#[test]
+fn what_is_broken_on_purpose_is_found() {
+    let whole = broken::with_all_companions();
+    let mut rendered = vec![whole.clone()];
+    for one in broken::BREAKS {
+        let mut objects = whole.objects.clone();
+        (one.make)(&mut objects);
+        assert_ne!(objects, whole.objects, "{} changes nothing", one.name);
+        rendered.push(Rendered { objects, ..whole.clone() });
+    }
+    let said = judge(&rendered);
+    let (unbroken, said) = said.split_first().unwrap();
+    let exceptions = exceptions();
+    let excused = |said: &&Said| exceptions.iter().any(|one| one.covers(DEFAULT, said));
+    let new: Vec<_> = unbroken.iter().filter(|said| !excused(said)).collect();
+    assert!(new.is_empty(), "of a set with all companions: {new:#?}");
+    let mut missed = Vec::new();
+    for (one, said) in broken::BREAKS.iter().zip(said) {
+        let new: BTreeSet<_> =
+            said.difference(unbroken).map(|said| (said.judge, said.check.as_str())).collect();
+        missed
+            .extend(one.found_by.iter().filter(|check| !new.contains(check)).map(|check| (one.name, check)));
+    }
+    assert!(missed.is_empty(), "not found: {missed:#?}");
+}
+
+fn exceptions() -> Vec<Exception> {
+    serde_saphyr::from_str(&fs::read_to_string(folder().join("exceptions.yaml")).unwrap()).unwrap()
+}
+
+/// A set with what stands beside it, or why it is refused. In a namespace, as it would be in a cluster:
+/// linters compare those of objects.
+fn render(manifest: &Value) -> Result<Vec<Value>, String> {
+    let mut manifest = manifest.clone();
+    manifest["metadata"]["namespace"] = "shop".into();
     let mut command = Command::new(env!("CARGO_BIN_EXE_stateward"));
-    let output = run(command.args(["render", "--companions", "-f", "-"]), manifest.to_string().as_bytes());
-    if output.status.success() {
-        return Ok(output.stdout);
+    command.args(["render", "--companions", "-o", "json", "-f", "-"]);
+    command.arg("--configuration").arg(folder().join("configuration.yaml"));
+    command.arg("--profiles").arg(folder().join("profiles"));
+    let output = run(&mut command, manifest.to_string().as_bytes());
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
-    Err(String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-/// What kube-score says of manifests, other containers than the main one left out: the check, and what
-/// is wrong.
-fn score(linters: &Path, manifests: &[u8], main: &str) -> Vec<(String, String)> {
-    let mut command = Command::new(linters.join("kube-score"));
-    command.args(["score", "--output-format", "json", "--kubernetes-version", "v1.33", "-"]);
-    let output = run(&mut command, manifests);
-    let objects: Vec<Value> = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
-    assert!(objects.iter().any(|object| object["type_meta"]["kind"] == "StatefulSet"), "nothing was judged");
-    let mut said = Vec::new();
-    for check in objects.iter().flat_map(|object| object["checks"].as_array().unwrap()) {
-        if check["skipped"] == true || check["grade"].as_u64().unwrap() >= PERFECT {
-            continue;
-        }
-        let id = check["check"]["id"].as_str().unwrap();
-        let comments = check["comments"].as_array().unwrap();
-        assert!(!comments.is_empty(), "{check}");
-        let meant = comments.iter().filter(|one| ["", main].contains(&one["path"].as_str().unwrap()));
-        said.extend(meant.map(|one| (id.to_owned(), one["summary"].as_str().unwrap().to_owned())));
-    }
-    said
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    Ok(list["items"].as_array().unwrap().clone())
 }
 
 fn run(command: &mut Command, input: &[u8]) -> Output {
@@ -149,10 +165,6 @@ fn linters() -> PathBuf {
     PathBuf::from(String::from_utf8(built.stdout).unwrap().trim())
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn folder() -> PathBuf {
-    root().join("tests/linters")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/linters")
 }
