@@ -13,7 +13,7 @@ mod handlers;
 mod labels;
 mod lifecycle;
 mod mounts;
-mod names;
+pub(crate) mod names;
 mod place;
 mod pod;
 mod ports;

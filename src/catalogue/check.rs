@@ -2,9 +2,13 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use super::profile::ProfileSpec;
+use super::{LoadError, Profile};
+use crate::image::Image;
 use crate::quantity::Quantity;
+use crate::validate::names;
 
 /// What keeps a profile from being used, each with its field and what to write instead.
 #[must_use]
@@ -29,6 +33,9 @@ pub fn faults(spec: &ProfileSpec) -> Vec<String> {
         if let Some(at) = nameless(&at, set) {
             faults.push(format!("{at}: a container has no name; write $(main) for the main one"));
         }
+        let (_, wrong) = read(set.clone());
+        faults
+            .extend(wrong.into_iter().map(|wrong| format!("{at}.{wrong}; each set of it would be refused")));
     }
     for (class, amounts) in &spec.sizes {
         for kind in ["requests", "limits"] {
@@ -48,7 +55,57 @@ pub fn faults(spec: &ProfileSpec) -> Vec<String> {
     if let Some(path) = spec.data.mount_path.as_ref().filter(|path| !path.starts_with('/')) {
         faults.push(format!("spec.data.mountPath: {path:?} is not absolute; begin it with /"));
     }
+    if let Some(claim) = spec.data.claim.as_ref().filter(|claim| !names::dns_label(claim)) {
+        let (problem, remedy) = names::not_a_label(claim);
+        faults.push(format!("spec.data.claim: {problem}; {remedy}"));
+    }
+    for image in &spec.matching.images {
+        let name = Image::parse(image).name();
+        if name != image {
+            faults
+                .push(format!("spec.match.images: {image} is never met, being read as {name}; write {name}"));
+        }
+    }
     faults
+}
+
+/// A profile whose sets get a size that it has.
+///
+/// # Errors
+/// Neither it nor its parents have the class of a set that names none.
+pub(super) fn sized(profile: Profile) -> Result<Profile, LoadError> {
+    let Some(size) = profile.size.as_ref().filter(|size| !profile.sizes.contains_key(*size)) else {
+        return Ok(profile);
+    };
+    let known: Vec<&str> = profile.sizes.keys().map(String::as_str).collect();
+    let known =
+        if known.is_empty() { "one, and its amounts under sizes".to_owned() } else { known.join(" or ") };
+    let what = format!("{size:?} is no class of its sizes, nor of its parents'; write {known}");
+    Err(LoadError::Part { name: profile.name.clone(), part: "size", what })
+}
+
+/// Reads a partial StatefulSet, and tells of each value that is not of its field's type, which is then left out.
+fn read(mut set: Value) -> (Option<StatefulSet>, Vec<String>) {
+    let mut wrong: Vec<String> = Vec::new();
+    loop {
+        let error = match serde_path_to_error::deserialize::<_, StatefulSet>(&set) {
+            Ok(read) => return (Some(read), wrong),
+            Err(error) => error,
+        };
+        let at = error.path().to_string();
+        let pointer: String = error.path().iter().fold(String::new(), |pointer, segment| match segment {
+            Segment::Seq { index } => format!("{pointer}/{index}"),
+            Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+            _ => pointer,
+        });
+        let told = format!("{at}: {}", error.inner());
+        match set.pointer_mut(&pointer) {
+            // What is wrong without its value too is told once.
+            Some(value) if !value.is_null() => *value = Value::Null,
+            _ => return (None, if wrong.is_empty() { vec![told] } else { wrong }),
+        }
+        wrong.push(told);
+    }
 }
 
 /// Fields of its StatefulSet that this version of stateward does not know: a typing error, or newer
@@ -57,12 +114,38 @@ pub fn faults(spec: &ProfileSpec) -> Vec<String> {
 pub fn unknown_fields(spec: &ProfileSpec) -> Vec<String> {
     let mut unknown = Vec::new();
     for (at, set) in statefulsets(spec) {
-        match serde_json::from_value::<StatefulSet>(set.clone()) {
-            Ok(read) => lost(&at, set, &serde_json::json!(read), &mut unknown),
-            Err(error) => unknown.push(format!("{at}: {error}")),
+        let (read, wrong) = read(set.clone());
+        // Values of other types are faults, and what stands below them is not read.
+        if let (Some(read), true) = (read, wrong.is_empty()) {
+            lost(&at, set, &serde_json::json!(read), &mut unknown);
         }
     }
     unknown
+}
+
+/// What it takes away from its parents, which who applies it may lose on the way.
+#[must_use]
+pub fn nulls(spec: &ProfileSpec) -> Vec<String> {
+    fn collect(at: &str, value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Null => found.push(format!(
+                "{at} is null, and client-side kubectl apply leaves nulls out; apply with --server-side"
+            )),
+            Value::Object(map) => {
+                map.iter().for_each(|(field, value)| collect(&format!("{at}.{field}"), value, found));
+            }
+            Value::Array(items) => {
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(position, item)| collect(&format!("{at}[{position}]"), item, found));
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    statefulsets(spec).iter().for_each(|(at, set)| collect(at, set, &mut found));
+    found
 }
 
 /// The partial StatefulSets of a profile and where each stands.
@@ -138,6 +221,29 @@ mod tests {
         for (fault, start) in found.iter().zip(starts) {
             assert!(fault.starts_with(start), "{fault}");
         }
+    }
+
+    #[test]
+    fn values_of_other_types_are_told_with_their_places() {
+        let spec = spec(
+            "{summary: x, data: {claim: Data_}, match: {images: [reg.io/team/z, team/z, library/foo]},
+              statefulSet: {spec: {template: {spec: {terminationGracePeriodSeconds: soon, hostNetwork: 1,
+                containers: [{name: $(main), env: {A: b}, ports: [{containerPort: 80}]}]}}}}}",
+        );
+        let found = faults(&spec);
+        let pod = "spec.statefulSet.spec.template.spec";
+        for start in [
+            format!("{pod}.containers[0].env: invalid type: map, expected "),
+            format!("{pod}.hostNetwork: invalid type: integer `1`, expected a boolean"),
+            format!("{pod}.terminationGracePeriodSeconds: invalid type: string \"soon\", expected i64"),
+            "spec.data.claim: \"Data_\" is not a DNS label".to_owned(),
+            "spec.match.images: reg.io/team/z is never met, being read as team/z; write team/z".to_owned(),
+            "spec.match.images: library/foo is never met, being read as foo; write foo".to_owned(),
+        ] {
+            assert!(found.iter().any(|fault| fault.starts_with(&start)), "{start}: {found:#?}");
+        }
+        assert_eq!(found.len(), 6, "{found:#?}");
+        assert!(unknown_fields(&spec).is_empty());
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl Joined {
         let catalogue = &mut self.catalogue;
         for name in catalogue.sources.keys() {
             let resolved = chain(name, &catalogue.sources, &base.sources)
-                .and_then(|chain| Ok((Profile::of_chain(name, &chain)?, chain)));
+                .and_then(|chain| Ok((check::sized(Profile::of_chain(name, &chain)?)?, chain)));
             let verdict = self.verdicts.get_mut(name);
             let stand_in = || newest.get(name.as_str()).map(|(_, profile)| Arc::clone(profile));
             let (used, current) = match resolved {

@@ -165,7 +165,7 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "upgrade-to",
         on: On::Annotation,
-        example: "postgresql@5f3c9a",
+        example: "postgresql@5f3c9a12",
         grammar: WISH_GRAMMAR,
         effect: "Moves to this revision of the profile once; it is taken out again by the request that carries it.",
         native: "none",

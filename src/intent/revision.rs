@@ -45,17 +45,17 @@ mod tests {
     fn wishes() {
         assert_eq!(wish("latest"), Ok(RevisionWish::Latest));
         assert_eq!(
-            wish("postgresql @ 5f3c9a"),
-            Ok(RevisionWish::Exact { profile: "postgresql".to_owned(), revision: "5f3c9a".to_owned() })
+            wish("postgresql @ 5f3c9a12"),
+            Ok(RevisionWish::Exact { profile: "postgresql".to_owned(), revision: "5f3c9a12".to_owned() })
         );
         good("profile-revision", &["latest", "a.b@0"]);
-        good("upgrade-to", &["latest", "a-b@5f3c9a"]);
+        good("upgrade-to", &["latest", "a-b@5f3c9a12"]);
         good("profile", &["postgresql", "my.profile"]);
     }
 
     #[test]
     fn wishes_refused() {
-        const WRITE: &str = "write `latest` or profile@revision, for example `postgresql@5f3c9a`";
+        const WRITE: &str = "write `latest` or profile@revision, for example `postgresql@5f3c9a12`";
         bad(
             "upgrade-to",
             &[

@@ -8,7 +8,7 @@ use crate::fault::{Fault, Reason};
 const LONGEST_NAME: usize = 52;
 
 /// Whether `text` is a DNS label (RFC 1123): at most 63 of `a-z`, `0-9` and inner hyphens.
-pub(super) fn dns_label(text: &str) -> bool {
+pub(crate) fn dns_label(text: &str) -> bool {
     (1..=63).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !text.starts_with('-')
@@ -16,7 +16,7 @@ pub(super) fn dns_label(text: &str) -> bool {
 }
 
 /// What is wrong with a name that must be a DNS label; said alike wherever one is asked for.
-pub(super) fn not_a_label(name: &str) -> (String, String) {
+pub(crate) fn not_a_label(name: &str) -> (String, String) {
     let remedy = "use at most 63 lower-case letters, digits and inner hyphens";
     let remedy = match label_like(name) {
         Some(better) => format!("{remedy}, for example {better:?}"),

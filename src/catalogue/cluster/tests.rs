@@ -176,6 +176,16 @@ fn one_of_a_built_in_name_may_build_on_what_it_takes_the_place_of() {
 }
 
 #[test]
+fn a_size_that_neither_it_nor_its_parents_have_is_told() {
+    let joined = built_in().join(&[given("ours", "{summary: x, extends: redis, size: gigantic}")], &[]);
+    let faults = &joined.verdicts["ours"].faults;
+    assert!(faults[0].starts_with("profile ours: size: \"gigantic\" is no class of its sizes"), "{faults:?}");
+    assert!(joined.unkept.is_empty() && joined.catalogue.latest("ours").is_none());
+    let joined = built_in().join(&[given("ours", "{summary: x, extends: redis, size: large}")], &[]);
+    assert!(joined.verdicts["ours"].faults.is_empty());
+}
+
+#[test]
 fn what_is_kept_for_a_pin_stands_in_for_no_profile() {
     let changed = include_str!("../postgresql.yaml").replace("Seconds: 120", "Seconds: 119");
     let other = built_in().with([("x", changed.as_str())]).unwrap();

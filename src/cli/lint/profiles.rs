@@ -47,8 +47,8 @@ pub(super) fn findings<'s>(sources: &'s [Source], catalogue: &Catalogue) -> (usi
                 let faults = verdict.into_iter().flat_map(|verdict| &verdict.faults);
                 findings
                     .extend(faults.map(|why| parts.finding(Gravity::Error, fault(&placed(&one.name, why)))));
-                let unknown = check::unknown_fields(spec);
-                findings.extend(unknown.iter().map(|why| parts.finding(Gravity::Warning, remark(why))));
+                let remarks = check::unknown_fields(spec).into_iter().chain(check::nulls(spec));
+                findings.extend(remarks.map(|why| parts.finding(Gravity::Warning, remark(&why))));
             }
         }
         if given.iter().filter(|other| other.name == one.name).count() > 1 {
@@ -168,6 +168,19 @@ mod tests {
         let found = lint(&format!("{}---\n{}", profile("a", tie), profile("b", tie)));
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].0.contains("queue is matched by b too"), "{found:?}");
+    }
+
+    #[test]
+    fn what_client_side_apply_loses_is_a_warning() {
+        let spec =
+            "  summary: x\n  extends: default\n  statefulSet:\n    spec:\n      minReadySeconds: null\n";
+        let found = lint(&profile("queue", spec));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].0.contains("spec.statefulSet.spec.minReadySeconds: is null, and client-side"),
+            "{found:?}"
+        );
+        assert_eq!(found[0].1, 10);
     }
 
     #[test]
