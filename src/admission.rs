@@ -9,6 +9,7 @@ mod wire;
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::break_glass::Glass;
@@ -83,12 +84,37 @@ pub enum ReviewError {
 }
 
 /// What an answer consists of.
+#[derive(Serialize)]
 struct Response {
     allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     patch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+    #[serde(rename = "auditAnnotations", skip_serializing_if = "Option::is_none")]
     audit: Option<Value>,
+}
+
+/// The AdmissionReview that goes back.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Review<'r> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Reply<'r>,
+}
+
+/// A response, and which request it is to.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reply<'r> {
+    uid: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(flatten)]
+    response: &'r Response,
 }
 
 /// What is wrong with a change, and what is said beside it.
@@ -204,14 +230,11 @@ impl Response {
         summary.outcome = if empty { "unchanged" } else { "expanded" };
         summary.pin.clone_from(&admitted.pin);
         if change.before.is_none() {
-            summary.injections = Family::ALL
-                .into_iter()
-                .map(|family| {
-                    let count = admitted.injections.iter().filter(|i| Family::of(&i.path) == family).count();
-                    (family.as_str(), count as u64)
-                })
-                .filter(|(_, count)| *count > 0)
-                .collect();
+            let mut counts = Family::ALL.map(|family| (family.as_str(), 0));
+            for injection in &admitted.injections {
+                counts[Family::of(&injection.path) as usize].1 += 1;
+            }
+            summary.injections = counts.into_iter().filter(|(_, count)| *count > 0).collect();
         }
         let patch = (!empty).then(|| serde_json::to_string(&admitted.patch).unwrap_or_default());
         let audit = json!({"pin": admitted.pin, "injections": admitted.injections.len().to_string()});
@@ -243,24 +266,11 @@ impl Response {
         Self { allowed: false, patch: None, status: Some(status), warnings, audit: None }
     }
 
-    fn serialize(self, uid: &str) -> Vec<u8> {
-        let mut response = json!({"uid": uid, "allowed": self.allowed});
-        if let Some(patch) = self.patch {
-            response["patchType"] = Value::from("JSONPatch");
-            response["patch"] = Value::from(patch);
-        }
-        if let Some(status) = self.status {
-            response["status"] = status;
-        }
-        if !self.warnings.is_empty() {
-            response["warnings"] = Value::from(self.warnings);
-        }
-        if let Some(audit) = self.audit {
-            response["auditAnnotations"] = audit;
-        }
-        let mut review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"});
-        // Not within json!, which copies what it is given.
-        review["response"] = response;
+    fn serialize(&self, uid: &str) -> Vec<u8> {
+        let patch_type = self.patch.as_ref().map(|_| "JSONPatch");
+        let reply = Reply { uid, patch_type, response: self };
+        let review = Review { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response: reply };
+        // Texts, flags and values: nothing that could fail.
         serde_json::to_vec(&review).unwrap_or_default()
     }
 }

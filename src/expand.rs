@@ -143,6 +143,15 @@ impl Family {
         Self::Lifecycle,
     ];
 
+    /// By these numbers things are counted.
+    const IN_ORDER: () = {
+        let mut at = 0;
+        while at < Self::ALL.len() {
+            assert!(Self::ALL[at] as usize == at);
+            at += 1;
+        }
+    };
+
     /// The family that `path` belongs to.
     #[must_use]
     pub fn of(path: &Path) -> Self {

@@ -52,10 +52,10 @@ impl Defaults {
     /// What a namespace's annotations say. A value that a set could not have is passed over.
     #[must_use]
     pub fn of(annotations: &BTreeMap<String, String>) -> Self {
-        let given = |name: &str| annotations.get(&format!("{}{name}", names::PREFIX)).cloned();
         let intent = |name: &'static str| {
-            let annotations = serde_json::json!({format!("{}{name}", names::PREFIX): given(name)?});
-            let (intent, faults) = Intent::parse(None, Some(&annotations));
+            let key = format!("{}{name}", names::PREFIX);
+            let given = annotations.get(&key)?;
+            let (intent, faults) = Intent::parse(None, Some(&serde_json::json!({key: given})));
             faults.is_empty().then_some(intent)
         };
         Self {

@@ -163,15 +163,14 @@ fn is_timing(path: &Path) -> bool {
 /// another. The list is short on purpose, and documented; `keep` overrides it.
 #[must_use]
 pub fn is_api_default(path: &Path, value: &Value) -> bool {
-    let fields: Vec<&str> = path
-        .0
-        .iter()
-        .filter_map(|step| match step {
-            Step::Field(name) => Some(name.as_ref()),
-            Step::Item(_) => None,
-        })
-        .collect();
-    match fields.as_slice() {
+    // As many as the longest path below, and one more to tell longer ones.
+    let mut fields = [""; 7];
+    let names = path.0.iter().filter_map(|step| match step {
+        Step::Field(name) => Some(name.as_ref()),
+        Step::Item(_) => None,
+    });
+    let count = fields.iter_mut().zip(names).map(|(field, name)| *field = name).count();
+    match &fields[..count] {
         ["spec", "podManagementPolicy"] => value == "OrderedReady",
         ["spec", "serviceName"] => value == "",
         ["spec", "revisionHistoryLimit"] => value == 10,

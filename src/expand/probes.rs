@@ -14,10 +14,11 @@ use crate::names;
 use crate::union::{PROBES, TIMINGS, handler, is_handler, probe_of};
 
 pub(super) fn expand(draft: &mut Draft) {
-    let all = draft.offers(Family::Probes);
+    let mut rest = draft.offers(Family::Probes);
     for name in PROBES {
-        let mut offers = all.clone();
-        offers.retain(|offer| probe_of(&offer.path).is_some_and(|(probe, _)| probe == name));
+        let of_it = |offer: &Offer| probe_of(&offer.path).is_some_and(|(probe, _)| probe == name);
+        let offers;
+        (offers, rest) = rest.into_iter().partition(of_it);
         let (key, intent) = wanted(&draft.settings.intent, name);
         let source = Source::Intent { key: format!("{}{key}", names::PREFIX).into() };
         match intent {

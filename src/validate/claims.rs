@@ -26,8 +26,7 @@ pub(super) fn name<'a>(claim: &Place<'a>) -> Option<&'a str> {
 pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
     let mut names = HashSet::new();
     for claim in templates(root) {
-        let absent = Place { value: &Value::Null, path: claim.at("metadata") };
-        check_name(&claim.field("metadata").unwrap_or(absent), "name", &mut names, faults);
+        check_name(&claim.field_or_null("metadata"), "name", &mut names, faults);
         if let Some(name) = name(&claim) {
             check_use(root, &claim, name, faults);
         }
@@ -65,10 +64,10 @@ fn check_use(root: &Place, claim: &Place, name: &str, faults: &mut Vec<Fault>) {
 
 fn check_modes(claim: &Place, faults: &mut Vec<Fault>) {
     let spec = claim.field("spec");
-    let field = format!("{}.accessModes", claim.at("spec"));
     let modes = spec.as_ref().and_then(|spec| spec.raw("accessModes")?.as_array());
     let modes = modes.map(Vec::as_slice).unwrap_or_default();
-    let fault = |reason, problem: String, remedy: &str| Fault::new(reason, field.clone(), problem, remedy);
+    let at = claim.field_or_null("spec");
+    let fault = |reason, problem: String, remedy: &str| at.fault_at("accessModes", reason, problem, remedy);
     if modes.is_empty() {
         faults.push(fault(
             Reason::Missing,

@@ -63,7 +63,7 @@ fn partition(spec: &Place) -> Option<String> {
         format!(
             "{}.partition is {partition} and there are {replicas} replicas: no pod will be updated; set \
              partition: 0 to update all",
-            rolling.path
+            rolling.path()
         )
     })
 }
