@@ -129,6 +129,15 @@ pub enum Family {
     Lifecycle,
 }
 
+// By these numbers things are counted.
+const _: () = {
+    let mut at = 0;
+    while at < Family::ALL.len() {
+        assert!(Family::ALL[at] as usize == at);
+        at += 1;
+    }
+};
+
 impl Family {
     /// All of them, in the order in which they are expanded and explained.
     pub const ALL: [Self; 9] = [
@@ -142,15 +151,6 @@ impl Family {
         Self::Environment,
         Self::Lifecycle,
     ];
-
-    /// By these numbers things are counted.
-    const IN_ORDER: () = {
-        let mut at = 0;
-        while at < Self::ALL.len() {
-            assert!(Self::ALL[at] as usize == at);
-            at += 1;
-        }
-    };
 
     /// The family that `path` belongs to.
     #[must_use]

@@ -144,7 +144,9 @@ pub fn nulls(spec: &ProfileSpec) -> Vec<String> {
         }
     }
     let mut found = Vec::new();
-    statefulsets(spec).iter().for_each(|(at, set)| collect(at, set, &mut found));
+    for (at, set) in statefulsets(spec) {
+        collect(&at, set, &mut found);
+    }
     found
 }
 

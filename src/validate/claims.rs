@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
-
 use super::place::Place;
 use super::pod::{containers, spec};
 use super::resources::{fraction, read, shown};
@@ -125,7 +123,7 @@ fn check_request(claim: &Place, faults: &mut Vec<Fault>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

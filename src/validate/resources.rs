@@ -36,7 +36,7 @@ fn check_block(resources: &Place, faults: &mut Vec<Fault>) {
 /// The amounts that can be read; a fault for each that cannot.
 fn amounts<'a>(
     resources: &Place<'a>,
-    field: &str,
+    field: &'a str,
     faults: &mut Vec<Fault>,
 ) -> Vec<(&'a str, Place<'a>, Quantity)> {
     let block = resources.field(field);

@@ -8,9 +8,8 @@ use crate::names::STATEFULSET;
 
 pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
     let selector = root.descend(&["spec", "selector"]);
-    let labels = root
-        .descend(&["spec", "template", "metadata", "labels"])
-        .unwrap_or_else(|| Place { value: &Value::Null, path: "spec.template.metadata.labels".to_owned() });
+    let way = ["spec", "template", "metadata", "labels"];
+    let labels = way.into_iter().fold(root.clone(), |here, name| here.field_or_null(name));
     let foreign = check_owner(root, selector.as_ref(), &labels, faults);
     let Some(selector) = selector.filter(|selector| !is_empty(selector)) else {
         faults.push(Fault::new(

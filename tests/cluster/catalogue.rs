@@ -172,6 +172,11 @@ fn every_systems_example_runs_and_is_left_alone() {
     for example in &EXAMPLES {
         let space = Space::new(&format!("catalogue-{}", example.file));
         let file = format!("{}/examples/{}.yaml", env!("CARGO_MANIFEST_DIR"), example.file);
+        let text = std::fs::read_to_string(&file).expect("the example");
+        assert!(
+            text.lines().filter(|line| !line.starts_with('#')).count() <= 10,
+            "more than ten lines: {text}"
+        );
         let _ = space.kubectl(&["apply", "-f", &file]).ok();
         let set = named(&space.list("/apis/apps/v1", "statefulsets"), |_| true).concat();
         let before = space.snapshot(&set);
