@@ -23,9 +23,10 @@ use crate::companions::neighbours::settle;
 use crate::configuration::Configuration;
 use crate::engine::Engine;
 use crate::intent;
+use crate::names;
 use crate::record::Record;
 use crate::server::duration;
-use crate::settings::{replicas, text};
+use crate::settings::{Pin, replicas, text};
 
 /// Arguments of `status`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -132,22 +133,46 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
                 .to_owned(),
         );
     }
-    let desired =
+    let known =
         companions::of_stored(set, &engine.catalogue, &granted.configuration, &world.labels(namespace));
-    let desired = desired.unwrap_or_default();
+    let lost = pin.as_ref().filter(|_| known.is_none()).map(|pin| lost(name, pin));
+    let desired = known.unwrap_or_default();
     let settled = settle(desired.clone(), set, &world.neighbours(namespace));
-    let beside = beside::of(set, world, (&desired, &settled), granted, &mut problems);
+    let beside = match lost {
+        Some(_) => beside::kept(set, world),
+        None => beside::of(set, world, (&desired, &settled), granted, &mut problems),
+    };
     let pods = pods::of(set, world, &mut problems);
     let claims = pods::claims(set, world, &mut problems);
     let endpoints = reach::endpoints(set, world, &mut problems);
+    let headroom = pods::headroom(set, world, &mut problems);
+    problems.extend(lost.clone());
     json!({
         "namespace": namespace, "name": name, "pin": pin.map(|pin| pin.to_string()), "latest": latest,
         "replicas": replicas(set),
         "ready": set["status"]["readyReplicas"].as_u64().unwrap_or(0),
         "companions": beside, "claims": claims, "pods": pods,
-        "disruptionsAllowed": pods::headroom(set, world, &mut problems),
-        "endpoints": endpoints, "portForward": reach::port_forward(set, &settled), "problems": problems,
+        "disruptionsAllowed": headroom,
+        "endpoints": endpoints, "portForward": reach::port_forward(set, &settled), "problems": problems, "lost": lost,
     })
+}
+
+/// What is wrong with a set whose revision is gone.
+fn lost(name: &str, pin: &Pin) -> String {
+    format!(
+        "the revision {}@{} that it is pinned to is not known here: what takes computing is refused, and what stands \
+         beside it is kept as it is; stateward upgrade {name}, or the annotation {}: latest, moves it to one that is known",
+        pin.profile,
+        pin.revision,
+        names::PROFILE_REVISION
+    )
+}
+
+/// What keeps a set from being touched: pods and companions that are not as they should be. A revision that nobody
+/// knows does not, since being moved is the remedy.
+pub(super) fn obstacle(status: &Value) -> Option<&str> {
+    let problems = status["problems"].as_array()?;
+    problems.iter().find(|problem| **problem != status["lost"]).map(text)
 }
 
 #[cfg(test)]

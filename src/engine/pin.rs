@@ -218,7 +218,10 @@ fn held(request: &Request, parts: &Both) -> Expansion {
 fn refuse_computing(request: &mut Request) {
     let pin = &request.record.pin;
     if !computes(&request.old_intent, &request.intent) {
-        request.warnings.push(format!("revision {pin} is not known here: all of its fields are kept"));
+        request.warnings.push(format!(
+            "revision {pin} is not known here: all of its fields are kept; {}: latest moves it to one that is",
+            names::PROFILE_REVISION
+        ));
         return;
     }
     let problem = format!("the set is pinned to {pin}, which is not known here");

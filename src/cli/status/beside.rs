@@ -62,6 +62,13 @@ pub(super) fn of(
     lines
 }
 
+/// The lines of what is there, where nobody knows what should be.
+pub(super) fn kept(set: &Value, world: &World) -> Vec<Value> {
+    let role = |object: &Value| text(&object["metadata"]["labels"][names::COMPANION]).to_owned();
+    let line = |object: &Value| json!({"role": role(object), "kind": object["kind"], "name": object["metadata"]["name"], "state": "kept as it is"});
+    world.ours(set).map(line).collect()
+}
+
 fn line(role: Role, kind: &str, name: &str, state: &str) -> Value {
     json!({"role": role.as_str(), "kind": kind, "name": name, "state": state})
 }

@@ -381,3 +381,24 @@ fn what_the_controller_made_is_granted_where_the_configuration_is_not_known() {
         "{lines:?}"
     );
 }
+
+#[test]
+fn a_revision_that_is_gone_is_told_and_hinders_no_move() {
+    let mut world = settled(|_| {});
+    let set = &mut world.known_mut("StatefulSet")[0];
+    let pin = Record::pin_of(set).unwrap();
+    let record = text(&set["metadata"]["annotations"][names::RECORD]);
+    let lost = record.replace(&format!("@{}", pin.revision), "@00000000");
+    set["metadata"]["annotations"][names::RECORD] = json!(lost);
+    let status = status(&world);
+    let states: Vec<&str> =
+        status["companions"].as_array().unwrap().iter().map(|one| text(&one["state"])).collect();
+    assert_eq!(states, ["kept as it is"; 3]);
+    let problems = problems(&world);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("the revision postgresql@00000000 that it is pinned to is not known"));
+    assert!(!is_settled(&status));
+    assert_eq!(obstacle(&status), None);
+    world.known_mut("PersistentVolumeClaim")[1]["status"]["phase"] = json!("Pending");
+    assert!(obstacle(&status_by("", &world)).is_some());
+}

@@ -168,7 +168,7 @@ impl<'a> Wave<'a> {
     /// What is wrong with a set, as `status` judges.
     fn problem(&self, set: &Value, world: &World) -> Option<String> {
         let status = status::of(set, world, self.engine, self.granted);
-        (!is_settled(&status)).then(|| text(&status["problems"][0]).to_owned())
+        status::obstacle(&status).map(str::to_owned)
     }
 
     fn send(&mut self, set: &Value, wish: &str, moved: &Move, world: &mut World) -> Result<Begun, Unpatched> {
