@@ -1,9 +1,10 @@
 //! The profiles, each tried with its example: a set with all that stands beside it, which no client's
 //! second request restarts.
 
-use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
-use stateward::catalogue::Catalogue;
+use serde_json::{Value, json};
+use stateward::catalogue::{Catalogue, DEFAULT};
 
 use crate::cases::{Case, REPLICAS, cases};
 use crate::harness::{Client, Space, postgres, wait_for};
@@ -215,21 +216,32 @@ fn an_upgrade_is_held_up_by_another_user_and_not_by_another_probe() {
 /// the number.
 #[test]
 fn every_variant_is_legal_with_one_three_and_five_replicas() {
-    let space = Space::new("catalogue-variants");
-    let (mut legal, mut refused) = (0, 0);
+    // Any pod that Pod Security's strictest level would refuse is warned of.
+    let space = Space::labelled("catalogue-variants", &[("pod-security.kubernetes.io/warn", "restricted")]);
+    let mut refused: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
     for Case { profile, main, manifest } in cases(&Catalogue::built_in().unwrap()) {
         for replicas in REPLICAS {
             let mut manifest = manifest.clone();
             manifest["spec"]["replicas"] = json!(replicas);
             let said = space.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &manifest.to_string());
             if said.success() {
-                legal += 1;
+                let names_it = said.stderr.contains(&format!("{main:?}"));
+                let loose = said.stderr.contains("would violate PodSecurity") && names_it;
+                assert_eq!(loose, profile == DEFAULT, "{profile}, container {main}: {said:?}");
+                let never = refused.get(&profile).is_some_and(|counts| counts.contains(&replicas));
+                assert!(!never, "{profile} in another variant is refused with {replicas}");
             } else {
                 assert!(replicas > 1 && said.by_us(), "{profile}, container {main}: {said:?}");
                 let _ = said.mentions(&["spec.replicas"]);
-                refused += 1;
+                refused.entry(profile.clone()).or_default().insert(replicas);
             }
         }
     }
-    assert!(legal > refused && refused > 0, "{legal} legal, {refused} refused");
+    let servers_alone: Vec<&str> = refused.keys().map(String::as_str).collect();
+    assert_eq!(
+        servers_alone,
+        ["mariadb", "mongodb", "mysql", "postgresql", "redis", "valkey"],
+        "{refused:?}"
+    );
+    assert!(refused.values().all(|counts| counts.iter().eq(&[3, 5])), "{refused:?}");
 }
