@@ -31,7 +31,7 @@ test: rust ## everything that has to hold (first time about 20 minutes, then ten
 	tests/linters/build >/dev/null
 	tests/run $(TEST_THREADS)
 
-prove: rust ## prove the profiles against the real servers, or ONLY=kafka (first time about 40 minutes, then half an hour)
+prove: rust ## prove the profiles against the real servers, or ONLY=kafka (first time about half an hour, then 20 minutes)
 	@tests/prove/servers
 	cargo test --locked --config 'target."cfg(unix)".runner = "tests/prove/node"' --test prove -- --test-threads 2 \
 		--show-output $(ONLY)
