@@ -9,7 +9,7 @@ use crate::catalogue::refuse::{Counts, Refusal};
 use crate::fault::{Fault, Reason};
 use crate::intent::Intent;
 use crate::names;
-use crate::settings::{containers, containers_path, replicas};
+use crate::settings::{containers, containers_path, replicas, text};
 
 /// The refusals of one set's profile, and what the set says of them.
 #[derive(Debug, Clone, Copy)]
@@ -46,20 +46,30 @@ impl Judge<'_> {
     }
 
     /// What is wrong with a set as it stands, however that came: `kubectl scale` passes no webhook.
+    /// `formed` is the count that its members know, where that is fixed.
     #[must_use]
-    pub(super) fn standing(&self, set: &Value) -> Vec<String> {
-        let counted = self
-            .open()
-            .filter(|(_, refusal)| refusal.replicas.as_ref().is_some_and(|counts| !counts.compare()));
-        counted
-            .filter(|(_, one)| {
-                one.holds(replicas(set), None, self.container(set), &self.intent.generate_secret)
-            })
-            .map(|(name, refusal)| {
-                let fault = self.fault(name, refusal, set);
-                format!("{}; {}", fault.problem, fault.remedy)
-            })
-            .collect()
+    pub(super) fn standing(&self, set: &Value, formed: Option<u64>) -> Vec<String> {
+        let counted =
+            self.open().filter_map(|(name, refusal)| Some((name, refusal, refusal.replicas.as_ref()?)));
+        // Of one that may grow and not shrink, nobody knows how many there were.
+        let told = counted.filter(|(_, refusal, counts)| {
+            (!counts.compare() || counts.changed)
+                && refusal.holds(replicas(set), formed, self.container(set), &self.intent.generate_secret)
+        });
+        told.map(|(name, refusal, counts)| {
+            let fault = self.fault(name, refusal, set);
+            let back = match formed.filter(|_| counts.changed) {
+                Some(formed) => {
+                    let name = text(&set["metadata"]["name"]);
+                    format!(
+                        " (it was formed with {formed}: kubectl scale statefulset/{name} --replicas={formed})"
+                    )
+                }
+                None => String::new(),
+            };
+            format!("{}{back}; {}", fault.problem, fault.remedy)
+        })
+        .collect()
     }
 
     /// Names in `acknowledge` that the profile does not refuse by.

@@ -21,7 +21,7 @@ impl Engine {
         }
         let (intent, _) = intent_of(set);
         let judge = self.judge(&record.pin.profile, &record.pin.main, &intent);
-        let mut wrong = judge.map_or_else(Vec::new, |judge| judge.standing(set));
+        let mut wrong = judge.map_or_else(Vec::new, |judge| judge.standing(set, record.pin.formed));
         if let Some(settings) = Settings::pinned(set, &intent, &record.pin, &self.catalogue) {
             wrong.extend(self.old_lists(set, &record, &settings).iter().map(|path| {
                 format!(

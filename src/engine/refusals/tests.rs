@@ -157,3 +157,27 @@ fn a_count_that_came_past_the_webhook_is_told() {
     let wrong = engine().counted_wrong(&set);
     assert!(wrong.len() == 1 && wrong[0].starts_with("4 replicas of quorum: no majority"), "{wrong:?}");
 }
+
+/// Whoever scales it past the voters that it was formed with gets members that none of them asks.
+#[test]
+fn a_count_beside_the_one_that_it_was_formed_with_is_told() {
+    let engine = Engine::built_in().unwrap();
+    let kafka = include_str!("../../../examples/kafka.yaml");
+    let mut sent: Value = serde_saphyr::from_str(kafka).unwrap();
+    crate::defaults::apply(&mut sent);
+    let change = Change { namespace: "team", before: None, after: &sent };
+    let Decision::Admitted(admitted) = engine.admit(change, &Offline).unwrap() else { panic!("refused") };
+    let mut set = admitted.result;
+    assert_eq!(engine.counted_wrong(&set), [""; 0]);
+    set["spec"]["replicas"] = json!(5);
+    let wrong = engine.counted_wrong(&set);
+    let said = "5 replicas of kafka: the controllers that vote are fixed when the cluster is formed (it was formed with \
+                3: kubectl scale statefulset/events --replicas=3); ";
+    assert!(wrong.len() == 1 && wrong[0].starts_with(said), "{wrong:?}");
+    // Nothing is asked of one that is stopped.
+    set["spec"]["replicas"] = json!(0);
+    assert_eq!(engine.counted_wrong(&set), [""; 0]);
+    set["spec"]["replicas"] = json!(5);
+    set["metadata"]["annotations"]["stateward.dev/acknowledge"] = json!("scaled");
+    assert_eq!(engine.counted_wrong(&set), [""; 0]);
+}
