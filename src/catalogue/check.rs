@@ -84,6 +84,9 @@ pub(super) fn sized(profile: Profile) -> Result<Profile, LoadError> {
     Err(LoadError::Part { name: profile.name.clone(), part: "size", what })
 }
 
+/// As many values of a wrong type are told: each costs to read all of it once more.
+const MOST: usize = 20;
+
 /// Reads a partial StatefulSet, and tells of each value that is not of its field's type, which is then left out.
 fn read(mut set: Value) -> (Option<StatefulSet>, Vec<String>) {
     let mut wrong: Vec<String> = Vec::new();
@@ -101,7 +104,7 @@ fn read(mut set: Value) -> (Option<StatefulSet>, Vec<String>) {
         let told = format!("{at}: {}", error.inner());
         match set.pointer_mut(&pointer) {
             // What is wrong without its value too is told once.
-            Some(value) if !value.is_null() => *value = Value::Null,
+            Some(value) if !value.is_null() && wrong.len() < MOST => *value = Value::Null,
             _ => return (None, if wrong.is_empty() { vec![told] } else { wrong }),
         }
         wrong.push(told);
@@ -246,6 +249,15 @@ mod tests {
         }
         assert_eq!(found.len(), 6, "{found:#?}");
         assert!(unknown_fields(&spec).is_empty());
+    }
+
+    #[test]
+    fn a_profile_of_wrong_values_alone_is_not_read_for_ever() {
+        let ports: Vec<Value> = (0..500).map(|_| serde_json::json!({"containerPort": "x"})).collect();
+        let mut spec =
+            spec("{summary: x, statefulSet: {spec: {template: {spec: {containers: [{name: $(main)}]}}}}}");
+        spec.stateful_set["spec"]["template"]["spec"]["containers"][0]["ports"] = Value::from(ports);
+        assert_eq!(faults(&spec).len(), MOST);
     }
 
     #[test]
