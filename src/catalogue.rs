@@ -333,15 +333,16 @@ impl Profile {
         let first = self.axes.len();
         self.axes.extend(spec.variants.iter().cloned());
         let axes = first..self.axes.len();
-        let (mut stateful_set, mut data) = (spec.stateful_set.clone(), spec.data.clone());
         let name: Arc<str> = name.into();
-        if self.varied.is_empty() {
-            let source = Source::Profile { name: Arc::clone(&name) };
-            offers::merge(offers, &std::mem::take(&mut stateful_set), &source, false);
-            self.data = self.data.merged(&std::mem::take(&mut data));
-        }
-        if !self.varied.is_empty() || !axes.is_empty() {
+        if !self.varied.is_empty() {
+            let (stateful_set, data) = (spec.stateful_set.clone(), spec.data.clone());
             self.varied.push(Varied { name, stateful_set, data, axes });
+            return;
+        }
+        offers::merge(offers, &spec.stateful_set, &Source::Profile { name: Arc::clone(&name) }, false);
+        self.data = self.data.merged(&spec.data);
+        if !axes.is_empty() {
+            self.varied.push(Varied { name, stateful_set: Value::Null, data: DataVolume::default(), axes });
         }
     }
 

@@ -429,13 +429,23 @@ fn follow<'v>(
     }
 }
 
+/// A field of a path as people read it; `first` where nothing stands before it.
+///
+/// # Errors
+/// Those of `out`.
+pub(crate) fn write_field(out: &mut impl fmt::Write, name: &str, first: bool) -> fmt::Result {
+    if name.contains(['.', '/', '[', ' ']) {
+        return write!(out, "[{name:?}]");
+    }
+    out.write_str(if first { "" } else { "." })?;
+    out.write_str(name)
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, step) in self.0.iter().enumerate() {
             match step {
-                Step::Field(name) if name.contains(['.', '/', '[', ' ']) => write!(f, "[{name:?}]")?,
-                Step::Field(name) if index == 0 => f.write_str(name)?,
-                Step::Field(name) => write!(f, ".{name}")?,
+                Step::Field(name) => write_field(f, name, index == 0)?,
                 Step::Item(key) => write!(f, "{key}")?,
             }
         }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::fault::{Fault, Reason};
-use crate::path::{ItemKey, list_key};
+use crate::path::{ItemKey, list_key, write_field};
 
 /// A value of the object and the way to it. A value of an unexpected JSON type reads as absent: the
 /// API server's decoder speaks of those before anyone else can.
@@ -58,14 +58,12 @@ impl List<'_> {
 impl Step<'_> {
     /// For people, behind the steps before it.
     fn write(&self, text: &mut String) {
+        // Writing to a String cannot fail.
         match self {
-            Self::Field(name) if name.contains(['.', '/', '[', ' ']) || name.is_empty() => {
-                // Writing to a String cannot fail.
-                _ = write!(text, "[{name:?}]");
-            }
+            Self::Field("") => text.push_str("[\"\"]"),
             Self::Field(name) => {
-                text.push_str(if text.is_empty() { "" } else { "." });
-                text.push_str(name);
+                let first = text.is_empty();
+                _ = write_field(text, name, first);
             }
             Self::Item(list, at) => match list.key(*at) {
                 Some(key) => _ = write!(text, "{key}"),

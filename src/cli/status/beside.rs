@@ -55,8 +55,7 @@ pub(super) fn of(
     }
     for object in left_over(set, world, (desired, settled), granted) {
         let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
-        let role = text(&object["metadata"]["labels"][names::COMPANION]);
-        lines.push(json!({"role": role, "kind": kind, "name": name, "state": "left over"}));
+        lines.push(line_of(object, "left over"));
         problems.push(format!("{kind} {name} is to go and is still there; is the controller running?"));
     }
     lines
@@ -64,9 +63,16 @@ pub(super) fn of(
 
 /// The lines of what is there, where nobody knows what should be.
 pub(super) fn kept(set: &Value, world: &World) -> Vec<Value> {
-    let role = |object: &Value| text(&object["metadata"]["labels"][names::COMPANION]).to_owned();
-    let line = |object: &Value| json!({"role": role(object), "kind": object["kind"], "name": object["metadata"]["name"], "state": "kept as it is"});
-    world.ours(set).map(line).collect()
+    world.ours(set).map(|object| line_of(object, "kept as it is")).collect()
+}
+
+/// The line of an object that is there.
+fn line_of(object: &Value, state: &str) -> Value {
+    let metadata = &object["metadata"];
+    json!({
+        "role": text(&metadata["labels"][names::COMPANION]), "kind": text(&object["kind"]),
+        "name": text(&metadata["name"]), "state": state,
+    })
 }
 
 fn line(role: Role, kind: &str, name: &str, state: &str) -> Value {
