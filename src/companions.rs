@@ -144,6 +144,12 @@ impl Role {
         matches!(self, Self::Headless | Self::Client)
     }
 
+    /// Whether pods do not start without it, or would run without its protection.
+    #[must_use]
+    pub fn is_needed_to_start(self) -> bool {
+        matches!(self, Self::Secret | Self::ServiceAccount | Self::NetworkPolicy)
+    }
+
     /// The kind of the object; of a route, that for HTTP.
     #[must_use]
     pub fn kind(self) -> Kind {

@@ -15,6 +15,7 @@ mod args;
 mod dereference;
 mod lease;
 mod memory;
+mod newborn;
 mod owned;
 mod packed;
 mod plan;

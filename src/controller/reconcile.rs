@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::Value;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use super::apply::{WriteError, Writer};
 use super::dereference::{Case, dereference};
+use super::newborn;
 use super::plan::{self, Act, Live, Step};
 use super::quiet::Quiet;
 use super::report::{Notice, Teller, Trouble};
@@ -34,6 +36,8 @@ use crate::telemetry::{Metrics, Reconciled};
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+/// What became of a look at a set so new that its user may be about to make what it lacks.
+const WAITING: &str = "waiting";
 /// A failure that may pass by itself is told when it has happened so often in a row.
 const TOLD_AFTER: u32 = 4;
 
@@ -70,6 +74,16 @@ struct Decision {
     again: Option<Duration>,
 }
 
+impl Decision {
+    /// Where the set is still new for a while, puts off what its user may be about to make.
+    fn leave_room(&mut self, new_for: Option<Duration>) {
+        let Some(left) = new_for.filter(|_| self.steps.iter().any(newborn::can_wait)) else { return };
+        self.steps.retain(|step| !newborn::can_wait(step));
+        self.outcome = WAITING;
+        self.again = Some(self.again.map_or(left, |again| again.min(left)));
+    }
+}
+
 /// What became of the steps.
 #[derive(Default)]
 struct Done {
@@ -97,7 +111,7 @@ pub(super) async fn reconcile(set: Arc<Set>, context: Arc<Context>) -> Result<Ac
     let next = context.report(&key, &set, &decision, &done).await;
     let outcome = match &done {
         Done { failures, .. } if !failures.is_empty() => "failed",
-        Done { written: true, .. } => "written",
+        Done { written: true, .. } if decision.outcome != WAITING => "written",
         _ => decision.outcome,
     };
     let metrics = &context.metrics.controller;
@@ -154,6 +168,7 @@ impl Context {
                 let settled = self.settle(key, set, &desired, &live, &mut decision);
                 decision.steps = plan::plan(set, &desired, &settled, &live);
                 decision.steps.retain(|step| step.role != Role::Secret || !self.has_secret(key, set));
+                decision.leave_room(newborn::left(set, Timestamp::now()));
                 decision.troubles.extend(settled.problems.iter().map(Trouble::from));
             }
         }

@@ -13,7 +13,7 @@ const DURATIONS: [f64; 10] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5
 /// Label of counted reconciles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Reconciled {
-    /// `settled`, `written`, `failed`, `unmanaged`, `nothing` or `unclear`.
+    /// `settled`, `written`, `waiting`, `failed`, `unmanaged`, `nothing` or `unclear`.
     pub outcome: &'static str,
 }
 

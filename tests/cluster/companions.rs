@@ -116,7 +116,9 @@ fn a_settled_set_is_looked_at_and_nothing_is_written() {
     wait_settled(&space, "db");
     let controller = &cluster().controller;
     let before = controller.writes(&space.name);
-    assert_eq!(before, ["create headless", "create client", "create budget", "create secret"]);
+    let mut sorted = before.clone();
+    sorted.sort();
+    assert_eq!(sorted, ["create budget", "create client", "create headless", "create secret"]);
     let _ = space.kubectl(&["annotate", "statefulset/db", "note=hello"]).ok();
     let _ = space.kubectl(&["delete", "pod", "db-1"]).ok();
     space.snapshot("db");
@@ -220,6 +222,8 @@ fn without_the_label_everything_is_given_back_and_stays() {
         assert!(object["metadata"]["ownerReferences"].is_null());
     }
     assert_eq!(all.map(|(kind, name)| spec(kind, name)), before);
+    // What it wrote last is in its log by now.
+    cluster().controller.wait_looks(&space.name, "db");
     let written = cluster().controller.writes(&space.name);
     let edit = r#"{"spec":{"maxUnavailable":3}}"#;
     let _ = space.kubectl(&["patch", "poddisruptionbudget", "db", "--type=merge", "-p", edit]).ok();
@@ -303,6 +307,8 @@ fn a_companion_that_somebody_applies_is_handed_over() {
     assert!(given["metadata"]["ownerReferences"].is_null());
     assert_eq!(given["spec"]["maxUnavailable"], 2);
     assert_eq!(given["spec"]["selector"], theirs["spec"]["selector"]);
+    // That it gave it up is in its log by now.
+    cluster().controller.wait_looks(&space.name, "db");
     let written = cluster().controller.writes(&space.name);
     let _ = space.kubectl(&["annotate", "statefulset/db", "note=hello"]).ok();
     cluster().controller.wait_looks(&space.name, "db");

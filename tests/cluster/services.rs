@@ -1,8 +1,9 @@
 //! A Service of the user's, of the name that ours would have: however it comes, it is theirs.
 
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{Manifest, Space, cluster, postgres, wait_for};
+use crate::harness::{Client, Manifest, Space, cluster, postgres, wait_for};
 
 fn theirs(name: &str) -> Value {
     json!({
@@ -16,6 +17,12 @@ fn theirs(name: &str) -> Value {
 
 fn find(space: &Space, name: &str) -> Option<Value> {
     space.list("/api/v1", "services").into_iter().find(|service| service["metadata"]["name"] == name)
+}
+
+/// When an object was made, in whole seconds.
+fn born(object: &Value) -> Timestamp {
+    let time = object["metadata"]["creationTimestamp"].as_str().expect("a time");
+    time.parse().expect("a time")
 }
 
 fn has_port(service: &Value, port: u64) -> bool {
@@ -49,13 +56,8 @@ fn assert_it_outlives_the_set(space: &Space, name: &str, service: &Value) {
     assert_eq!(find(space, name).as_ref(), Some(service));
 }
 
-/// Applies a file. Between the look of `kubectl` whether the Service is there and its making it ours may have come: then
-/// the file is applied again, as whoever reads the answer does.
 fn apply(space: &Space, manifests: &[&str]) {
-    let send = || space.kubectl_with(&["apply", "-f", "-"], &manifests.join("\n---\n"));
-    let said = send();
-    let said = if said.stderr.contains("(AlreadyExists)") { send() } else { said };
-    let _ = said.ok();
+    let _ = space.kubectl_with(&["apply", "-f", "-"], &manifests.join("\n---\n")).ok();
 }
 
 #[test]
@@ -70,6 +72,17 @@ fn in_the_file_of_the_set_before_it_or_behind_it() {
         assert_eq!(find(&space, "db").unwrap()["spec"], kept["spec"], "applied again");
         let kept = wait_theirs(&space, "db");
         assert_it_outlives_the_set(&space, "db", &kept);
+    }
+}
+
+#[test]
+fn the_first_two_seconds_of_a_set_belong_to_whoever_makes_it() {
+    let space = Space::new("newborn");
+    let set = space.create(Client::Apply, &postgres("db").replicas(2)).object;
+    let age = |object: &Value| born(object).duration_since(born(&set)).as_secs();
+    for name in ["db", "db-headless"] {
+        let service = wait_for("our Service", || find(&space, name).ok_or_else(|| "absent".to_owned()));
+        assert!(age(&service) >= 2, "{name} came after {} s", age(&service));
     }
 }
 

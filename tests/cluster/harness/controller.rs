@@ -96,7 +96,9 @@ impl Controller {
     /// How often it has looked at a set.
     fn looks(&self, namespace: &str, set: &str) -> usize {
         let name = format!("StatefulSet.v1.apps/{set}.{namespace}");
-        self.lines("reconciled").filter(|line| line["set"] == name.as_str()).count()
+        // What it puts off while a set is new it may still do.
+        let whole = |line: &Value| line["set"] == name.as_str() && line["outcome"] != "waiting";
+        self.lines("reconciled").filter(whole).count()
     }
 
     /// Waits until it has looked at a set some times more: what it has not done then, it does not do.
