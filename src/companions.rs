@@ -209,7 +209,7 @@ pub fn desired(
     let asked = &settings.profile.companions;
     service_account::desired(set, asked, &mut companions);
     headless::desired(set, asked, &mut companions);
-    service::desired(set, &settings.intent, configuration, namespace, &mut companions);
+    service::desired(set, &settings.intent, asked, configuration, namespace, &mut companions);
     budget::desired(set, &settings.intent, asked, &mut companions);
     ingress::desired(set, &settings.intent, configuration, namespace, &mut companions);
     secret::desired(set, &settings.intent, &mut companions);
@@ -339,5 +339,22 @@ mod testing {
         assert_eq!(faults, []);
         let settings = Settings::choose(set, &intent, &Catalogue::built_in().unwrap()).unwrap();
         super::desired(set, &settings, configuration, &Labels::new())
+    }
+
+    /// A set of etcd, whose container declares `ports`, and the ports of its two Services: name,
+    /// number and target.
+    pub(super) fn ports_of_etcd(ports: &Value, annotations: &Value) -> [Vec<(String, Value, Value)>; 2] {
+        let mut set = set();
+        set["spec"]["template"]["spec"]["containers"] =
+            json!([{"name": "etcd", "image": "quay.io/coreos/etcd:v3.7.0", "ports": ports}]);
+        let companions = desired(&set, annotations);
+        [Role::Headless, Role::Client].map(|role| {
+            let service = companions.wanted.iter().find(|companion| companion.role == role);
+            let ports = service.and_then(|service| service.manifest["spec"]["ports"].as_array());
+            let told = |port: &Value| {
+                (text(&port["name"]).to_owned(), port["port"].clone(), port["targetPort"].clone())
+            };
+            ports.into_iter().flatten().map(told).collect()
+        })
     }
 }

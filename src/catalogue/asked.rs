@@ -33,11 +33,12 @@ pub struct Asked {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AskedService {
-    /// Ports besides those that containers declare.
+    /// Ports that peers, probes and monitoring use: they are on the headless Service, whether a
+    /// container declares them or not, and not on the client Service.
     pub ports: Vec<AskedPort>,
 }
 
-/// A port that no container declares.
+/// A port that is not for clients.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AskedPort {
@@ -48,6 +49,14 @@ pub struct AskedPort {
     /// TCP, unless it says otherwise.
     #[serde(default)]
     pub protocol: Protocol,
+}
+
+impl AskedPort {
+    /// Whether it is the port of this number and protocol.
+    #[must_use]
+    pub fn is(&self, number: &Value, protocol: &str) -> bool {
+        *number == self.port && protocol == self.protocol.as_str()
+    }
 }
 
 /// The protocol of a port.

@@ -23,15 +23,16 @@ pub(super) fn desired(set: &Value, asked: &Asked, companions: &mut Companions) {
         add_port(&mut ports, port["containerPort"].as_u64().unwrap_or_default(), port);
     }
     for extra in &asked.headless_service.ports {
-        let protocol = extra.protocol.as_str();
-        if !ports.iter().any(|port| port["port"] == extra.port && port["protocol"] == protocol) {
-            let port = json!({"name": extra.name, "containerPort": extra.port, "protocol": protocol});
+        let known = ports.iter().position(|port| extra.is(&port["port"], text(&port["protocol"])));
+        let known = known.unwrap_or_else(|| {
+            let port = json!({
+                "name": extra.name, "containerPort": extra.port, "protocol": extra.protocol.as_str(),
+            });
             add_port(&mut ports, extra.port.into(), &port);
-            // By number: no container declares it, so that its name would lead nowhere.
-            if let Some(added) = ports.last_mut() {
-                added["targetPort"] = extra.port.into();
-            }
-        }
+            ports.len() - 1
+        });
+        // By number: where no container declares it, as in pods of an earlier revision, its name leads nowhere.
+        ports[known]["targetPort"] = extra.port.into();
     }
     let spec = json!({
         "clusterIP": "None", "publishNotReadyAddresses": true, "selector": selector, "ports": ports,

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::ports::protocol;
 use super::{Companions, Labels, Role, add_port, container_ports, manifest, pod_labels};
+use crate::catalogue::Asked;
 use crate::configuration::Configuration;
 use crate::intent::{Intent, PortRef};
 use crate::settings::text;
@@ -10,6 +12,7 @@ use crate::settings::text;
 pub(super) fn desired(
     set: &Value,
     intent: &Intent,
+    asked: &Asked,
     configuration: &Configuration,
     namespace: &Labels,
     companions: &mut Companions,
@@ -22,9 +25,9 @@ pub(super) fn desired(
         return companions
             .withhold(Role::Client, "the serviceName of the set has the name that it would have");
     }
-    let ports = match ports(set, intent) {
+    let ports = match ports(set, intent, asked) {
         Ok(ports) if ports.is_empty() => {
-            return companions.withhold(Role::Client, "no container declares a port");
+            return companions.withhold(Role::Client, "no container declares a port for clients");
         }
         Ok(ports) => ports,
         Err((what, remedy)) => return companions.problem(Role::Client, what, remedy),
@@ -49,13 +52,17 @@ pub(super) fn desired(
     companions.want(Role::Client, manifest);
 }
 
-/// The ports of the Service: those of the annotation, else all that containers declare. Without
-/// a port that the annotation names: what is wrong and what to write.
-fn ports(set: &Value, intent: &Intent) -> Result<Vec<Value>, (String, String)> {
+/// The ports of the Service: those of the annotation, else all that containers declare and that the
+/// profile does not keep to the headless Service. Without a port that the annotation names: what is
+/// wrong and what to write.
+fn ports(set: &Value, intent: &Intent, asked: &Asked) -> Result<Vec<Value>, (String, String)> {
     let declared = container_ports(set);
     let mut ports = Vec::new();
     if intent.service_ports.is_empty() {
-        for port in &declared {
+        let for_clients = |port: &&&Value| {
+            !asked.headless_service.ports.iter().any(|kept| kept.is(&port["containerPort"], protocol(port)))
+        };
+        for port in declared.iter().filter(for_clients) {
             add_port(&mut ports, port["containerPort"].as_u64().unwrap_or_default(), port);
         }
         return Ok(ports);
@@ -88,7 +95,7 @@ fn ports(set: &Value, intent: &Intent) -> Result<Vec<Value>, (String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use crate::companions::testing::{desired, set};
+    use crate::companions::testing::{desired, ports_of_etcd, set};
     use serde_json::json;
 
     use super::*;
@@ -125,6 +132,29 @@ mod tests {
             "stateward.dev/service-ports: no container declares port web; write one of postgresql, http-metrics, or \
              declare it at the container"
         );
+    }
+
+    #[test]
+    fn ports_that_the_profile_keeps_to_the_headless_service_are_there_alone() {
+        let ports = json!([
+            {"name": "client", "containerPort": 2379},
+            {"name": "peer", "containerPort": 2380},
+            {"name": "metrics", "containerPort": 2381},
+        ]);
+        let target = |name: &str, number: u16| (name.to_owned(), json!(number), json!(number));
+        let client = ("client".to_owned(), json!(2379), json!("client"));
+        let [headless, clients] = ports_of_etcd(&ports, &json!({}));
+        assert_eq!(headless, [client.clone(), target("peer", 2380), target("metrics", 2381)]);
+        assert_eq!(clients, std::slice::from_ref(&client));
+        // Where none is declared, as in pods of an earlier revision, they are the same.
+        let [headless, clients] = ports_of_etcd(&json!([ports[0]]), &json!({}));
+        assert_eq!(headless, [client.clone(), target("peer", 2380), target("metrics", 2381)]);
+        assert_eq!(clients, [client]);
+        // Unless somebody asks for one.
+        let [_, clients] = ports_of_etcd(&ports, &json!({"stateward.dev/service-ports": "81:metrics"}));
+        assert_eq!(clients, [("metrics".to_owned(), json!(81), json!("metrics"))]);
+        let [_, clients] = ports_of_etcd(&json!([ports[1]]), &json!({}));
+        assert_eq!(clients, [], "without a port for clients there is no Service for them");
     }
 
     #[test]

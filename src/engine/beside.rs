@@ -89,7 +89,7 @@ fn released(before: &Value, old: &Companions, new: &Companions) -> Option<String
     Some(line(&format!("{field}: {what}, clients lose it, and it may not come back; {keep} to keep it")))
 }
 
-/// Whether there is no client Service because no container declares a port.
+/// Whether there is no client Service because no container declares a port for clients.
 fn is_without_ports(companions: &Companions) -> bool {
     let why = companions.withheld.iter().find(|withheld| withheld.role == Role::Client);
     why.is_some_and(|withheld| !withheld.why.starts_with(names::PREFIX))
