@@ -121,8 +121,7 @@ impl Engine {
         expansions: &mut Expansions,
     ) {
         let pin = &request.record.pin;
-        // Its claims are made; a class is for those that are to come.
-        let defaults = Defaults { storage_class: pin.defaults.storage_class.clone(), ..defaults };
+        let defaults = defaults.brought_to(&pin.defaults);
         let settings = moved(&request.after, &request.intent, pin, profile).with_defaults(defaults);
         if request.record.adopted {
             (expansions.old, expansions.middle) = Default::default();
@@ -174,8 +173,14 @@ impl Engine {
         kept.map(Arc::clone).ok_or_else(|| settings::unknown_profile(profile, &self.catalogue))
     }
 
-    /// What a move to the latest revision would set on a live object, and which revision that is.
-    pub(super) fn upgrade_of(&self, object: &Value, record: &Record) -> (Vec<Injection>, String) {
+    /// What a move to the latest revision would set on a live object whose namespace gives `defaults` today,
+    /// and which revision that is.
+    pub(super) fn upgrade_of(
+        &self,
+        object: &Value,
+        record: &Record,
+        defaults: Defaults,
+    ) -> (Vec<Injection>, String) {
         let Some(latest) = self.catalogue.latest(&record.pin.profile) else { return Default::default() };
         let (intent, _) = intent_of(object);
         let user = ownership::before(object, record, &Named::of(object)).user;
@@ -184,7 +189,7 @@ impl Engine {
             _ => Expansion::default(),
         };
         let settings = moved(object, &intent, &record.pin, Arc::clone(latest));
-        let new = (self.expand)(&user, &settings.with_defaults(record.pin.defaults.clone()));
+        let new = (self.expand)(&user, &settings.with_defaults(defaults.brought_to(&record.pin.defaults)));
         let value = |path: &Path| old.injections.iter().find(|i| i.path == *path).map(|i| &i.value);
         let leave = data::rule(record);
         let upgrade = new.injections.iter().filter(|i| {
