@@ -151,12 +151,30 @@ impl Engine {
             let relabelled = request.was_managed && request.old_intent.profile.as_deref() != label;
             return match label {
                 Some(label) if relabelled && label != record.pin.profile => {
-                    Err(relabelled_alone(&record.pin))
+                    Err(self.relabelled_alone(label, record, standing.as_deref()))
                 }
                 _ => Ok(None),
             };
         };
         self.find(key, wish, label.unwrap_or(&record.pin.profile)).map(Some)
+    }
+
+    /// The fault of another label on a pinned set whose wish is `standing`.
+    fn relabelled_alone(&self, label: &str, record: &Record, standing: Option<&str>) -> Fault {
+        let pin = &record.pin;
+        if self.catalogue.latest(label).is_none() {
+            let unknown = settings::unknown_profile(label, &self.catalogue);
+            let remedy =
+                format!("put the label back, since the set is pinned to {pin}; else {}", unknown.remedy);
+            return Fault { remedy, ..unknown };
+        }
+        let problem =
+            format!("the set is pinned to {pin}: its profile changes only together with its revision");
+        // A wish that was acted upon acts no more.
+        let acted = [standing, record.wish.as_deref()].contains(&Some("latest"));
+        let key = if acted { names::UPGRADE_TO } else { names::PROFILE_REVISION };
+        let remedy = format!("add the annotation {key}: latest to move, or put the label back");
+        Fault::new(Reason::Contradiction, names::PROFILE, problem, remedy)
     }
 
     fn find(&self, key: &str, wish: &RevisionWish, profile: &str) -> Result<Arc<Profile>, Fault> {
@@ -267,11 +285,4 @@ fn moved(object: &Value, intent: &Intent, pin: &Pin, profile: Arc<Profile>) -> S
     });
     let cases = cases.collect();
     Settings::new(object, intent, main, profile, cases).formed_as(pin)
-}
-
-fn relabelled_alone(pin: &Pin) -> Fault {
-    let problem = format!("the set is pinned to {pin}: its profile changes only together with its revision");
-    let remedy =
-        format!("add the annotation {}: latest to move, or put the label back", names::PROFILE_REVISION);
-    Fault::new(Reason::Contradiction, names::PROFILE, problem, remedy)
 }
