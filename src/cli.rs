@@ -22,6 +22,7 @@ use self::profiles::ProfilesArgs;
 use self::render::RenderArgs;
 use self::report::{Exit, Painter, Report};
 use self::status::StatusArgs;
+use self::world::World;
 use self::upgrade::UpgradeArgs;
 use crate::catalogue::{Catalogue, LoadError};
 use crate::configuration::Configuration;
@@ -30,6 +31,7 @@ use crate::engine::{Engine, EngineError};
 use crate::platform::{self, ConfigurationError};
 use crate::server::{StartError, WebhookArgs};
 
+pub mod behind;
 pub mod adopt;
 pub mod cluster;
 mod controller;
@@ -265,7 +267,9 @@ fn explain_live(args: &ExplainArgs, scope: &Scope, name: &str) -> Result<Report,
     let catalogue = scope.catalogue()?;
     let (cluster, object) = args.live.read(name, scope.namespace.as_deref())?;
     let known = Known::read(catalogue, &cluster)?;
-    let explanation = Explanation::live(&known.engine(), &object, scope.namespace());
+    let namespace = scope.namespace.as_deref().unwrap_or(&cluster.namespace);
+    let world = World::of_namespaces(&cluster, Some(namespace))?;
+    let explanation = Explanation::live(&known.engine(), &object, &world);
     let stdout = explain::print(&[explanation], args.output)?;
     Ok(Report { stdout, stderr: known.note, ..Report::default() })
 }

@@ -26,7 +26,7 @@ pub struct DiffArgs {
     pub cluster: ClusterArgs,
 }
 
-/// Reads the set and tells. Exit code 1 where it differs.
+/// Reads the set and tells. Exit code 1 where anything in it would change.
 pub fn run(args: &DiffArgs, namespace: Option<&str>, catalogue: Catalogue) -> Result<Report, Failure> {
     let cluster = args.cluster.connect()?;
     let namespace = namespace.unwrap_or(&cluster.namespace);
@@ -39,7 +39,7 @@ pub fn run(args: &DiffArgs, namespace: Option<&str>, catalogue: Catalogue) -> Re
     let known = Known::read(catalogue, &cluster)?;
     let moved = Move::of(&set, &world, &known.engine(), "latest")?;
     let mut report = Report { stderr: known.note, ..Report::default() };
-    if moved.changes() {
+    if moved.changes_objects() || !moved.refused.is_empty() {
         report.end(Exit::Findings);
     }
     report.stdout = match args.output {

@@ -7,10 +7,12 @@ use super::input::{self, InputArgs, Source};
 use super::judge::Judge;
 use super::output;
 use super::report::{Exit, Finding, Painter, Report, object_name};
+use super::status::is_managed;
+use super::world::World;
 use crate::engine::{Admitted, Decision, Engine};
 use crate::expand::{Family, Injection, Source as From, Withheld, reasons};
-use crate::names;
 use crate::path::{Path, Step};
+use crate::settings::text;
 
 pub mod live;
 mod text;
@@ -157,10 +159,10 @@ impl Managed {
 impl Explanation {
     /// Of an object of a cluster.
     #[must_use]
-    pub fn live(engine: &Engine, object: &Value, namespace: &str) -> Self {
-        let is_managed = object["metadata"]["labels"][names::MANAGED] == "true";
-        let state = match engine.explain(object) {
-            None if is_managed => State::Unrecorded,
+    pub fn live(engine: &Engine, object: &Value, world: &World) -> Self {
+        let namespace = text(&object["metadata"]["namespace"]);
+        let state = match engine.explain_by(object, world.defaults(namespace)) {
+            None if is_managed(object, world) => State::Unrecorded,
             None => State::Unmanaged,
             Some(explanation) => State::Managed(Box::new(Managed {
                 latest: explanation.latest,

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use self::told::told;
 use super::Failure;
 use super::granted::Granted;
+use super::behind::Sizes;
 use super::known::Known;
 use super::report::{Exit, Report};
 use super::world::{SetsArgs, SetsFormat, World};
@@ -127,6 +128,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     let pin = Record::pin_of(set);
     let latest = pin.as_ref().and_then(|pin| engine.catalogue.latest(&pin.profile)).map(|latest| latest.id());
     problems.extend(engine.counted_wrong(set));
+    let behind = pin.as_ref().map(|pin| behind(pin, namespace, world, engine)).unwrap_or_default();
     if pin.is_none() {
         problems.push(
             "it was never expanded, since the webhook was away when it was made; its next change is"
@@ -148,7 +150,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     let headroom = pods::headroom(set, world, &mut problems);
     problems.extend(lost.clone());
     json!({
-        "namespace": namespace, "name": name, "pin": pin.map(|pin| pin.to_string()), "latest": latest,
+        "namespace": namespace, "name": name, "pin": pin.map(|pin| pin.to_string()), "latest": latest, "behind": behind,
         "replicas": replicas(set),
         "ready": set["status"]["readyReplicas"].as_u64().unwrap_or(0),
         "companions": beside, "claims": claims, "pods": pods,
@@ -161,6 +163,14 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
 fn lost(name: &str, pin: &Pin) -> String {
     format!(
         "the revision {}@{} that it is pinned to is not known here: what takes computing is refused, and what stands \
+/// What an upgrade would bring, in words: another revision, other defaults of the namespace.
+fn behind(pin: &Pin, namespace: &str, world: &World, engine: &Engine) -> Vec<String> {
+    let latest = engine.catalogue.latest(&pin.profile).filter(|latest| latest.revision != pin.revision);
+    let revision = latest.map(|latest| format!("{} is the current revision", latest.id()));
+    let sizes = Sizes::behind(pin, namespace, world, &engine.catalogue).map(|sizes| sizes.words());
+    revision.into_iter().chain(sizes).collect()
+}
+
          beside it is kept as it is; stateward upgrade {name}, or the annotation {}: latest, moves it to one that is known",
         pin.profile,
         pin.revision,

@@ -16,7 +16,7 @@ use crate::companions::{Kind, Labels, labels_of};
 use crate::controller::served::Served;
 use crate::engine::Facts;
 use crate::names;
-use crate::settings::text;
+use crate::settings::{Defaults, text};
 
 /// Which sets of which cluster a command is about, and how it tells of them.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -171,10 +171,15 @@ impl World {
             let everywhere = kind.everywhere.then(|| cluster.list(&kind, None));
             let (from, list) = match everywhere {
                 Some(Err(Unlisted::Hidden(_))) | None => {
-                    // Namespaces are in no namespace.
+                    // Namespaces are in no namespace. Who has rights in one alone may read that one.
                     if kind.name == "Namespace" {
                         continue;
                     }
+                        if let Some(name) = namespace
+                            && let Some(object) = cluster.namespace_object(name)?
+                        {
+                            self.put("Namespace", object);
+                        }
                     (namespace, cluster.list(&kind, namespace))
                 }
                 Some(list) => (None, list),
@@ -267,6 +272,17 @@ impl World {
             (kind, objects.filter(is_near).cloned().collect())
         });
         near.collect()
+        self.namespace_object(namespace).map(labels_of).unwrap_or_default()
+    }
+
+    /// What a namespace gives to sets that are made in it now; `None` where it could not be read.
+    #[must_use]
+    pub fn defaults(&self, namespace: &str) -> Option<Defaults> {
+        self.namespace_object(namespace)?;
+        Some(Defaults::of(&self.namespace_annotations(namespace)))
+    }
+
+    fn namespace_object(&self, name: &str) -> Option<&Value> {
     }
 }
 
@@ -277,8 +293,7 @@ impl Facts for World {
     }
 
     fn namespace_annotations(&self, namespace: &str) -> Labels {
-        let mut namespaces = self.known("Namespace").unwrap_or_default().iter();
-        let found = namespaces.find(|object| object["metadata"]["name"] == namespace);
+        let found = self.namespace_object(namespace);
         let annotations = found.map(|object| object["metadata"]["annotations"].clone());
         annotations.and_then(|annotations| serde_json::from_value(annotations).ok()).unwrap_or_default()
     }

@@ -71,7 +71,7 @@ pub(crate) fn wait_used(space: &Space, name: &str) -> Value {
     })
 }
 
-fn dry_run(space: &Space, set: &Manifest) -> Said {
+pub(crate) fn dry_run(space: &Space, set: &Manifest) -> Said {
     space.kubectl_with(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &set.text())
 }
 

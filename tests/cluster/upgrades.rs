@@ -1,5 +1,6 @@
 //! The commands by which people see profiles and move sets, against the webhook that does it.
 
+mod namespaces;
 mod outage;
 
 use serde_json::{Value, json};
