@@ -44,6 +44,7 @@ pub mod judge;
 pub mod known;
 pub mod lint;
 pub mod moves;
+pub mod named;
 pub mod output;
 pub mod preview;
 pub mod profiles;

@@ -7,6 +7,7 @@ use super::Failure;
 use super::cluster::ClusterArgs;
 use super::known::Known;
 use super::moves::Move;
+use super::named;
 use super::report::{Exit, Report};
 use super::status::{is_managed, unmanaged};
 use super::world::{SetsFormat, World};
@@ -16,7 +17,8 @@ use crate::names;
 /// Arguments of `diff`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DiffArgs {
-    /// The StatefulSet
+    /// The StatefulSet: NAME or sts/NAME
+    #[arg(value_parser = named::set)]
     pub name: String,
     /// Output format
     #[arg(short = 'o', long, value_enum, default_value_t)]

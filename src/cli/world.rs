@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::cluster::{Cluster, ClusterArgs, Unlisted};
+use super::named;
 use crate::companions::hosts::CLAIMING;
 use crate::companions::neighbours::{Neighbours, is_ours};
 use crate::companions::{Kind, Labels, labels_of};
@@ -21,7 +22,8 @@ use crate::settings::{Defaults, text};
 /// Which sets of which cluster a command is about, and how it tells of them.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct SetsArgs {
-    /// A StatefulSet; else all that the command is for
+    /// A StatefulSet: NAME or sts/NAME; else all that the command is for
+    #[arg(value_parser = named::set)]
     pub name: Option<String>,
     /// Where it is.
     #[command(flatten)]
