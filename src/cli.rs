@@ -187,19 +187,21 @@ impl Command {
         match self {
             Self::Render(Scoped { args, scope }) => {
                 let sources = sources(&args.input)?;
-                render::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter(&io::stderr()))
+                let engine = scope.engine(&sources)?;
+                render::run(&args, &sources, scope.namespace(), &engine, &mut painter(&io::stderr()))
             }
             Self::Lint(Scoped { args, scope }) => {
                 let sources = sources(&args.input)?;
-                lint::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter(&io::stdout()))
+                let engine = scope.engine(&sources)?;
+                lint::run(&args, &sources, scope.namespace(), &engine, &mut painter(&io::stdout()))
             }
             Self::Explain(Scoped { args, scope }) => {
                 if let Some(name) = args.live.name()? {
                     return explain_live(&args, &scope, &name);
                 }
                 let sources = sources(&args.input)?;
-                let mut painter = painter(&io::stderr());
-                explain::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter)
+                let engine = scope.engine(&sources)?;
+                explain::run(&args, &sources, scope.namespace(), &engine, &mut painter(&io::stderr()))
             }
             Self::Status(Configured { args, scope, configuration }) => {
                 let given = read_configuration(configuration.as_deref())?;
@@ -238,12 +240,14 @@ impl Scope {
         self.namespace.as_deref().unwrap_or("default")
     }
 
-    fn engine(&self) -> Result<Engine, Failure> {
-        Ok(Engine::new(self.catalogue()?))
+    /// For these manifests: a profile that stands among them too is taken from there.
+    fn engine(&self, sources: &[Source]) -> Result<Engine, Failure> {
+        let there: Vec<String> = judge::profiles_in(sources).into_iter().map(|one| one.name).collect();
+        Ok(Engine::new(catalogue(&self.profiles, &there)?))
     }
 
     fn catalogue(&self) -> Result<Catalogue, Failure> {
-        catalogue(&self.profiles)
+        catalogue(&self.profiles, &[])
     }
 }
 
@@ -252,13 +256,15 @@ fn read_configuration(file: Option<&Path>) -> Result<Option<Configuration>, Conf
     file.map(|file| platform::read(Some(file))).transpose()
 }
 
-/// The built-in profiles and those in `paths`.
-fn catalogue(paths: &[PathBuf]) -> Result<Catalogue, Failure> {
+/// The built-in profiles and those in `paths`, but for those of these names.
+fn catalogue(paths: &[PathBuf], without: &[String]) -> Result<Catalogue, Failure> {
     let input = InputArgs { files: paths.to_vec(), recursive: false };
     let sources = input.read().map_err(Failure::Input)?;
     let files = sources.iter().flat_map(|source| {
-        let profiles =
-            source.documents.iter().filter(|document| document.value["kind"] == "StatefulSetProfile");
+        let profiles = source.documents.iter().filter(|document| {
+            let is_meant = |name| without.iter().all(|other| other != name);
+            document.value["kind"] == "StatefulSetProfile" && is_meant(input::name(&document.value))
+        });
         profiles.map(|document| (source.name.as_str(), &source.text[document.piece.body.clone()]))
     });
     Ok(Catalogue::built_in()?.with(files)?)

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::input::{self, InputArgs, Source};
-use super::judge::Judge;
+use super::judge::{self, Judge};
 use super::output;
 use super::report::{Exit, Finding, Painter, Report, object_name};
 use super::status::is_managed;
@@ -103,9 +103,13 @@ pub fn run(
     engine: &Engine,
     painter: &mut Painter,
 ) -> Result<Report, Failure> {
-    let mut report = Report::default();
+    let (together, faults) = judge::together(engine, sources);
+    let mut report = Report { stderr: faults.concat(), ..Report::default() };
+    if !faults.is_empty() {
+        report.end(Exit::Findings);
+    }
     let mut explanations = Vec::new();
-    let judge = Judge::new(engine, sources, namespace);
+    let judge = Judge::new(&together, sources, namespace);
     for source in sources {
         for item in source.documents.iter().flat_map(input::Document::statefulsets) {
             let state = match judge.create(item.object)?.decision {

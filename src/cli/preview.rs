@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use self::live::Judge;
 use super::Failure;
 use super::input::{InputArgs, Source};
+use super::judge;
 use super::known::Known;
 use super::moves::Move;
 use super::report::{Exit, Report};
@@ -26,8 +27,8 @@ pub struct PreviewArgs {
     /// The profiles.
     #[command(flatten)]
     pub input: InputArgs,
-    /// Manifests of sets (files, or directories with all that is below them), as if each were new; else
-    /// the sets of the cluster
+    /// Manifests of sets (files, or directories with all that is below them), as if each were new, with the
+    /// profiles among them as those that there are; else the sets of the cluster
     #[arg(value_name = "MANIFESTS", conflicts_with = "all_namespaces")]
     pub manifests: Vec<PathBuf>,
     /// The sets of the cluster.
@@ -115,6 +116,8 @@ pub fn run(args: &PreviewArgs, namespace: Option<&str>, base: Catalogue) -> Resu
         return Ok(report(args.place.output, &profiles(&new, &known, &after), &outlooks, known.note));
     }
     let cluster = args.place.cluster.connect()?;
+        let known = Known::offline(base).applied(&judge::profiles_in(&sources));
+        let after = known.with(&new);
     let known = Known::read(base, &cluster)?;
     let after = known.with(&new);
     let namespace = args.place.namespace(namespace, &cluster);
@@ -131,9 +134,7 @@ pub fn run(args: &PreviewArgs, namespace: Option<&str>, base: Catalogue) -> Resu
 /// The profiles in the files.
 fn given(input: &InputArgs) -> Result<Vec<Given>, Failure> {
     let sources: Vec<Source> = super::sources(input)?;
-    let documents = sources.iter().flat_map(|source| &source.documents);
-    let new: Vec<Given> =
-        documents.flat_map(super::input::Document::objects).filter_map(super::lint::profile).collect();
+    let new = judge::profiles_in(&sources);
     if new.is_empty() {
         return Err(Failure::Usage(
             "-f names no StatefulSetProfile, and there is nothing to preview".to_owned(),
