@@ -175,13 +175,13 @@ impl World {
                 Some(Err(Unlisted::Hidden(_))) | None => {
                     // Namespaces are in no namespace. Who has rights in one alone may read that one.
                     if kind.name == "Namespace" {
-                        continue;
-                    }
                         if let Some(name) = namespace
                             && let Some(object) = cluster.namespace_object(name)?
                         {
                             self.put("Namespace", object);
                         }
+                        continue;
+                    }
                     (namespace, cluster.list(&kind, namespace))
                 }
                 Some(list) => (None, list),
@@ -202,6 +202,19 @@ impl World {
     #[must_use]
     pub fn with(mut self, kind: &'static str, objects: Vec<Value>) -> Self {
         self.objects.insert(kind, objects);
+        self
+    }
+
+    /// Whether the cluster has not got a kind.
+    #[must_use]
+    pub fn lacks(&self, kind: Kind) -> bool {
+        self.unserved.contains(&kind)
+    }
+
+    /// Without a kind.
+    #[cfg(test)]
+    pub(super) fn lacking(mut self, kind: Kind) -> Self {
+        self.unserved.insert(kind);
         self
     }
 
@@ -259,8 +272,19 @@ impl World {
     /// The labels of a namespace.
     #[must_use]
     pub fn labels(&self, namespace: &str) -> Labels {
+        self.namespace_object(namespace).map(labels_of).unwrap_or_default()
+    }
+
+    /// What a namespace gives to sets that are made in it now; `None` where it could not be read.
+    #[must_use]
+    pub fn defaults(&self, namespace: &str) -> Option<Defaults> {
+        self.namespace_object(namespace)?;
+        Some(Defaults::of(&self.namespace_annotations(namespace)))
+    }
+
+    fn namespace_object(&self, name: &str) -> Option<&Value> {
         let mut namespaces = self.known("Namespace").unwrap_or_default().iter();
-        namespaces.find(|object| object["metadata"]["name"] == namespace).map(labels_of).unwrap_or_default()
+        namespaces.find(|object| object["metadata"]["name"] == name)
     }
 
     /// What stands beside the sets of a namespace, and what claims hosts in any.
@@ -274,17 +298,6 @@ impl World {
             (kind, objects.filter(is_near).cloned().collect())
         });
         near.collect()
-        self.namespace_object(namespace).map(labels_of).unwrap_or_default()
-    }
-
-    /// What a namespace gives to sets that are made in it now; `None` where it could not be read.
-    #[must_use]
-    pub fn defaults(&self, namespace: &str) -> Option<Defaults> {
-        self.namespace_object(namespace)?;
-        Some(Defaults::of(&self.namespace_annotations(namespace)))
-    }
-
-    fn namespace_object(&self, name: &str) -> Option<&Value> {
     }
 }
 
