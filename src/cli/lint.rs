@@ -1,13 +1,14 @@
 //! `lint`: what is wrong with manifests, under the lines that caused it.
 
 mod profiles;
+mod schema;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-pub(super) use self::profiles::profile;
+pub(super) use self::profiles::given;
 
 use super::Failure;
 use super::input::{InputArgs, Item, Source};
