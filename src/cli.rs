@@ -1,14 +1,13 @@
 //! The commands: arguments, and what of a report goes where.
 //!
-//! Exit codes: 0 fine, 1 refused or faults found, 2 usage, 3 unreadable input, 4 cluster, 5 a fault
-//! of stateward itself.
+//! Which exit codes each command has stands in `exits.rs`.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::adopt::AdoptArgs;
 use self::diff::DiffArgs;
@@ -37,6 +36,7 @@ pub mod cluster;
 mod controller;
 pub mod diff;
 pub mod eject;
+mod exits;
 pub mod explain;
 pub mod granted;
 pub mod input;
@@ -57,7 +57,7 @@ pub mod world;
 
 /// Expands ten-line StatefulSets into production-grade ones, and never restarts them unasked
 #[derive(Debug, Parser)]
-#[command(name = "stateward", version, after_help = EXIT_CODES)]
+#[command(name = "stateward", version, after_help = "Each command's --help tells its exit codes")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -127,9 +127,6 @@ struct Scope {
     profiles: Vec<PathBuf>,
 }
 
-const EXIT_CODES: &str = "\
-Exit codes: 0 fine, 1 refused or faults found, 2 usage, 3 unreadable input, 4 cluster, 5 a fault of stateward itself";
-
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -165,7 +162,10 @@ pub enum Failure {
 /// Does what the command line says.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut command = exits::told(Cli::command());
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let cli = matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    let cli = match cli.map_err(|error| error.format(&mut command)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too, with code 0; a closed output is no matter.
@@ -344,8 +344,6 @@ fn lines(errors: &[InputError]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
