@@ -21,8 +21,8 @@ use self::profiles::ProfilesArgs;
 use self::render::RenderArgs;
 use self::report::{Exit, Painter, Report};
 use self::status::StatusArgs;
-use self::world::World;
 use self::upgrade::UpgradeArgs;
+use self::world::World;
 use crate::catalogue::{Catalogue, LoadError};
 use crate::configuration::Configuration;
 use crate::controller::{ControllerArgs, ControllerError};
@@ -30,8 +30,8 @@ use crate::engine::{Engine, EngineError};
 use crate::platform::{self, ConfigurationError};
 use crate::server::{StartError, WebhookArgs};
 
-pub mod behind;
 pub mod adopt;
+pub mod behind;
 pub mod cluster;
 mod controller;
 pub mod diff;
@@ -88,7 +88,6 @@ enum Command {
     /// Serve the admission webhooks
     Webhook(WebhookArgs),
     /// Keep Services, disruption budgets and Secrets beside managed sets
-    #[command(after_help = EXIT_CODES)]
     Controller(ControllerArgs),
     /// Serve the admission webhooks with certificates of our own making: for development and small clusters
     Run(WebhookArgs),
