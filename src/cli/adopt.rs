@@ -16,8 +16,13 @@ use crate::companions::neighbours::settle;
 use crate::companions::{self, Companions, Problem};
 use crate::configuration::Configuration;
 use crate::engine::{Change, Decision, Engine, EngineError};
+use crate::intent::Intent;
 use crate::names;
-use crate::settings::text;
+use crate::record::Record;
+use crate::settings::{containers, replicas, text};
+
+/// The annotation by which a set says that it means what its profile refuses.
+const ACKNOWLEDGE: &str = "stateward.dev/acknowledge";
 
 /// Arguments of `adopt`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -105,6 +110,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Res
                 companions::of_stored(&admitted.result, &engine.catalogue, &granted.configuration, &labels);
             let desired = desired.unwrap_or_default();
             let settled = settle(desired.clone(), &admitted.result, &world.neighbours(namespace));
+            adoption["acknowledge"] = unacknowledged(&admitted.result, engine);
             adoption["pin"] = Value::from(admitted.pin);
             adoption["restarts"] =
                 Value::from(admitted.result["spec"]["template"] != set["spec"]["template"]);
@@ -179,8 +185,29 @@ fn told(adoption: &Value) -> String {
             row(what, text(&line));
         }
     }
+    let acknowledge = texts("acknowledge");
+    for refused in &acknowledge {
+        let (name, problem) = (text(&refused["name"]), text(&refused["problem"]));
+        row(
+            "refuses",
+            &format!(
+                "{name}: {problem}; it runs on as it is, but more replicas, or a new set like it, are refused"
+            ),
+        );
+    }
     if adoption["refused"].is_null() {
         row("adopt by", text(&adoption["command"]));
+        let names: Vec<&str> = acknowledge.iter().map(|refused| text(&refused["name"])).collect();
+        if !names.is_empty() {
+            let (namespace, name) = (text(&adoption["namespace"]), text(&adoption["name"]));
+            row(
+                "if meant",
+                &format!(
+                    "kubectl annotate statefulset {name} -n {namespace} {ACKNOWLEDGE}={}",
+                    names.join(",")
+                ),
+            );
+        }
     }
     out
 }
@@ -221,7 +248,9 @@ mod tests {
           none      Service (client): the serviceName of the set has the name that it would have
           none      Service (headless): Service db is there already
           none      PodDisruptionBudget (budget): PodDisruptionBudget mine selects these pods already
+          refuses   separate-replicas: separate databases, since the image does not replicate; it runs on as it is, but more replicas, or a new set like it, are refused
           adopt by  kubectl label statefulset db -n shop stateward.dev/managed=true
+          if meant  kubectl annotate statefulset db -n shop stateward.dev/acknowledge=separate-replicas
         ");
     }
 
