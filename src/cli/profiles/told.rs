@@ -106,7 +106,7 @@ pub(super) fn whole(profile: &Value) -> String {
     }
     for (name, amounts) in profile["sizes"].as_object().into_iter().flatten() {
         let default = if profile["size"] == name.as_str() { " (where none is named)" } else { "" };
-        row("size", &format!("{name}{default}: {amounts}"));
+        row("size", &format!("{name}{default}: {}", amounts_told(amounts)));
     }
     for variant in list("variants") {
         let cases: Vec<&str> = variant["cases"].as_array().into_iter().flatten().map(text).collect();
