@@ -121,7 +121,7 @@ struct Scope {
     /// Namespace of objects that name none
     #[arg(short = 'n', long)]
     namespace: Option<String>,
-    /// Directory of profiles that join the built-in ones
+    /// Directory of profiles that join the built-in ones; those among the manifests of -f do so by themselves
     #[arg(long, value_name = "DIR")]
     profiles: Vec<PathBuf>,
 }

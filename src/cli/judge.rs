@@ -18,6 +18,7 @@ use crate::settings::text;
 
 /// This engine with the profiles among `sources`, as the webhook would know them once all of it is applied;
 /// and of those that it would pass over why.
+#[must_use]
 pub fn together(engine: &Engine, sources: &[Source]) -> (Engine, Vec<String>) {
     let given = profiles_in(sources);
     if given.is_empty() {
@@ -34,6 +35,7 @@ pub fn together(engine: &Engine, sources: &[Source]) -> (Engine, Vec<String>) {
 }
 
 /// The profiles among `sources`.
+#[must_use]
 pub fn profiles_in(sources: &[Source]) -> Vec<Given> {
     let documents = sources.iter().flat_map(|source| &source.documents);
     super::lint::given(documents.flat_map(Document::objects))

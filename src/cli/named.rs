@@ -15,6 +15,7 @@ pub fn set(text: &str) -> Result<String, String> {
 }
 
 /// Whether kubectl would take this for StatefulSets.
+#[must_use]
 pub fn is_set(kind: &str) -> bool {
     let kinds = [
         "sts",

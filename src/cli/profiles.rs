@@ -106,7 +106,9 @@ fn counts(cluster: &Cluster, namespace: Option<&str>, catalogue: &Catalogue) -> 
     let mut counts = Counts::new();
     let world = World::of_namespaces(cluster, namespace)?;
     cluster.pages(&Listed::statefulsets(), namespace, None, |sets| {
-        sets.iter().for_each(|set| count(set, &world, catalogue, &mut counts));
+        for set in &sets {
+            count(set, &world, catalogue, &mut counts);
+        }
         Ok(())
     })?;
     Ok(counts)

@@ -1,5 +1,6 @@
 //! The commands by which people see profiles and move sets, against the webhook that does it.
 
+mod absent;
 mod namespaces;
 mod outage;
 

@@ -51,7 +51,9 @@ impl Schema {
         }
         let mut own = profile.clone();
         if let Value::Object(own) = &mut own {
-            ["apiVersion", "kind", "metadata"].iter().for_each(|field| _ = own.remove(*field));
+            for field in ["apiVersion", "kind", "metadata"] {
+                own.remove(field);
+            }
         }
         walk(&self.0, &own, "", &mut faults);
         faults

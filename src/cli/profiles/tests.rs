@@ -70,7 +70,9 @@ fn sets_of_the_current_revision_may_be_behind_their_namespace() {
     let sets = [set("a", None), set("b", Some("large")), set("c", Some("medium"))];
     let counted = |world: &World| {
         let mut counts = Counts::new();
-        sets.iter().for_each(|set| count(set, world, &catalogue, &mut counts));
+        for set in &sets {
+            count(set, world, &catalogue, &mut counts);
+        }
         counts.values().map(|count| (count.sets, count.otherwise)).collect::<Vec<_>>()
     };
     let namespace = json!({"metadata": {"name": "shop", "annotations": {"stateward.dev/size": "large"}}});

@@ -1,9 +1,11 @@
 //! What a set gets by its namespace is part of its pin: every command that tells who is behind sees it.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use super::{expect, json_of, stateward};
-use crate::harness::{Client, Snapshot, Space, postgres, wait_for};
+use crate::harness::{Client, Snapshot, Space, cluster, postgres, run, wait_for};
 use crate::platform::dry_run;
 
 const SIZES: &str = "size small in place of size medium, as its namespace has it now";
@@ -20,6 +22,48 @@ fn counted(space: &Space) -> [Value; 3] {
 
 fn behind(space: &Space) -> Value {
     json_of(&stateward(space, &["status", "statefulset.apps/db", "-o", "json"], "").ok())[0]["behind"].clone()
+}
+
+/// An account of this namespace with the rights of a ClusterRole in it; gives the identity to run as.
+fn identity(space: &Space, role: &str, rules: Option<&Value>) -> String {
+    let name = format!("{role}-{}", space.name);
+    let kind = if rules.is_some() { "Role" } else { "ClusterRole" };
+    let group = "rbac.authorization.k8s.io";
+    space.as_admin(
+        "create",
+        &json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": role}}),
+    );
+    if let Some(rules) = rules {
+        let own = json!({
+            "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": {"name": role}, "rules": rules,
+        });
+        space.as_admin("create", &own);
+    }
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": {"name": role},
+        "roleRef": {"apiGroup": group, "kind": kind, "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": role, "namespace": space.name}],
+    });
+    space.as_admin("create", &binding);
+    let token = space.as_admin_says(&["create", "token", role]).ok().stdout;
+    let of_admin = fs::read_to_string(cluster().kubeconfig("admin")).unwrap();
+    let line = of_admin.lines().find(|line| line.trim_start().starts_with("token:")).unwrap();
+    let own = of_admin.replace(line, &format!("      token: {}", token.trim()));
+    fs::write(cluster().kubeconfig(&name), own).unwrap();
+    name
+}
+
+/// Who has rights in one namespace alone reads that one, and who has not even those is told of revisions alone.
+fn as_who_may_read_less(space: &Space) {
+    let diff = |identity: &str| {
+        let arguments = ["diff", "db", "--namespace", &space.name];
+        run(env!("CARGO_BIN_EXE_stateward"), identity, &arguments, "", &[])
+    };
+    let said = diff(&identity(space, "view", None));
+    assert!(!said.success() && said.stdout.contains(SIZES), "{said:?}");
+    let rules = json!([{"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["get"]}]);
+    let said = diff(&identity(space, "blind", Some(&rules))).ok();
+    assert!(!said.stdout.contains("in place of"), "{said:?}");
 }
 
 #[test]
@@ -51,6 +95,7 @@ fn other_defaults_of_a_namespace_are_seen_and_brought_by_an_upgrade() {
     let alone =
         "1 only get the new revision, or their namespace's defaults of today: nothing in them changes";
     assert!(said.stdout.contains(alone), "{said:?}");
+    as_who_may_read_less(&space);
     before.assert_unchanged(&space.snapshot("db"), "looked at");
 
     let said = stateward(&space, &["upgrade", "--all", "-o", "json"], "").ok();
