@@ -1,14 +1,13 @@
 //! The commands: arguments, and what of a report goes where.
 //!
-//! Exit codes: 0 fine, 1 refused or faults found, 2 usage, 3 unreadable input, 4 cluster, 5 a fault
-//! of stateward itself.
+//! Which exit codes each command has stands in `exits.rs`.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::adopt::AdoptArgs;
 use self::diff::DiffArgs;
@@ -23,6 +22,7 @@ use self::render::RenderArgs;
 use self::report::{Exit, Painter, Report};
 use self::status::StatusArgs;
 use self::upgrade::UpgradeArgs;
+use self::world::World;
 use crate::catalogue::{Catalogue, LoadError};
 use crate::configuration::Configuration;
 use crate::controller::{ControllerArgs, ControllerError};
@@ -31,10 +31,12 @@ use crate::platform::{self, ConfigurationError};
 use crate::server::{StartError, WebhookArgs};
 
 pub mod adopt;
+pub mod behind;
 pub mod cluster;
 mod controller;
 pub mod diff;
 pub mod eject;
+mod exits;
 pub mod explain;
 pub mod granted;
 pub mod input;
@@ -42,6 +44,7 @@ pub mod judge;
 pub mod known;
 pub mod lint;
 pub mod moves;
+pub mod named;
 pub mod output;
 pub mod preview;
 pub mod profiles;
@@ -54,7 +57,7 @@ pub mod world;
 
 /// Expands ten-line StatefulSets into production-grade ones, and never restarts them unasked
 #[derive(Debug, Parser)]
-#[command(name = "stateward", version, after_help = EXIT_CODES)]
+#[command(name = "stateward", version, after_help = "Each command's --help tells its exit codes")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -85,7 +88,6 @@ enum Command {
     /// Serve the admission webhooks
     Webhook(WebhookArgs),
     /// Keep Services, disruption budgets and Secrets beside managed sets
-    #[command(after_help = EXIT_CODES)]
     Controller(ControllerArgs),
     /// Serve the admission webhooks with certificates of our own making: for development and small clusters
     Run(WebhookArgs),
@@ -119,13 +121,10 @@ struct Scope {
     /// Namespace of objects that name none
     #[arg(short = 'n', long)]
     namespace: Option<String>,
-    /// Directory of profiles that join the built-in ones
+    /// Directory of profiles that join the built-in ones; those among the manifests of -f do so by themselves
     #[arg(long, value_name = "DIR")]
     profiles: Vec<PathBuf>,
 }
-
-const EXIT_CODES: &str = "\
-Exit codes: 0 fine, 1 refused or faults found, 2 usage, 3 unreadable input, 4 cluster, 5 a fault of stateward itself";
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -162,7 +161,10 @@ pub enum Failure {
 /// Does what the command line says.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut command = exits::told(Cli::command());
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let cli = matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    let cli = match cli.map_err(|error| error.format(&mut command)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too, with code 0; a closed output is no matter.
@@ -184,19 +186,21 @@ impl Command {
         match self {
             Self::Render(Scoped { args, scope }) => {
                 let sources = sources(&args.input)?;
-                render::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter(&io::stderr()))
+                let engine = scope.engine(&sources)?;
+                render::run(&args, &sources, scope.namespace(), &engine, &mut painter(&io::stderr()))
             }
             Self::Lint(Scoped { args, scope }) => {
                 let sources = sources(&args.input)?;
-                lint::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter(&io::stdout()))
+                let engine = scope.engine(&sources)?;
+                lint::run(&args, &sources, scope.namespace(), &engine, &mut painter(&io::stdout()))
             }
             Self::Explain(Scoped { args, scope }) => {
                 if let Some(name) = args.live.name()? {
                     return explain_live(&args, &scope, &name);
                 }
                 let sources = sources(&args.input)?;
-                let mut painter = painter(&io::stderr());
-                explain::run(&args, &sources, scope.namespace(), &scope.engine()?, &mut painter)
+                let engine = scope.engine(&sources)?;
+                explain::run(&args, &sources, scope.namespace(), &engine, &mut painter(&io::stderr()))
             }
             Self::Status(Configured { args, scope, configuration }) => {
                 let given = read_configuration(configuration.as_deref())?;
@@ -235,12 +239,14 @@ impl Scope {
         self.namespace.as_deref().unwrap_or("default")
     }
 
-    fn engine(&self) -> Result<Engine, Failure> {
-        Ok(Engine::new(self.catalogue()?))
+    /// For these manifests: a profile that stands among them too is taken from there.
+    fn engine(&self, sources: &[Source]) -> Result<Engine, Failure> {
+        let there: Vec<String> = judge::profiles_in(sources).into_iter().map(|one| one.name).collect();
+        Ok(Engine::new(catalogue(&self.profiles, &there)?))
     }
 
     fn catalogue(&self) -> Result<Catalogue, Failure> {
-        catalogue(&self.profiles)
+        catalogue(&self.profiles, &[])
     }
 }
 
@@ -249,13 +255,15 @@ fn read_configuration(file: Option<&Path>) -> Result<Option<Configuration>, Conf
     file.map(|file| platform::read(Some(file))).transpose()
 }
 
-/// The built-in profiles and those in `paths`.
-fn catalogue(paths: &[PathBuf]) -> Result<Catalogue, Failure> {
+/// The built-in profiles and those in `paths`, but for those of these names.
+fn catalogue(paths: &[PathBuf], without: &[String]) -> Result<Catalogue, Failure> {
     let input = InputArgs { files: paths.to_vec(), recursive: false };
     let sources = input.read().map_err(Failure::Input)?;
     let files = sources.iter().flat_map(|source| {
-        let profiles =
-            source.documents.iter().filter(|document| document.value["kind"] == "StatefulSetProfile");
+        let profiles = source.documents.iter().filter(|document| {
+            let is_meant = |name| without.iter().all(|other| other != name);
+            document.value["kind"] == "StatefulSetProfile" && is_meant(input::name(&document.value))
+        });
         profiles.map(|document| (source.name.as_str(), &source.text[document.piece.body.clone()]))
     });
     Ok(Catalogue::built_in()?.with(files)?)
@@ -265,7 +273,9 @@ fn explain_live(args: &ExplainArgs, scope: &Scope, name: &str) -> Result<Report,
     let catalogue = scope.catalogue()?;
     let (cluster, object) = args.live.read(name, scope.namespace.as_deref())?;
     let known = Known::read(catalogue, &cluster)?;
-    let explanation = Explanation::live(&known.engine(), &object, scope.namespace());
+    let namespace = scope.namespace.as_deref().unwrap_or(&cluster.namespace);
+    let world = World::of_namespaces(&cluster, Some(namespace))?;
+    let explanation = Explanation::live(&known.engine(), &object, &world);
     let stdout = explain::print(&[explanation], args.output)?;
     Ok(Report { stdout, stderr: known.note, ..Report::default() })
 }
@@ -333,8 +343,6 @@ fn lines(errors: &[InputError]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

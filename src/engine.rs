@@ -28,7 +28,7 @@ use crate::ownership::{self, Named};
 use crate::patch;
 use crate::path::{ItemKey, Path, Step};
 use crate::record::{Read, Record};
-use crate::settings::Settings;
+use crate::settings::{Defaults, Settings};
 pub(crate) use warnings::line;
 
 /// Expands StatefulSets with a catalogue of profiles.
@@ -207,9 +207,16 @@ impl Engine {
         }
     }
 
-    /// Explains a live object from its record; `None` if it has none.
+    /// Explains a live object from its record; `None` if it has none. Its namespace gives the defaults that
+    /// it is pinned to.
     #[must_use]
     pub fn explain(&self, object: &Value) -> Option<Explanation> {
+        self.explain_by(object, None)
+    }
+
+    /// The same, of an object whose namespace gives these defaults today.
+    #[must_use]
+    pub fn explain_by(&self, object: &Value, today: Option<Defaults>) -> Option<Explanation> {
         let Read::Known(record) = Record::of(object) else {
             return None;
         };
@@ -222,7 +229,8 @@ impl Engine {
             result: object.clone(),
             warnings: Vec::new(),
         };
-        let (upgrade, latest) = self.upgrade_of(object, &record);
+        let today = today.unwrap_or_else(|| record.pin.defaults.clone());
+        let (upgrade, latest) = self.upgrade_of(object, &record, today);
         Some(Explanation { now, upgrade, latest })
     }
 

@@ -64,6 +64,27 @@ impl Defaults {
         }
     }
 
+    /// The annotations that say the same.
+    #[must_use]
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        let values = Self::KEYS.into_iter().zip([&self.size, &self.storage_class]);
+        values.filter_map(|(key, value)| Some((format!("{}{key}", names::PREFIX), value.clone()?))).collect()
+    }
+
+    /// What an upgrade brings of these to a set that was pinned to others: its claims are made, and a class
+    /// is for those that are to come.
+    #[must_use]
+    pub fn brought_to(self, pinned: &Self) -> Self {
+        Self { storage_class: pinned.storage_class.clone(), ..self }
+    }
+
+    /// The size of sets that name none: sizes are each profile's own, and a namespace has sets of many.
+    #[must_use]
+    pub fn size_in<'a>(&'a self, profile: &'a Profile) -> Option<&'a str> {
+        let own = self.size.as_ref().filter(|size| profile.sizes.contains_key(*size));
+        own.or(profile.size.as_ref()).map(String::as_str)
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -86,3 +86,51 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+/// What would stand in the cluster once all of a folder is applied.
+#[test]
+fn a_folder_is_judged_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| std::fs::write(folder.path().join(file), text).unwrap();
+    write(
+        "namespace.yaml",
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {stateward.dev/managed: 'true'}, annotations: \
+         {stateward.dev/size: huge}}\n",
+    );
+    let profile = "apiVersion: stateward.dev/v1alpha1\nkind: StatefulSetProfile\nmetadata: {name: redis}\nspec: {summary: \
+                   ours, extends: redis, sizes: {huge: {limits: {memory: 77Gi}}}}\n";
+    write("profile.yaml", profile);
+    write(
+        "set.yaml",
+        "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db, namespace: shop}\nspec: {template: {spec: \
+         {containers: [{name: db, image: 'redis:8'}]}}}\n",
+    );
+    let path = folder.path().to_str().unwrap();
+    // Named twice, it is the same profile, and no parent of itself.
+    let cases: [&[&str]; 4] = [
+        &["render", "-f", path],
+        &["explain", "-f", path],
+        &["render", "-f", path, "--profiles", path],
+        &["explain", "-f", path, "--profiles", path],
+    ];
+    for arguments in cases {
+        let output = output(arguments);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let set = said.split("name: redis").last().unwrap();
+        assert!(output.status.success() && set.contains("77Gi"), "{arguments:?}: {output:?}");
+    }
+    assert!(output(&["lint", "-f", path]).status.success());
+    assert!(output(&["lint", "-f", path, "--profiles", path]).status.success());
+    // One that would be refused is passed over, and that is told.
+    write("profile.yaml", &profile.replace("memory: 77Gi", "memory: much"));
+    for command in ["render", "explain"] {
+        let output = output(&[command, "-f", path]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("error: StatefulSetProfile redis: spec.sizes.huge.limits.memory: "), "{said}");
+        assert!(said.contains("the sets here are judged without it"), "{said}");
+    }
+    let linted = output(&["lint", "-f", path]);
+    let said = String::from_utf8_lossy(&linted.stdout).into_owned();
+    assert!(!linted.status.success() && said.contains("spec.sizes.huge.limits.memory"), "{said}");
+}

@@ -8,15 +8,21 @@ use super::Failure;
 use super::granted::Granted;
 use super::known::Known;
 use super::report::{Exit, Report};
+use super::status::beside::is_of_no_harm;
 use super::status::is_managed;
 use super::world::{SetsArgs, SetsFormat, World};
 use crate::catalogue::Catalogue;
 use crate::companions::neighbours::settle;
-use crate::companions::{self, Companions};
+use crate::companions::{self, Companions, Problem};
 use crate::configuration::Configuration;
 use crate::engine::{Change, Decision, Engine, EngineError};
+use crate::intent::Intent;
 use crate::names;
-use crate::settings::text;
+use crate::record::Record;
+use crate::settings::{containers, replicas, text};
+
+/// The annotation by which a set says that it means what its profile refuses.
+const ACKNOWLEDGE: &str = "stateward.dev/acknowledge";
 
 /// Arguments of `adopt`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -104,11 +110,12 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Res
                 companions::of_stored(&admitted.result, &engine.catalogue, &granted.configuration, &labels);
             let desired = desired.unwrap_or_default();
             let settled = settle(desired.clone(), &admitted.result, &world.neighbours(namespace));
+            adoption["acknowledge"] = unacknowledged(&admitted.result, engine);
             adoption["pin"] = Value::from(admitted.pin);
             adoption["restarts"] =
                 Value::from(admitted.result["spec"]["template"] != set["spec"]["template"]);
             adoption["warnings"] = Value::from(admitted.warnings);
-            companions_of(&desired, &settled, granted, &mut adoption);
+            companions_of((&desired, &settled), world, granted, &mut adoption);
         }
         Decision::Ignored | Decision::Unchanged { .. } => {
             adoption["refused"] = json!(["it is being deleted"]);
@@ -117,7 +124,29 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Res
     Ok(adoption)
 }
 
-fn companions_of(desired: &Companions, settled: &Companions, granted: &Granted, adoption: &mut Value) {
+/// What its profile refuses of new sets like this one. An adopted set runs on as it is, but one that grows is
+/// refused, and so is a new one of the same manifest.
+fn unacknowledged(set: &Value, engine: &Engine) -> Value {
+    let pin = Record::pin_of(set);
+    let profile = pin.as_ref().and_then(|pin| engine.catalogue.latest(&pin.profile));
+    let (Some(pin), Some(profile)) = (&pin, profile) else { return json!([]) };
+    let metadata = &set["metadata"];
+    let (intent, _) = Intent::parse(metadata.get("labels"), metadata.get("annotations"));
+    let main = containers(set).iter().find(|container| container["name"] == pin.main.as_str());
+    let refused = profile.refusals.iter().filter(|(name, refusal)| {
+        let holds = refusal.holds(replicas(set), None, main.unwrap_or(&Value::Null), &intent.generate_secret);
+        holds && !refusal.first_start && !intent.acknowledge.contains(name)
+    });
+    let told = refused.map(|(name, refusal)| json!({"name": name, "problem": refusal.problem}));
+    told.collect()
+}
+
+fn companions_of(
+    (desired, settled): (&Companions, &Companions),
+    world: &World,
+    granted: &Granted,
+    adoption: &mut Value,
+) {
     let made = settled
         .wanted
         .iter()
@@ -125,9 +154,15 @@ fn companions_of(desired: &Companions, settled: &Companions, granted: &Granted, 
     adoption["appear"] = made.collect();
     let none =
         settled.withheld.iter().map(|w| Value::from(format!("{} ({}): {}", w.role.kind(), w.role, w.why)));
-    adoption["withheld"] = none.collect();
+    let (harmless, clashes): (Vec<_>, Vec<_>) =
+        settled.problems.iter().partition(|problem| is_of_no_harm(problem, desired, world));
+    let unkept = harmless.iter().map(|problem| {
+        let Problem { role, what, remedy, .. } = problem;
+        Value::from(format!("{} ({role}): not kept: {what}; {remedy}", role.kind()))
+    });
+    adoption["withheld"] = none.chain(unkept).collect();
     adoption["clashes"] =
-        settled.problems.iter().map(|problem| Value::from(granted.told(problem, desired))).collect();
+        clashes.into_iter().map(|problem| Value::from(granted.told(problem, desired))).collect();
 }
 
 /// An adoption for people.
@@ -150,8 +185,29 @@ fn told(adoption: &Value) -> String {
             row(what, text(&line));
         }
     }
+    let acknowledge = texts("acknowledge");
+    for refused in &acknowledge {
+        let (name, problem) = (text(&refused["name"]), text(&refused["problem"]));
+        row(
+            "refuses",
+            &format!(
+                "{name}: {problem}; it runs on as it is, but more replicas, or a new set like it, are refused"
+            ),
+        );
+    }
     if adoption["refused"].is_null() {
         row("adopt by", text(&adoption["command"]));
+        let names: Vec<&str> = acknowledge.iter().map(|refused| text(&refused["name"])).collect();
+        if !names.is_empty() {
+            let (namespace, name) = (text(&adoption["namespace"]), text(&adoption["name"]));
+            row(
+                "if meant",
+                &format!(
+                    "kubectl annotate statefulset {name} -n {namespace} {ACKNOWLEDGE}={}",
+                    names.join(",")
+                ),
+            );
+        }
     }
     out
 }
@@ -192,7 +248,9 @@ mod tests {
           none      Service (client): the serviceName of the set has the name that it would have
           none      Service (headless): Service db is there already
           none      PodDisruptionBudget (budget): PodDisruptionBudget mine selects these pods already
+          refuses   separate-replicas: separate databases, since the image does not replicate; it runs on as it is, but more replicas, or a new set like it, are refused
           adopt by  kubectl label statefulset db -n shop stateward.dev/managed=true
+          if meant  kubectl annotate statefulset db -n shop stateward.dev/acknowledge=separate-replicas
         ");
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, PartialObjectMeta, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -145,6 +146,17 @@ impl Cluster {
         })?;
         let value = object.map(serde_json::to_value).transpose();
         value.map_err(|error| Failure::Cluster(error.to_string()))
+    }
+
+    /// A namespace; `None` where there is none, or it may not be read.
+    pub fn namespace_object(&self, name: &str) -> Result<Option<Value>, Failure> {
+        let resource = ApiResource::erase::<Namespace>(&());
+        let api: Api<DynamicObject> = self.api(&resource, None);
+        match self.ask(|| api.get_opt(name)) {
+            Ok(object) => Ok(object.and_then(|object| serde_json::to_value(object).ok())),
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+            Err(error) => Err(Failure::Cluster(chain("failed to read the Namespace", &error))),
+        }
     }
 
     /// The kinds that not every cluster serves, and how this one does.

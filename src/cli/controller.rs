@@ -7,7 +7,7 @@ use crate::server::StartError;
 
 /// Keeps companions until a signal ends it.
 pub(super) fn run(args: ControllerArgs) -> Result<Report, Failure> {
-    let catalogue = catalogue(args.profiles.as_slice())?;
+    let catalogue = catalogue(args.profiles.as_slice(), &[])?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(StartError::Runtime)?;
     runtime.block_on(controller::run(args, catalogue))?;

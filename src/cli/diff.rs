@@ -7,6 +7,7 @@ use super::Failure;
 use super::cluster::ClusterArgs;
 use super::known::Known;
 use super::moves::Move;
+use super::named;
 use super::report::{Exit, Report};
 use super::status::{is_managed, unmanaged};
 use super::world::{SetsFormat, World};
@@ -16,7 +17,8 @@ use crate::names;
 /// Arguments of `diff`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DiffArgs {
-    /// The StatefulSet
+    /// The StatefulSet: NAME or sts/NAME
+    #[arg(value_parser = named::set)]
     pub name: String,
     /// Output format
     #[arg(short = 'o', long, value_enum, default_value_t)]
@@ -26,7 +28,7 @@ pub struct DiffArgs {
     pub cluster: ClusterArgs,
 }
 
-/// Reads the set and tells. Exit code 1 where it differs.
+/// Reads the set and tells. Exit code 1 where anything in it would change.
 pub fn run(args: &DiffArgs, namespace: Option<&str>, catalogue: Catalogue) -> Result<Report, Failure> {
     let cluster = args.cluster.connect()?;
     let namespace = namespace.unwrap_or(&cluster.namespace);
@@ -39,7 +41,7 @@ pub fn run(args: &DiffArgs, namespace: Option<&str>, catalogue: Catalogue) -> Re
     let known = Known::read(catalogue, &cluster)?;
     let moved = Move::of(&set, &world, &known.engine(), "latest")?;
     let mut report = Report { stderr: known.note, ..Report::default() };
-    if moved.changes() {
+    if moved.changes_objects() || !moved.refused.is_empty() {
         report.end(Exit::Findings);
     }
     report.stdout = match args.output {

@@ -9,6 +9,7 @@ use super::Failure;
 use super::cluster::ClusterArgs;
 use super::granted::Granted;
 use super::known::Known;
+use super::named;
 use super::output::{self, Format};
 use super::report::Report;
 use super::status::{is_managed, unmanaged};
@@ -27,7 +28,8 @@ const GENERATE: &str = "stateward.dev/generate-secret";
 /// Arguments of `eject`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct EjectArgs {
-    /// The StatefulSet
+    /// The StatefulSet: NAME or sts/NAME
+    #[arg(value_parser = named::set)]
     pub name: String,
     /// Output format
     #[arg(short = 'o', long, value_enum, default_value_t)]

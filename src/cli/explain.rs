@@ -4,13 +4,15 @@ use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::input::{self, InputArgs, Source};
-use super::judge::Judge;
+use super::judge::{self, Judge};
 use super::output;
 use super::report::{Exit, Finding, Painter, Report, object_name};
+use super::status::is_managed;
+use super::world::World;
 use crate::engine::{Admitted, Decision, Engine};
 use crate::expand::{Family, Injection, Source as From, Withheld, reasons};
-use crate::names;
 use crate::path::{Path, Step};
+use crate::settings::text;
 
 pub mod live;
 mod text;
@@ -101,9 +103,13 @@ pub fn run(
     engine: &Engine,
     painter: &mut Painter,
 ) -> Result<Report, Failure> {
-    let mut report = Report::default();
+    let (together, faults) = judge::together(engine, sources);
+    let mut report = Report { stderr: faults.concat(), ..Report::default() };
+    if !faults.is_empty() {
+        report.end(Exit::Findings);
+    }
     let mut explanations = Vec::new();
-    let judge = Judge::new(engine, sources, namespace);
+    let judge = Judge::new(&together, sources, namespace);
     for source in sources {
         for item in source.documents.iter().flat_map(input::Document::statefulsets) {
             let state = match judge.create(item.object)?.decision {
@@ -157,10 +163,10 @@ impl Managed {
 impl Explanation {
     /// Of an object of a cluster.
     #[must_use]
-    pub fn live(engine: &Engine, object: &Value, namespace: &str) -> Self {
-        let is_managed = object["metadata"]["labels"][names::MANAGED] == "true";
-        let state = match engine.explain(object) {
-            None if is_managed => State::Unrecorded,
+    pub fn live(engine: &Engine, object: &Value, world: &World) -> Self {
+        let namespace = text(&object["metadata"]["namespace"]);
+        let state = match engine.explain_by(object, world.defaults(namespace)) {
+            None if is_managed(object, world) => State::Unrecorded,
             None => State::Unmanaged,
             Some(explanation) => State::Managed(Box::new(Managed {
                 latest: explanation.latest,

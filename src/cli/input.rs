@@ -49,7 +49,7 @@ pub struct Document {
     pub places: Places,
 }
 
-/// A StatefulSet of a document: the document itself, or an item of its List.
+/// An object of a document: the document itself, or an item of its List.
 #[derive(Debug)]
 pub struct Item<'d> {
     /// Its index, if the document is a List.
@@ -217,14 +217,20 @@ impl Document {
     /// The StatefulSets in this document.
     #[must_use]
     pub fn statefulsets(&self) -> Vec<Item<'_>> {
-        if is_statefulset(&self.value) {
+        self.items_where(is_statefulset)
+    }
+
+    /// Such objects in this document.
+    #[must_use]
+    pub fn items_where(&self, is_meant: impl Fn(&Value) -> bool) -> Vec<Item<'_>> {
+        if is_meant(&self.value) {
             let places = self.places.clone();
             return vec![Item { index: None, object: &self.value, places }];
         }
         let Some(items) = self.items() else {
             return Vec::new();
         };
-        let ours = items.iter().enumerate().filter(|(_, item)| is_statefulset(item));
+        let ours = items.iter().enumerate().filter(|(_, item)| is_meant(item));
         ours.map(|(index, object)| Item {
             index: Some(index),
             object,

@@ -6,12 +6,40 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::input::{self, Document, Source};
+use super::known::Known;
+use crate::catalogue::Catalogue;
+use crate::catalogue::cluster::Given;
 use crate::companions::neighbours;
 use crate::companions::{self, Companion, Companions, Kind};
 use crate::configuration::Configuration;
 use crate::defaults;
 use crate::engine::{Change, Decision, Engine, EngineError, Facts};
 use crate::settings::text;
+
+/// This engine with the profiles among `sources`, as the webhook would know them once all of it is applied;
+/// and of those that it would pass over why.
+#[must_use]
+pub fn together(engine: &Engine, sources: &[Source]) -> (Engine, Vec<String>) {
+    let given = profiles_in(sources);
+    if given.is_empty() {
+        return (engine.clone(), Vec::new());
+    }
+    let known = Known::offline(Catalogue::clone(&engine.catalogue)).applied(&given);
+    let faults = known.joined.verdicts.iter().flat_map(|(name, verdict)| {
+        let told = move |fault| {
+            format!("error: StatefulSetProfile {name}: {fault}; the sets here are judged without it\n")
+        };
+        verdict.faults.iter().map(told)
+    });
+    (Engine { catalogue: Arc::new(known.joined.catalogue.clone()), ..engine.clone() }, faults.collect())
+}
+
+/// The profiles among `sources`.
+#[must_use]
+pub fn profiles_in(sources: &[Source]) -> Vec<Given> {
+    let documents = sources.iter().flat_map(|source| &source.documents);
+    super::lint::given(documents.flat_map(Document::objects))
+}
 
 /// Decides on manifests that are applied together.
 pub struct Judge<'a> {
@@ -143,5 +171,33 @@ mod tests {
             |sources: &[Source]| Judge::new(&engine, sources, "default").create(set).unwrap().decision;
         assert!(matches!(decide(std::slice::from_ref(&source)), Decision::Admitted(_)));
         assert!(matches!(decide(&[]), Decision::Ignored));
+    }
+
+    #[test]
+    fn a_profile_beside_a_set_is_the_one_that_it_gets() {
+        let profile = |memory: &str, parent: &str| {
+            format!(
+                "apiVersion: stateward.dev/v1alpha1\nkind: StatefulSetProfile\nmetadata: {{name: redis}}\nspec: {{summary: \
+                 ours, extends: {parent}, size: ours, sizes: {{ours: {{limits: {{memory: {memory}}}}}}}}}\n"
+            )
+        };
+        let set = "kind: StatefulSet\napiVersion: apps/v1\nmetadata: {name: db, labels: {stateward.dev/managed: \"true\"}}\n\
+                   spec: {template: {spec: {containers: [{name: db, image: \"redis:8\"}]}}}\n";
+        let engine = Engine::built_in().unwrap();
+        let judged = |profile: &str| {
+            let source = Source::parse("in.yaml".to_owned(), format!("{set}---\n{profile}")).unwrap();
+            let (together, faults) = together(&engine, std::slice::from_ref(&source));
+            let judged = Judge::new(&together, &[], "shop").create(&source.documents[0].value).unwrap();
+            let Decision::Admitted(admitted) = judged.decision else { panic!("refused") };
+            let container = &admitted.result["spec"]["template"]["spec"]["containers"][0];
+            (container["resources"]["limits"]["memory"].clone(), faults)
+        };
+        assert_eq!(judged(&profile("777Mi", "redis")), (Value::from("777Mi"), vec![]));
+        let (memory, faults) = judged(&profile("777Mi", "nothing"));
+        assert_ne!(memory, "777Mi");
+        assert!(
+            faults[0].contains("StatefulSetProfile redis: ") && faults[0].contains("nothing"),
+            "{faults:?}"
+        );
     }
 }

@@ -78,8 +78,8 @@ impl Known {
     }
 
     /// What is known once these profiles were applied and their revisions kept.
-    #[cfg(test)]
-    pub(super) fn applied(self, new: &[Given]) -> Self {
+    #[must_use]
+    pub fn applied(self, new: &[Given]) -> Self {
         let joined = self.with(new);
         let kept = self.base.join(new, &self.kept).unkept.into_iter();
         let kept = kept.zip(1..).map(|(unkept, number)| unkept.kept(number));

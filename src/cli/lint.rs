@@ -1,17 +1,18 @@
 //! `lint`: what is wrong with manifests, under the lines that caused it.
 
 mod profiles;
+mod schema;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-pub(super) use self::profiles::profile;
+pub(super) use self::profiles::given;
 
 use super::Failure;
 use super::input::{InputArgs, Item, Source};
-use super::judge::Judge;
+use super::judge::{self, Judge};
 use super::report::{Exit, Finding, Gravity, Painter, Report};
 use crate::engine::{Decision, Engine};
 use crate::names;
@@ -52,7 +53,9 @@ pub fn run(
 ) -> Result<Report, Failure> {
     let mut findings = Vec::new();
     let mut sets = 0;
-    let mut judge = Judge::new(engine, sources, namespace);
+    // What is wrong with profiles is found below, with its line.
+    let (together, _) = judge::together(engine, sources);
+    let mut judge = Judge::new(&together, sources, namespace);
     if let Some(file) = &args.configuration {
         judge = judge.with(Arc::new(platform::read(Some(file))?));
     }

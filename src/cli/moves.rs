@@ -1,15 +1,21 @@
 //! What the move of a set to another revision of its profile would change: asked of the engine as the
 //! webhook would be asked.
 
+mod beside;
+
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use super::behind::Sizes;
+use super::world::World;
+use crate::catalogue::Catalogue;
 use crate::engine::{Change, Decision, Engine, EngineError, Facts};
 use crate::names;
 use crate::path::Path;
 use crate::record::{Read, Record};
-use crate::settings::{self, text};
+use crate::settings::{self, Defaults, Pin, text};
 
 /// Characters of a value that are shown to people.
 const SHOWN: usize = 60;
@@ -27,10 +33,14 @@ pub struct Move {
     pub to: String,
     /// The fields that change.
     pub fields: Vec<Field>,
+    /// What changes beside it.
+    pub beside: Vec<String>,
     /// How many pods restart by themselves.
     pub restarts: u64,
     /// How many pods there are to be.
     pub replicas: u64,
+    /// The size that the defaults of its namespace come to, where that is another now.
+    pub sizes: Option<Sizes>,
     /// What is said of pods that do not restart by themselves.
     pub later: Option<String>,
     /// Each fault for which it would be refused.
@@ -57,7 +67,7 @@ impl Move {
     ///
     /// # Errors
     /// A fault of ours.
-    pub fn of(set: &Value, facts: &dyn Facts, engine: &Engine, wish: &str) -> Result<Self, EngineError> {
+    pub fn of(set: &Value, world: &World, engine: &Engine, wish: &str) -> Result<Self, EngineError> {
         let namespace = text(&set["metadata"]["namespace"]);
         // One that was stored while no webhook answered is no wish any more.
         let mut before = set.clone();
@@ -69,14 +79,16 @@ impl Move {
             after["metadata"]["annotations"] = json!({});
         }
         after["metadata"]["annotations"][names::UPGRADE_TO] = Value::from(wish);
+        let pin = Record::pin_of(set);
+        let facts = Known { world, pinned: pin.as_ref().map(|pin| &pin.defaults) };
         let mut moved = Self {
             namespace: namespace.to_owned(),
             name: text(&set["metadata"]["name"]).to_owned(),
-            from: Record::pin_of(set).map(|pin| pin.to_string()).unwrap_or_default(),
+            from: pin.as_ref().map(Pin::to_string).unwrap_or_default(),
             replicas: settings::replicas(set),
             ..Self::default()
         };
-        match engine.admit(Change { namespace, before: Some(&before), after: &after }, facts)? {
+        match engine.admit(Change { namespace, before: Some(&before), after: &after }, &facts)? {
             Decision::Refused { faults, warnings } => {
                 moved.refused = faults.iter().map(ToString::to_string).collect();
                 moved.warnings = warnings;
@@ -88,6 +100,9 @@ impl Move {
                 };
                 moved.fields = fields(&before, &admitted.result, source);
                 moved.count(&before, &admitted.result);
+                moved.beside =
+                    beside::changes(&before, &admitted.result, &engine.catalogue, &world.labels(namespace));
+                moved.sizes = sizes(pin, &admitted.result, &engine.catalogue);
                 moved.to = admitted.pin;
                 moved.warnings = admitted.warnings;
             }
@@ -117,7 +132,19 @@ impl Move {
     /// Whether anything would be another.
     #[must_use]
     pub fn changes(&self) -> bool {
-        !self.fields.is_empty() || self.later.is_some() || self.restarts > 0 || self.to != self.from
+        self.changes_objects() || self.is_behind()
+    }
+
+    /// Whether any field of it would be another, or what stands beside it.
+    #[must_use]
+    pub fn changes_objects(&self) -> bool {
+        !self.fields.is_empty() || !self.beside.is_empty() || self.later.is_some() || self.restarts > 0
+    }
+
+    /// Whether it is pinned to another revision than it would be, or to other defaults of its namespace.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.to != self.from || self.sizes.is_some()
     }
 
     /// For programs.
@@ -126,9 +153,10 @@ impl Move {
         let none = |text: &str| if text.is_empty() { Value::Null } else { Value::from(text) };
         json!({
             "namespace": self.namespace, "name": self.name, "from": none(&self.from), "to": none(&self.to),
-            "fields": self.fields.iter().map(Field::json).collect::<Vec<_>>(),
+            "fields": self.fields.iter().map(Field::json).collect::<Vec<_>>(), "beside": self.beside,
             "replicas": self.replicas, "restarts": self.restarts, "later": self.later,
             "refused": self.refused, "warnings": self.warnings,
+            "namespaceDefaults": Sizes::json(self.sizes.as_ref()),
         })
     }
 
@@ -139,8 +167,13 @@ impl Move {
         for field in &self.fields {
             _ = writeln!(out, "  {}", field.told());
         }
+        for line in &self.beside {
+            _ = writeln!(out, "  {line}");
+        }
         if self.refused.is_empty() {
-            _ = writeln!(out, "  {}", self.pods());
+            let nothing =
+                if self.is_behind() && !self.changes_objects() { "nothing in it changes; " } else { "" };
+            _ = writeln!(out, "  {nothing}{}", self.pods());
         }
         for fault in &self.refused {
             _ = writeln!(out, "  refused: {fault}");
@@ -152,10 +185,11 @@ impl Move {
     #[must_use]
     pub fn way(&self) -> String {
         let from = if self.from.is_empty() { "no revision" } else { &self.from };
+        let sizes = self.sizes.as_ref().map(|sizes| format!(", {}", sizes.words())).unwrap_or_default();
         match self.to.as_str() {
             "" => format!("stays at {from}"),
-            to if to == from => format!("is at {to}"),
-            to => format!("{from} to {to}"),
+            to if to == from => format!("is at {to}{sizes}"),
+            to => format!("{from} to {to}{sizes}"),
         }
     }
 
@@ -178,6 +212,37 @@ impl Field {
         let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), shown);
         let source = if self.source.is_empty() { String::new() } else { format!("  ({})", self.source) };
         format!("{}: {} to {}{source}", self.path, shown(&self.old), shown(&self.new))
+    }
+}
+
+/// What the sizes by namespace are before and after a move, which gives the set those of the revision that
+/// it then has.
+fn sizes(pin: Option<Pin>, result: &Value, catalogue: &Catalogue) -> Option<Sizes> {
+    let (old, new) = (pin?, Record::pin_of(result)?);
+    Sizes::of(&old.defaults, &new.defaults, catalogue.revision(&new.profile, &new.revision)?)
+}
+
+/// What a reader knows of a set's namespace: where it may not be read, it counts as the one that the set was
+/// pinned in.
+struct Known<'a> {
+    world: &'a World,
+    pinned: Option<&'a Defaults>,
+}
+
+impl Facts for Known<'_> {
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        self.world.labels(namespace)
+    }
+
+    fn namespace_annotations(&self, namespace: &str) -> BTreeMap<String, String> {
+        match (self.world.defaults(namespace), self.pinned) {
+            (None, Some(pinned)) => pinned.annotations(),
+            _ => self.world.namespace_annotations(namespace),
+        }
+    }
+
+    fn claim_pin(&self, _: &str, _: &str) -> Option<String> {
+        None
     }
 }
 
@@ -226,7 +291,6 @@ pub(super) fn pods(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::Catalogue;
     use crate::defaults;
     use crate::engine::Offline;
 
@@ -268,7 +332,7 @@ mod tests {
     #[test]
     fn fields_and_restarts_are_told() {
         let (engine, set) = both();
-        let moved = Move::of(&set, &Offline, &engine, "latest").unwrap();
+        let moved = Move::of(&set, &World::default(), &engine, "latest").unwrap();
         insta::assert_snapshot!(moved.told());
         assert!(moved.changes());
     }
@@ -277,13 +341,13 @@ mod tests {
     fn pods_that_do_not_restart_by_themselves_are_told() {
         let (engine, mut set) = both();
         set["spec"]["updateStrategy"]["rollingUpdate"]["partition"] = json!(2);
-        let moved = Move::of(&set, &Offline, &engine, "latest").unwrap();
+        let moved = Move::of(&set, &World::default(), &engine, "latest").unwrap();
         assert_eq!(
             moved.pods(),
             "1 pod restarts; the first 2 pods change when the partition of 2 is lowered"
         );
         set["spec"]["updateStrategy"] = json!({"type": "OnDelete"});
-        let moved = Move::of(&set, &Offline, &engine, "latest").unwrap();
+        let moved = Move::of(&set, &World::default(), &engine, "latest").unwrap();
         assert_eq!(moved.pods(), "3 pods change when they are deleted, since the strategy is OnDelete");
         assert_eq!(moved.restarts, 0);
     }
@@ -291,7 +355,7 @@ mod tests {
     #[test]
     fn a_revision_that_nobody_knows_is_refused() {
         let (engine, set) = both();
-        let moved = Move::of(&set, &Offline, &engine, "queue@0").unwrap();
+        let moved = Move::of(&set, &World::default(), &engine, "queue@0").unwrap();
         assert!(moved.refused[0].contains("nobody knows the revision queue@0"), "{:?}", moved.refused);
         assert_eq!(moved.to, "");
     }
@@ -299,7 +363,53 @@ mod tests {
     #[test]
     fn one_that_is_there_does_not_change() {
         let set = set(&Engine::new(catalogue("64Mi")));
-        let moved = Move::of(&set, &Offline, &Engine::new(catalogue("64Mi")), "latest").unwrap();
+        let moved = Move::of(&set, &World::default(), &Engine::new(catalogue("64Mi")), "latest").unwrap();
         assert!(!moved.changes(), "{}", moved.told());
+    }
+
+    /// Namespace shop, which gives sets this size.
+    fn giving(size: &str) -> World {
+        let annotations = json!({"stateward.dev/size": size, "stateward.dev/storage-class": size});
+        let namespace = json!({"metadata": {"name": "shop", "annotations": annotations}});
+        World::default().with("Namespace", vec![namespace])
+    }
+
+    fn redis(annotations: &Value, world: &World) -> (Engine, Value) {
+        let mut set = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet",
+            "metadata": {"name": "r", "namespace": "shop", "labels": {"stateward.dev/managed": "true"},
+                "annotations": annotations},
+            "spec": {"template": {"spec": {"containers": [{"name": "redis", "image": "redis:8"}]}}},
+        });
+        defaults::apply(&mut set);
+        let engine = Engine::built_in().unwrap();
+        let change = Change { namespace: "shop", before: None, after: &set };
+        let Decision::Admitted(admitted) = engine.admit(change, world).unwrap() else { panic!("refused") };
+        (engine, admitted.result)
+    }
+
+    #[test]
+    fn other_defaults_of_the_namespace_are_told_and_brought() {
+        let (engine, set) = redis(&json!({}), &giving("large"));
+        let moved = |world: &World| Move::of(&set, world, &engine, "latest").unwrap();
+        let other = moved(&giving("medium"));
+        assert!(other.changes_objects() && other.restarts == 1, "{}", other.told());
+        let told = "is at redis@";
+        assert!(other.way().starts_with(told), "{}", other.way());
+        let sizes = "size medium in place of size large, as its namespace has it now";
+        assert!(other.way().ends_with(sizes), "{}", other.way());
+        assert_eq!(other.json()["namespaceDefaults"], json!({"size": {"then": "large", "now": "medium"}}));
+        // The same, one that the profile has not, and where the namespace may not be read.
+        assert!(!moved(&giving("large")).changes());
+        assert!(moved(&giving("gigantic")).is_behind(), "the profile's own is another");
+        assert!(!moved(&World::default()).changes());
+    }
+
+    #[test]
+    fn a_set_of_a_size_of_its_own_is_behind_and_stays_as_it_is() {
+        let (engine, set) = redis(&json!({"stateward.dev/size": "large"}), &giving("small"));
+        let moved = Move::of(&set, &giving("medium"), &engine, "latest").unwrap();
+        assert!(moved.is_behind() && !moved.changes_objects(), "{}", moved.told());
+        assert!(moved.told().ends_with("\n  nothing in it changes; no pod restarts\n"), "{}", moved.told());
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use self::live::Judge;
 use super::Failure;
 use super::input::{InputArgs, Source};
+use super::judge;
 use super::known::Known;
 use super::moves::Move;
 use super::report::{Exit, Report};
@@ -26,8 +27,8 @@ pub struct PreviewArgs {
     /// The profiles.
     #[command(flatten)]
     pub input: InputArgs,
-    /// Manifests of sets (files, or directories with all that is below them), as if each were new; else
-    /// the sets of the cluster
+    /// Manifests of sets (files, or directories with all that is below them), as if each were new, with the
+    /// profiles among them as those that there are; else the sets of the cluster
     #[arg(value_name = "MANIFESTS", conflicts_with = "all_namespaces")]
     pub manifests: Vec<PathBuf>,
     /// The sets of the cluster.
@@ -50,8 +51,13 @@ impl Outlook {
     /// Whether anything would be another than today.
     #[must_use]
     pub fn is_news(&self) -> bool {
-        let moves = !self.moved.refused.is_empty() || self.moved.changes();
+        let moves = !self.moved.refused.is_empty() || self.moved.changes_objects();
         moves || !self.anew.is_empty()
+    }
+
+    /// Whether it would be pinned to something else, and nothing in it be another.
+    fn is_repinned_alone(&self) -> bool {
+        !self.is_news() && self.moved.is_behind()
     }
 
     fn json(&self) -> Value {
@@ -65,6 +71,7 @@ impl Outlook {
     fn told(&self) -> (String, String) {
         let mut out = String::new();
         out.extend(self.moved.fields.iter().map(|field| format!("  {}\n", field.told())));
+        out.extend(self.moved.beside.iter().map(|line| format!("  {line}\n")));
         if self.is_there && self.moved.refused.is_empty() {
             out.push_str(&format!("  {}\n", self.moved.pods()));
         }
@@ -103,14 +110,14 @@ fn group_told(group: &[&Outlook]) -> String {
     format!("{} StatefulSets{way}\n{}  each of them:\n{lines}", group.len(), names.collect::<String>())
 }
 
-/// Reads the profiles and the sets, and tells. Exit code 1 where anything changes or is wrong.
+/// Reads the profiles and the sets, and tells. Exit code 1 where anything in a set changes or is wrong.
 pub fn run(args: &PreviewArgs, namespace: Option<&str>, base: Catalogue) -> Result<Report, Failure> {
     let new = given(&args.input)?;
     if !args.manifests.is_empty() {
-        let known = Known::offline(base);
-        let after = known.with(&new);
         let input = InputArgs { files: args.manifests.clone(), recursive: true };
         let sources = input.read().map_err(Failure::Input)?;
+        let known = Known::offline(base).applied(&judge::profiles_in(&sources));
+        let after = known.with(&new);
         let outlooks = files::outlooks(&sources, namespace.unwrap_or("default"), &known, &after)?;
         return Ok(report(args.place.output, &profiles(&new, &known, &after), &outlooks, known.note));
     }
@@ -131,9 +138,7 @@ pub fn run(args: &PreviewArgs, namespace: Option<&str>, base: Catalogue) -> Resu
 /// The profiles in the files.
 fn given(input: &InputArgs) -> Result<Vec<Given>, Failure> {
     let sources: Vec<Source> = super::sources(input)?;
-    let documents = sources.iter().flat_map(|source| &source.documents);
-    let new: Vec<Given> =
-        documents.flat_map(super::input::Document::objects).filter_map(super::lint::profile).collect();
+    let new = judge::profiles_in(&sources);
     if new.is_empty() {
         return Err(Failure::Usage(
             "-f names no StatefulSetProfile, and there is nothing to preview".to_owned(),
@@ -180,7 +185,8 @@ pub(super) fn report(format: SetsFormat, profiles: &[Value], outlooks: &[Outlook
     }
     report.stdout = match format {
         SetsFormat::Json => {
-            let sets: Vec<Value> = news.iter().map(|outlook| outlook.json()).collect();
+            let repinned = outlooks.iter().filter(|outlook| outlook.is_repinned_alone());
+            let sets: Vec<Value> = news.iter().copied().chain(repinned).map(Outlook::json).collect();
             format!("{:#}\n", json!({"profiles": profiles, "looked": outlooks.len(), "sets": sets}))
         }
         SetsFormat::Text => {
@@ -209,7 +215,8 @@ fn profile_told(profile: &Value) -> String {
 
 fn summary(outlooks: &[Outlook], news: &[&Outlook]) -> String {
     let refused = news.iter().filter(|outlook| !outlook.moved.refused.is_empty()).count();
-    let changed = news.iter().filter(|outlook| outlook.moved.refused.is_empty() && outlook.moved.changes());
+    let changed =
+        news.iter().filter(|outlook| outlook.moved.refused.is_empty() && outlook.moved.changes_objects());
     let pods: u64 = news.iter().map(|outlook| outlook.moved.restarts).sum();
     let anew = news.iter().filter(|outlook| !outlook.anew.is_empty()).count();
     let restart = if pods == 1 { "restarts" } else { "restart" };
@@ -222,6 +229,16 @@ fn summary(outlooks: &[Outlook], news: &[&Outlook]) -> String {
     );
     if anew > 0 {
         out.push_str(&format!("; new ones like {anew} would be admitted otherwise"));
+    }
+    let repinned: Vec<&Move> =
+        outlooks.iter().filter(|one| one.is_repinned_alone()).map(|one| &one.moved).collect();
+    if !repinned.is_empty() {
+        let noted = repinned.iter().any(|moved| moved.from == moved.to);
+        let defaults = if noted { ", or their namespace's defaults of today" } else { "" };
+        out.push_str(&format!(
+            "; {} only get the new revision{defaults}: nothing in them changes",
+            repinned.len()
+        ));
     }
     out + "\n"
 }

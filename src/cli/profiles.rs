@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::behind::Sizes;
 use super::cluster::{Cluster, ClusterArgs};
 use super::known::Known;
 use super::report::{Exit, Report};
-use super::world::{Listed, SetsFormat};
+use super::world::{Listed, SetsFormat, World};
 use crate::catalogue::{Catalogue, Profile};
 use crate::record::Record;
+use crate::settings::text;
 
 /// Arguments of `profiles`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -31,7 +33,16 @@ pub struct ProfilesArgs {
 }
 
 /// How many sets have which revision, by profile and revision.
-pub(super) type Counts = BTreeMap<(String, String), u64>;
+pub(super) type Counts = BTreeMap<(String, String), Count>;
+
+/// Sets of one revision.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Count {
+    /// All of them.
+    sets: u64,
+    /// Those whose namespace gives other defaults today than they are pinned to.
+    otherwise: u64,
+}
 
 /// Lists them. Exit code 1 where one has a fault, or there is none of that name.
 pub fn run(args: &ProfilesArgs, namespace: Option<&str>, catalogue: Catalogue) -> Result<Report, Failure> {
@@ -79,7 +90,7 @@ impl ProfilesArgs {
             known.note = format!("note: profiles of the cluster are missing here: {failure}\n");
             known
         });
-        match counts(&cluster, namespace) {
+        match counts(&cluster, namespace, &known.joined.catalogue) {
             Ok(counts) => Ok((known, Some(counts))),
             // Who may look at one namespace alone still learns what there is.
             Err(failure) if known.note.is_empty() || namespace.is_none() => {
@@ -91,15 +102,24 @@ impl ProfilesArgs {
     }
 }
 
-fn counts(cluster: &Cluster, namespace: Option<&str>) -> Result<Counts, Failure> {
+fn counts(cluster: &Cluster, namespace: Option<&str>, catalogue: &Catalogue) -> Result<Counts, Failure> {
     let mut counts = Counts::new();
+    let world = World::of_namespaces(cluster, namespace)?;
     cluster.pages(&Listed::statefulsets(), namespace, None, |sets| {
-        for pin in sets.iter().filter_map(Record::pin_of) {
-            *counts.entry((pin.profile, pin.revision)).or_default() += 1;
+        for set in &sets {
+            count(set, &world, catalogue, &mut counts);
         }
         Ok(())
     })?;
     Ok(counts)
+}
+
+fn count(set: &Value, world: &World, catalogue: &Catalogue, counts: &mut Counts) {
+    let Some(pin) = Record::pin_of(set) else { return };
+    let sizes = Sizes::behind(&pin, text(&set["metadata"]["namespace"]), world, catalogue);
+    let count = counts.entry((pin.profile, pin.revision)).or_default();
+    count.sets += 1;
+    count.otherwise += u64::from(sizes.is_some());
 }
 
 /// All that is known by name, and profiles of which sets are left alone.
@@ -118,9 +138,10 @@ fn one(name: &str, known: &Known, counts: Option<&Counts>) -> Value {
     let latest = catalogue.latest(name);
     let of_this = || counts.into_iter().flatten().filter(|((profile, _), _)| profile == name);
     let current = latest.map(|latest| latest.revision.as_str());
-    let sum = |behind: bool| -> u64 {
-        let counted = of_this().filter(|((_, revision), _)| !behind || Some(revision.as_str()) != current);
-        counted.map(|(_, count)| count).sum()
+    let is_current = |revision: &str| Some(revision) == current;
+    let sets = || of_this().map(|(_, count)| count.sets).sum::<u64>();
+    let behind = |((_, revision), count): (&(String, String), &Count)| {
+        if is_current(revision) { count.otherwise } else { count.sets }
     };
     let mut revisions: Vec<&str> =
         catalogue.revisions(name).map(|profile| profile.revision.as_str()).collect();
@@ -128,10 +149,11 @@ fn one(name: &str, known: &Known, counts: Option<&Counts>) -> Value {
     revisions.sort_unstable_by_key(|revision| (Some(*revision) != current, *revision));
     revisions.dedup();
     let revisions = revisions.into_iter().map(|revision| {
-        let sets = counts
+        let count = counts
             .map(|counts| counts.get(&(name.to_owned(), revision.to_owned())).copied().unwrap_or_default());
         json!({
-            "revision": revision, "sets": sets, "current": Some(revision) == current,
+            "revision": revision, "sets": count.map(|count| count.sets), "current": is_current(revision),
+            "otherDefaults": count.map(|count| count.otherwise),
             "kept": known.is_kept(name, revision), "known": catalogue.revision(name, revision).is_some(),
         })
     });
@@ -140,7 +162,7 @@ fn one(name: &str, known: &Known, counts: Option<&Counts>) -> Value {
     json!({
         "name": name, "from": latest.map_or("nowhere", |_| known.origin(name)), "revision": current,
         "summary": latest.map(|latest| &latest.summary), "revisions": revisions.collect::<Vec<_>>(),
-        "sets": counts.map(|_| sum(false)), "behind": counts.map(|_| sum(true)),
+        "sets": counts.map(|_| sets()), "behind": counts.map(|_| of_this().map(behind).sum::<u64>()),
         "faults": verdict.map(|verdict| verdict.faults.clone()).unwrap_or_default(), "waits": waits,
     })
 }

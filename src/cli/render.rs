@@ -7,7 +7,7 @@ use serde_json::Value;
 use self::own::States;
 use super::Failure;
 use super::input::{Document, InputArgs, Source};
-use super::judge::{Judge, Judged};
+use super::judge::{self, Judge, Judged};
 use super::output::{self, Format};
 use super::report::{Exit, Finding, Painter, Report, object_name};
 use crate::companions::{Companion, Role};
@@ -59,9 +59,13 @@ pub fn run(
     engine: &Engine,
     painter: &mut Painter,
 ) -> Result<Report, Failure> {
-    let mut report = Report::default();
+    let (together, faults) = judge::together(engine, sources);
+    let mut report = Report { stderr: faults.concat(), ..Report::default() };
+    if !faults.is_empty() {
+        report.end(Exit::Findings);
+    }
     let mut objects = Vec::new();
-    let judge = Judge::new(engine, sources, namespace);
+    let judge = Judge::new(&together, sources, namespace);
     let companions =
         if args.companions { Some((sources, platform::read(args.configuration.as_deref())?)) } else { None };
     for source in sources {

@@ -1,6 +1,6 @@
 //! `status`: how managed sets and what stands beside them are doing, and what to do about it.
 
-mod beside;
+pub(super) mod beside;
 mod pods;
 mod reach;
 mod told;
@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use self::beside::is_unserved;
 use self::told::told;
 use super::Failure;
+use super::behind::Sizes;
 use super::granted::Granted;
 use super::known::Known;
 use super::report::{Exit, Report};
@@ -126,6 +128,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     }
     let pin = Record::pin_of(set);
     let latest = pin.as_ref().and_then(|pin| engine.catalogue.latest(&pin.profile)).map(|latest| latest.id());
+    let behind = pin.as_ref().map(|pin| behind(pin, namespace, world, engine)).unwrap_or_default();
     problems.extend(engine.counted_wrong(set));
     if pin.is_none() {
         problems.push(
@@ -142,19 +145,30 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
         Some(_) => beside::kept(set, world),
         None => beside::of(set, world, (&desired, &settled), granted, &mut problems),
     };
+    let unserved = settled.problems.iter().filter(|problem| is_unserved(problem, &desired, world));
+    let unserved: Vec<String> = unserved.map(|problem| granted.told(problem, &desired)).collect();
     let pods = pods::of(set, world, &mut problems);
     let claims = pods::claims(set, world, &mut problems);
     let endpoints = reach::endpoints(set, world, &mut problems);
     let headroom = pods::headroom(set, world, &mut problems);
     problems.extend(lost.clone());
     json!({
-        "namespace": namespace, "name": name, "pin": pin.map(|pin| pin.to_string()), "latest": latest,
+        "namespace": namespace, "name": name, "pin": pin.map(|pin| pin.to_string()), "latest": latest, "behind": behind,
         "replicas": replicas(set),
         "ready": set["status"]["readyReplicas"].as_u64().unwrap_or(0),
         "companions": beside, "claims": claims, "pods": pods,
         "disruptionsAllowed": headroom,
         "endpoints": endpoints, "portForward": reach::port_forward(set, &settled), "problems": problems, "lost": lost,
+        "unserved": unserved,
     })
+}
+
+/// What an upgrade would bring, in words: another revision, other defaults of the namespace.
+fn behind(pin: &Pin, namespace: &str, world: &World, engine: &Engine) -> Vec<String> {
+    let latest = engine.catalogue.latest(&pin.profile).filter(|latest| latest.revision != pin.revision);
+    let revision = latest.map(|latest| format!("{} is the current revision", latest.id()));
+    let sizes = Sizes::behind(pin, namespace, world, &engine.catalogue).map(|sizes| sizes.words());
+    revision.into_iter().chain(sizes).collect()
 }
 
 /// What is wrong with a set whose revision is gone.
@@ -169,10 +183,11 @@ fn lost(name: &str, pin: &Pin) -> String {
 }
 
 /// What keeps a set from being touched: pods and companions that are not as they should be. A revision that nobody
-/// knows does not, since being moved is the remedy.
+/// knows does not, since being moved is the remedy; nor does a kind that the cluster has not got.
 pub(super) fn obstacle(status: &Value) -> Option<&str> {
     let problems = status["problems"].as_array()?;
-    problems.iter().find(|problem| **problem != status["lost"]).map(text)
+    let unserved = |problem: &Value| status["unserved"].as_array().is_some_and(|all| all.contains(problem));
+    problems.iter().find(|problem| **problem != status["lost"] && !unserved(problem)).map(text)
 }
 
 #[cfg(test)]

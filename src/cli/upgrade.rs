@@ -20,6 +20,7 @@ use super::cluster::Cluster;
 use super::granted::Granted;
 use super::known::Known;
 use super::moves::Move;
+use super::named;
 use super::preview::{self, Outlook};
 use super::report::Report;
 use super::status::{is_managed, unmanaged};
@@ -61,8 +62,8 @@ pub struct UpgradeArgs {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct Which {
-    /// A StatefulSet
-    #[arg(conflicts_with = "all_namespaces")]
+    /// A StatefulSet: NAME or sts/NAME
+    #[arg(conflicts_with = "all_namespaces", value_parser = named::set)]
     pub name: Option<String>,
     /// Managed sets with these labels
     #[arg(short = 'l', long, value_name = "SELECTOR")]

@@ -10,7 +10,7 @@ use crate::server::{self, Respond, StartError, WebhookArgs};
 
 /// Serves until a signal ends it.
 pub(super) fn serve(args: WebhookArgs) -> Result<Report, Failure> {
-    let profiles = Arc::new(Profiles::new(catalogue(args.profiles.as_slice())?));
+    let profiles = Arc::new(Profiles::new(catalogue(args.profiles.as_slice(), &[])?));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(StartError::Runtime)?;
     let shared = Arc::clone(&profiles);

@@ -10,18 +10,20 @@ use serde_json::Value;
 
 use super::Failure;
 use super::cluster::{Cluster, ClusterArgs, Unlisted};
+use super::named;
 use crate::companions::hosts::CLAIMING;
 use crate::companions::neighbours::{Neighbours, is_ours};
 use crate::companions::{Kind, Labels, labels_of};
 use crate::controller::served::Served;
 use crate::engine::Facts;
 use crate::names;
-use crate::settings::text;
+use crate::settings::{Defaults, text};
 
 /// Which sets of which cluster a command is about, and how it tells of them.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct SetsArgs {
-    /// A StatefulSet; else all that the command is for
+    /// A StatefulSet: NAME or sts/NAME; else all that the command is for
+    #[arg(value_parser = named::set)]
     pub name: Option<String>,
     /// Where it is.
     #[command(flatten)]
@@ -171,8 +173,13 @@ impl World {
             let everywhere = kind.everywhere.then(|| cluster.list(&kind, None));
             let (from, list) = match everywhere {
                 Some(Err(Unlisted::Hidden(_))) | None => {
-                    // Namespaces are in no namespace.
+                    // Namespaces are in no namespace. Who has rights in one alone may read that one.
                     if kind.name == "Namespace" {
+                        if let Some(name) = namespace
+                            && let Some(object) = cluster.namespace_object(name)?
+                        {
+                            self.put("Namespace", object);
+                        }
                         continue;
                     }
                     (namespace, cluster.list(&kind, namespace))
@@ -195,6 +202,19 @@ impl World {
     #[must_use]
     pub fn with(mut self, kind: &'static str, objects: Vec<Value>) -> Self {
         self.objects.insert(kind, objects);
+        self
+    }
+
+    /// Whether the cluster has not got a kind.
+    #[must_use]
+    pub fn lacks(&self, kind: Kind) -> bool {
+        self.unserved.contains(&kind)
+    }
+
+    /// Without a kind.
+    #[cfg(test)]
+    pub(super) fn lacking(mut self, kind: Kind) -> Self {
+        self.unserved.insert(kind);
         self
     }
 
@@ -252,8 +272,19 @@ impl World {
     /// The labels of a namespace.
     #[must_use]
     pub fn labels(&self, namespace: &str) -> Labels {
+        self.namespace_object(namespace).map(labels_of).unwrap_or_default()
+    }
+
+    /// What a namespace gives to sets that are made in it now; `None` where it could not be read.
+    #[must_use]
+    pub fn defaults(&self, namespace: &str) -> Option<Defaults> {
+        self.namespace_object(namespace)?;
+        Some(Defaults::of(&self.namespace_annotations(namespace)))
+    }
+
+    fn namespace_object(&self, name: &str) -> Option<&Value> {
         let mut namespaces = self.known("Namespace").unwrap_or_default().iter();
-        namespaces.find(|object| object["metadata"]["name"] == namespace).map(labels_of).unwrap_or_default()
+        namespaces.find(|object| object["metadata"]["name"] == name)
     }
 
     /// What stands beside the sets of a namespace, and what claims hosts in any.
@@ -277,8 +308,7 @@ impl Facts for World {
     }
 
     fn namespace_annotations(&self, namespace: &str) -> Labels {
-        let mut namespaces = self.known("Namespace").unwrap_or_default().iter();
-        let found = namespaces.find(|object| object["metadata"]["name"] == namespace);
+        let found = self.namespace_object(namespace);
         let annotations = found.map(|object| object["metadata"]["annotations"].clone());
         annotations.and_then(|annotations| serde_json::from_value(annotations).ok()).unwrap_or_default()
     }

@@ -121,8 +121,7 @@ impl Engine {
         expansions: &mut Expansions,
     ) {
         let pin = &request.record.pin;
-        // Its claims are made; a class is for those that are to come.
-        let defaults = Defaults { storage_class: pin.defaults.storage_class.clone(), ..defaults };
+        let defaults = defaults.brought_to(&pin.defaults);
         let settings = moved(&request.after, &request.intent, pin, profile).with_defaults(defaults);
         if request.record.adopted {
             (expansions.old, expansions.middle) = Default::default();
@@ -152,12 +151,30 @@ impl Engine {
             let relabelled = request.was_managed && request.old_intent.profile.as_deref() != label;
             return match label {
                 Some(label) if relabelled && label != record.pin.profile => {
-                    Err(relabelled_alone(&record.pin))
+                    Err(self.relabelled_alone(label, record, standing.as_deref()))
                 }
                 _ => Ok(None),
             };
         };
         self.find(key, wish, label.unwrap_or(&record.pin.profile)).map(Some)
+    }
+
+    /// The fault of another label on a pinned set whose wish is `standing`.
+    fn relabelled_alone(&self, label: &str, record: &Record, standing: Option<&str>) -> Fault {
+        let pin = &record.pin;
+        if self.catalogue.latest(label).is_none() {
+            let unknown = settings::unknown_profile(label, &self.catalogue);
+            let remedy =
+                format!("put the label back, since the set is pinned to {pin}; else {}", unknown.remedy);
+            return Fault { remedy, ..unknown };
+        }
+        let problem =
+            format!("the set is pinned to {pin}: its profile changes only together with its revision");
+        // A wish that was acted upon acts no more.
+        let acted = [standing, record.wish.as_deref()].contains(&Some("latest"));
+        let key = if acted { names::UPGRADE_TO } else { names::PROFILE_REVISION };
+        let remedy = format!("add the annotation {key}: latest to move, or put the label back");
+        Fault::new(Reason::Contradiction, names::PROFILE, problem, remedy)
     }
 
     fn find(&self, key: &str, wish: &RevisionWish, profile: &str) -> Result<Arc<Profile>, Fault> {
@@ -174,8 +191,14 @@ impl Engine {
         kept.map(Arc::clone).ok_or_else(|| settings::unknown_profile(profile, &self.catalogue))
     }
 
-    /// What a move to the latest revision would set on a live object, and which revision that is.
-    pub(super) fn upgrade_of(&self, object: &Value, record: &Record) -> (Vec<Injection>, String) {
+    /// What a move to the latest revision would set on a live object whose namespace gives `defaults` today,
+    /// and which revision that is.
+    pub(super) fn upgrade_of(
+        &self,
+        object: &Value,
+        record: &Record,
+        defaults: Defaults,
+    ) -> (Vec<Injection>, String) {
         let Some(latest) = self.catalogue.latest(&record.pin.profile) else { return Default::default() };
         let (intent, _) = intent_of(object);
         let user = ownership::before(object, record, &Named::of(object)).user;
@@ -184,7 +207,7 @@ impl Engine {
             _ => Expansion::default(),
         };
         let settings = moved(object, &intent, &record.pin, Arc::clone(latest));
-        let new = (self.expand)(&user, &settings.with_defaults(record.pin.defaults.clone()));
+        let new = (self.expand)(&user, &settings.with_defaults(defaults.brought_to(&record.pin.defaults)));
         let value = |path: &Path| old.injections.iter().find(|i| i.path == *path).map(|i| &i.value);
         let leave = data::rule(record);
         let upgrade = new.injections.iter().filter(|i| {
@@ -262,11 +285,4 @@ fn moved(object: &Value, intent: &Intent, pin: &Pin, profile: Arc<Profile>) -> S
     });
     let cases = cases.collect();
     Settings::new(object, intent, main, profile, cases).formed_as(pin)
-}
-
-fn relabelled_alone(pin: &Pin) -> Fault {
-    let problem = format!("the set is pinned to {pin}: its profile changes only together with its revision");
-    let remedy =
-        format!("add the annotation {}: latest to move, or put the label back", names::PROFILE_REVISION);
-    Fault::new(Reason::Contradiction, names::PROFILE, problem, remedy)
 }

@@ -385,3 +385,29 @@ fn what_cannot_be_put_back_is_ours_no_longer() {
     let patch = admitted(Some(&stored), &annotate(&stored, "example.com/note", &json!("x"))).patch;
     assert!(patch.0.is_empty(), "{patch}");
 }
+
+#[test]
+fn the_remedy_of_another_label_is_one_that_works() {
+    let mut app = set(&json!({}), "app:1");
+    app["spec"]["template"]["spec"]["containers"][0]["ports"] = json!([{"containerPort": 80}]);
+    let object = stored(None, &app);
+    let refused = |before: &Value, label: &str| {
+        let mut other = before.clone();
+        other["metadata"]["labels"]["stateward.dev/profile"] = json!(label);
+        let Decision::Refused { faults, .. } = admit(Some(before), &other) else { panic!("admitted") };
+        (other, faults[0].to_string())
+    };
+    let (_, why) = refused(&object, "nope");
+    assert!(
+        why.contains("there is no profile \"nope\"; put the label back, since the set is pinned to default@"),
+        "{why}"
+    );
+    let (other, why) = refused(&object, "memcached");
+    assert!(why.contains("add the annotation stateward.dev/profile-revision: latest to move"), "{why}");
+    let moved = stored(Some(&object), &annotate(&other, "stateward.dev/profile-revision", &json!("latest")));
+    // The same wish acts no second time.
+    let (back, why) = refused(&moved, "default");
+    assert!(why.contains("add the annotation stateward.dev/upgrade-to: latest to move"), "{why}");
+    let back = stored(Some(&moved), &annotate(&back, "stateward.dev/upgrade-to", &json!("latest")));
+    assert!(Record::pin_of(&back).unwrap().to_string().starts_with("default@"));
+}

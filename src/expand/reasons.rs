@@ -124,6 +124,16 @@ pub const REASONS: &[(&str, &str)] = &[
     ),
     ("envFrom", "variables from a Secret or ConfigMap; yours stand behind it and win"),
     ("enableServiceLinks", "a Service named like the set would inject NAME_PORT variables that break images"),
+    (
+        "containers.args",
+        "tells the server what follows from its memory, its data or its peers; a list of yours stands in place of \
+         all of it",
+    ),
+    (
+        "containers.command",
+        "starts the server with what follows from its memory, its data or its peers; a list of yours stands in place \
+         of all of it, and then args of ours are for you to see to",
+    ),
     // Lifecycle.
     (
         "spec.podManagementPolicy",

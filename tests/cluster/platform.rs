@@ -71,7 +71,7 @@ pub(crate) fn wait_used(space: &Space, name: &str) -> Value {
     })
 }
 
-fn dry_run(space: &Space, set: &Manifest) -> Said {
+pub(crate) fn dry_run(space: &Space, set: &Manifest) -> Said {
     space.kubectl_with(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &set.text())
 }
 
@@ -270,4 +270,48 @@ fn a_revision_that_is_lost_holds_nothing_up_that_needs_no_computing() {
         if said.success() { Ok(()) } else { Err(format!("{said:?}")) }
     });
     before.assert_not_restarted(&space.snapshot("q"), "the revision is back");
+}
+
+/// What the schema of the definition refuses is told before anything is sent, field by field as it is refused.
+#[test]
+fn what_the_api_server_refuses_of_a_profile_lint_tells() {
+    let space = Space::new("platform-schema");
+    let good = || profile("schema", "64Mi");
+    let many: Vec<String> = (0..65).map(|number| format!("schema-{number}")).collect();
+    let ports = |port: Value| json!({"headlessService": {"ports": [port]}});
+    let policy = json!({"disruptionBudget": {"unhealthyPodEvictionPolicy": "Never"}});
+    let wrong = [
+        (good().set("/apiVersion", json!("stateward.dev/v1")), "apiVersion", "stateward.dev/v1"),
+        (good().set("/metadata/name", json!("a".repeat(64))), "metadata.name", "at most 63 characters"),
+        (good().set("/metadata/name", json!("My_Queue")), "metadata.name", "metadata.name"),
+        (good().set("/spec/summary", json!("")), "spec.summary", "spec.summary"),
+        (good().set("/spec/summary", json!(7)), "spec.summary", "spec.summary"),
+        (good().without("/spec/summary"), "spec.summary", "spec.summary"),
+        (good().set("/spec/siez", json!("small")), "spec.siez", "unknown field \"spec.siez\""),
+        (good().set("/spec/match/images", json!(many)), "spec.match.images", "spec.match.images"),
+        (good().set("/spec/match/images/0", json!("")), "spec.match.images[0]", "spec.match.images[0]"),
+        (good().set("/spec/match/images/0", json!("a:1")), "spec.match.images", "spec.match.images"),
+        (good().set("/spec/scratch", json!(["run"])), "spec.scratch[0]", "spec.scratch[0]"),
+        (good().set("/spec/companions", policy), "unhealthyPodEvictionPolicy", "Unsupported value"),
+        (
+            good().set("/spec/companions", ports(json!({"name": "a", "port": 65_536}))),
+            "ports[0].port",
+            "65535",
+        ),
+        (good().set("/spec/companions", ports(json!({"port": 1}))), "ports[0].name", "Required value"),
+        (
+            good().without("/spec/extends").set("/spec/size", json!("no")),
+            "spec.size",
+            "names no class of sizes",
+        ),
+    ];
+    let lint = |manifest: &Manifest| space.stateward_with(&["lint", "-f", "-"], &manifest.text());
+    let _ = lint(&good()).ok();
+    for (manifest, field, theirs) in wrong {
+        let arguments = ["create", "--dry-run=server", "-f", "-"];
+        let said = space.as_admin_with(&arguments, &manifest.text());
+        assert!(!said.success() && said.stderr.contains(theirs), "{theirs}: {said:?}");
+        let said = lint(&manifest);
+        assert!(!said.success() && said.stdout.contains(&format!("{field}: ")), "{field}: {said:?}");
+    }
 }

@@ -1,10 +1,14 @@
 //! The commands by which people see profiles and move sets, against the webhook that does it.
 
+mod absent;
+mod namespaces;
 mod outage;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Hook, Manifest, Place, Said, Snapshot, Space, cluster, forward, run, wait_for};
+use crate::harness::{
+    Client, Hook, Manifest, Place, Said, Snapshot, Space, app, cluster, forward, run, wait_for,
+};
 use crate::platform::{apply, profile, queue, wait_admitted, wait_used};
 
 /// `stateward`, as who may read profiles.
@@ -237,4 +241,27 @@ fn a_webhook_that_starts_knows_the_revisions_that_are_kept() {
     expect(&said, &[("q", "moved")]);
     assert_eq!(memory(&space.snapshot("q")), "64Mi");
     let _ = space.as_admin_says(&["delete", "statefulsetprofile", &name]).ok();
+}
+
+/// A label alone moves nothing; what is said to do instead does.
+#[test]
+fn another_profile_comes_by_what_the_refusal_says() {
+    let space = Space::new("upgrade-label");
+    let before = space.create(Client::Apply, &app("db"));
+    let label = |profile: &str, annotation: &str| {
+        let annotations = annotation.split_once('=').map_or(json!({}), |(key, value)| json!({key: value}));
+        let labels = json!({"stateward.dev/profile": profile});
+        let patch = json!({"metadata": {"labels": labels, "annotations": annotations}}).to_string();
+        space.kubectl(&["patch", "statefulset", "db", "--type=merge", "-p", &patch])
+    };
+    let _ = label("nope", "").refused(&["there is no profile \"nope\"; put the label back"]);
+    let _ = label("memcached", "")
+        .refused(&["add the annotation stateward.dev/profile-revision: latest to move"]);
+    before.assert_unchanged(&space.snapshot("db"), "refused");
+    let _ = label("memcached", "stateward.dev/profile-revision=latest").ok();
+    assert!(pin(&space, "db").starts_with("memcached@"));
+    // That wish has been acted upon, and stands.
+    let _ = label("default", "").refused(&["add the annotation stateward.dev/upgrade-to: latest to move"]);
+    let _ = label("default", "stateward.dev/upgrade-to=latest").ok();
+    assert!(pin(&space, "db").starts_with("default@"));
 }

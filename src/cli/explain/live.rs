@@ -5,11 +5,12 @@ use serde_json::Value;
 
 use super::super::Failure;
 use super::super::cluster::{Cluster, ClusterArgs};
+use super::super::named;
 
 /// Which object of which cluster.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct LiveArgs {
-    /// A StatefulSet in the cluster: NAME, statefulset NAME or statefulset/NAME
+    /// A StatefulSet in the cluster: NAME, sts/NAME or sts NAME
     #[arg(value_name = "[statefulset] NAME", num_args = 0..=2, conflicts_with = "files")]
     pub object: Vec<String>,
     /// The cluster.
@@ -20,22 +21,12 @@ pub struct LiveArgs {
 impl LiveArgs {
     /// The name of the StatefulSet; `None` if the arguments name no object.
     pub fn name(&self) -> Result<Option<String>, Failure> {
-        let is_kind = |kind: &str| {
-            matches!(
-                kind.to_lowercase().as_str(),
-                "sts" | "statefulset" | "statefulsets" | "statefulset.apps" | "statefulsets.apps"
-            )
+        let named = match self.object.as_slice() {
+            [] => return Ok(None),
+            [kind, name] if named::is_set(kind) && !name.contains('/') => named::set(name),
+            words => named::set(&words.join("/")),
         };
-        let split = self.object.iter().flat_map(|word| word.splitn(2, '/')).collect::<Vec<_>>();
-        match split.as_slice() {
-            [] => Ok(None),
-            [name] => Ok(Some((*name).to_owned())),
-            [kind, name] if is_kind(kind) => Ok(Some((*name).to_owned())),
-            _ => Err(Failure::Usage(format!(
-                "{:?} is no StatefulSet; write statefulset NAME",
-                self.object.join(" ")
-            ))),
-        }
+        named.map(Some).map_err(Failure::Usage)
     }
 
     /// Reads the object; the namespace is that of the context if none is given.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::schema::Schema;
 use crate::catalogue::cluster::Given;
 use crate::catalogue::profile::ProfileSpec;
 use crate::catalogue::{Catalogue, check};
@@ -13,7 +14,7 @@ use crate::fault::{Fault, Reason};
 use crate::settings::text;
 
 /// A profile among the objects of a file; `None` for other kinds.
-pub(in crate::cli) fn profile(object: &Value) -> Option<Given> {
+fn profile(object: &Value) -> Option<Given> {
     (object["kind"] == "StatefulSetProfile").then(|| {
         let spec = serde_json::from_value::<ProfileSpec>(object["spec"].clone());
         Given {
@@ -23,34 +24,54 @@ pub(in crate::cli) fn profile(object: &Value) -> Option<Given> {
     })
 }
 
+/// The profiles among these objects; what the API server would refuse of one stands in place of its spec.
+pub(in crate::cli) fn given<'o>(objects: impl Iterator<Item = &'o Value>) -> Vec<Given> {
+    let schema = Schema::new();
+    let given = objects.filter_map(|object| {
+        let given = profile(object)?;
+        let faults: Vec<String> = schema.faults(object).iter().map(ToString::to_string).collect();
+        Some(if faults.is_empty() { given } else { Given { spec: Err(faults.join("; ")), ..given } })
+    });
+    given.collect()
+}
+
 /// What is wrong with the profiles of `sources`, joined to those of `catalogue` and to each other.
 /// Also how many there are.
 pub(super) fn findings<'s>(sources: &'s [Source], catalogue: &Catalogue) -> (usize, Vec<Finding<'s>>) {
-    let documents = || {
-        let documents =
-            sources.iter().flat_map(|source| source.documents.iter().map(move |one| (source, one)));
-        documents.filter(|(_, document)| document.value["kind"] == "StatefulSetProfile")
-    };
-    let given: Vec<Given> = documents().filter_map(|(_, document)| profile(&document.value)).collect();
+    let items = sources.iter().flat_map(|source| {
+        let documents = source.documents.iter();
+        documents.flat_map(move |document| {
+            let items = document.items_where(|object| object["kind"] == "StatefulSetProfile");
+            items.into_iter().map(move |item| (source, document, item))
+        })
+    });
+    let items: Vec<(&Source, &Document, Item<'_>)> = items.collect();
+    let given: Vec<Given> = items.iter().filter_map(|(.., item)| profile(item.object)).collect();
     let joined = catalogue.join(&given, &[]);
+    let schema = Schema::new();
     let mut findings = Vec::new();
-    for ((source, document), one) in documents().zip(&given) {
-        let parts = Parts { source, document, name: &one.name };
-        if one.name.is_empty() {
-            findings.push(parts.finding(Gravity::Error, fault("metadata.name: is missing; write a name")));
-        }
+    for ((source, document, item), one) in items.into_iter().zip(&given) {
+        let refused = schema.faults(item.object);
+        let parts = Parts { source, document, item, name: &one.name };
+        // The schema says it of an image without a name, too.
+        let is_told = |why: &Fault| {
+            refused.iter().any(|other| other.field == why.field) || why.problem.starts_with(" is never met")
+        };
         match &one.spec {
+            // What is no spec is told by the schema, all of it at once.
+            Err(_) if !refused.is_empty() => {}
             // The text tells the place, which the values do not.
             Err(why) => findings.push(parts.unreadable(why)),
             Ok(spec) => {
                 let verdict = joined.verdicts.get(&one.name);
                 let faults = verdict.into_iter().flat_map(|verdict| &verdict.faults);
-                findings
-                    .extend(faults.map(|why| parts.finding(Gravity::Error, fault(&placed(&one.name, why)))));
+                let faults = faults.map(|why| fault(&placed(&one.name, why))).filter(|why| !is_told(why));
+                findings.extend(faults.map(|why| parts.finding(Gravity::Error, why)));
                 let remarks = check::unknown_fields(spec).into_iter().chain(check::nulls(spec));
                 findings.extend(remarks.map(|why| parts.finding(Gravity::Warning, remark(&why))));
             }
         }
+        findings.extend(refused.into_iter().map(|why| parts.finding(Gravity::Error, why)));
         if given.iter().filter(|other| other.name == one.name).count() > 1 {
             let why = format!("metadata.name: {} stands in several profiles; rename all but one", one.name);
             findings.push(parts.finding(Gravity::Error, fault(&why)));
@@ -63,15 +84,15 @@ pub(super) fn findings<'s>(sources: &'s [Source], catalogue: &Catalogue) -> (usi
 struct Parts<'s, 'n> {
     source: &'s Source,
     document: &'s Document,
+    item: Item<'s>,
     name: &'n str,
 }
 
 impl<'s> Parts<'s, '_> {
     fn finding(&self, gravity: Gravity, fault: Fault) -> Finding<'s> {
-        let item = Item { index: None, object: &self.document.value, places: self.document.places.clone() };
         Finding {
             source: self.source,
-            at: item.places.find(&fault.field),
+            at: self.item.places.find(&fault.field),
             object: format!("StatefulSetProfile {}", self.name),
             gravity,
             fault,
@@ -80,6 +101,9 @@ impl<'s> Parts<'s, '_> {
 
     fn unreadable(&self, why: &str) -> Finding<'s> {
         let mut finding = self.finding(Gravity::Error, fault(why));
+        if self.item.index.is_some() {
+            return finding;
+        }
         let body = &self.source.text[self.document.piece.body.clone()];
         let options = serde_saphyr::options! { legacy_octal_numbers: true };
         let read =
@@ -153,8 +177,38 @@ mod tests {
     #[test]
     fn what_is_no_profile_is_told_with_its_line() {
         let found = lint(&profile("queue", "  summary: x\n  extends: default\n  siez: small\n"));
-        assert!(found[0].0.contains("unknown field `siez`"), "{found:?}");
+        assert!(found[0].0.ends_with("spec.siez: there is no such field"), "{found:?}");
         assert_eq!(found[0].1, 8);
+    }
+
+    #[test]
+    fn what_only_the_api_server_would_refuse_is_told_with_all_the_rest() {
+        let text =
+            profile("Queue", "  summary: ''\n  extends: default\n  match: {images: [queue, '', 'a:1']}\n")
+                .replace("v1alpha1", "v1");
+        let found = lint(&text);
+        let lines: Vec<(&str, usize)> =
+            found.iter().map(|(said, line)| (said.split(": ").nth(1).unwrap_or_default(), *line)).collect();
+        assert_eq!(
+            lines,
+            [
+                ("spec.match.images", 8),
+                ("apiVersion", 1),
+                ("metadata.name", 4),
+                ("spec.match.images[1]", 8),
+                ("spec.summary", 6),
+            ],
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn profiles_in_a_list_are_judged_too() {
+        let text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: stateward.dev/v1alpha1\n  kind: StatefulSetProfile\n  \
+                    metadata: {name: queue}\n  spec: {summary: x, extends: nothing}\n";
+        let found = lint(text);
+        assert!(found[0].0.contains("extends nothing, which does not exist"), "{found:?}");
+        assert_eq!(found[0].1, 7);
     }
 
     #[test]

@@ -94,6 +94,32 @@ fn what_a_parent_refuses_is_told_of_sets_of_its_children() {
 }
 
 #[test]
+fn sets_of_which_the_pin_alone_moves_do_not_change() {
+    let known = Known::offline(Catalogue::built_in().unwrap()).applied(&[queue("64Mi", "")]);
+    // A size that nobody asks for is part of the revision.
+    let sizes = ", sizes: {small: {limits: {memory: 64Mi}}, huge: {limits: {memory: 1Gi}}}";
+    let spec =
+        format!("{{summary: a queue, extends: default, match: {{images: [queue]}}, size: small{sizes}}}");
+    let new = [given("queue", &spec)];
+    let report = preview(&known, &[("q", "queue:1"), ("other", "nginx:1")], &new);
+    assert_eq!(report.exit, Exit::Fine, "{}", report.stdout);
+    let told = "0 of 2 sets would change and 0 pods restart; 0 would be refused; 1 only get the new revision: \
+                nothing in them changes\n";
+    assert!(report.stdout.ends_with(told), "{}", report.stdout);
+    assert!(!report.stdout.contains("StatefulSet shop/q"), "{}", report.stdout);
+}
+
+#[test]
+fn what_changes_beside_a_set_is_told() {
+    let known = Known::offline(Catalogue::built_in().unwrap()).applied(&[queue("64Mi", "")]);
+    let new = [queue("64Mi", ", companions: {networkPolicy: {ingress: [{from: [{podSelector: $(pods)}]}]}}")];
+    let report = preview(&known, &[("q", "queue:1")], &new);
+    assert_eq!(report.exit, Exit::Findings, "{}", report.stdout);
+    assert!(report.stdout.contains("\n  NetworkPolicy q is made\n  no pod restarts\n"), "{}", report.stdout);
+    assert!(report.stdout.contains("1 of 1 set would change and 0 pods restart"), "{}", report.stdout);
+}
+
+#[test]
 fn nothing_new_changes_nothing() {
     let known = Known::offline(Catalogue::built_in().unwrap()).applied(&[queue("64Mi", "")]);
     let report = preview(&known, &[("q", "queue:1")], &[queue("64Mi", "")]);

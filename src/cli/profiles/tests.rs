@@ -24,7 +24,8 @@ fn known() -> Known {
 fn counts(known: &Known) -> Counts {
     let revision = known.joined.catalogue.latest("queue").unwrap().revision.clone();
     let pin = |revision: &str| ("queue".to_owned(), revision.to_owned());
-    Counts::from([(pin(&revision), 2), (pin("0badc0de"), 1)])
+    let count = |sets, otherwise| Count { sets, otherwise };
+    Counts::from([(pin(&revision), count(2, 1)), (pin("0badc0de"), count(1, 0))])
 }
 
 #[test]
@@ -41,7 +42,7 @@ fn all_of_one() {
     let mut queue = one("queue", &known, Some(&counts(&known)));
     detail(&mut queue, known.joined.catalogue.latest("queue").unwrap());
     insta::assert_snapshot!(told::whole(&queue));
-    assert_eq!((&queue["sets"], &queue["behind"]), (&json!(3), &json!(1)));
+    assert_eq!((&queue["sets"], &queue["behind"]), (&json!(3), &json!(2)));
 }
 
 #[test]
@@ -54,4 +55,27 @@ fn where_they_come_from() {
         spec: {summary: our own, extends: default}}";
     let known = Known::offline(Catalogue::built_in().unwrap().with([("redis.yaml", file)]).unwrap());
     assert_eq!(known.origin("redis"), "file");
+}
+
+#[test]
+fn sets_of_the_current_revision_may_be_behind_their_namespace() {
+    let catalogue = Catalogue::built_in().unwrap();
+    let latest = catalogue.latest("redis").unwrap().id();
+    let set = |name: &str, size: Option<&str>| {
+        let noted = size.map_or(json!({}), |size| json!({"size": size}));
+        let record = json!({"format": 1, "set": name, "pin": latest, "main": "redis", "namespace": noted, "fields": {}});
+        json!({"metadata": {"name": name, "namespace": "shop",
+            "annotations": {"stateward.dev/expansion": record.to_string()}}})
+    };
+    let sets = [set("a", None), set("b", Some("large")), set("c", Some("medium"))];
+    let counted = |world: &World| {
+        let mut counts = Counts::new();
+        for set in &sets {
+            count(set, world, &catalogue, &mut counts);
+        }
+        counts.values().map(|count| (count.sets, count.otherwise)).collect::<Vec<_>>()
+    };
+    let namespace = json!({"metadata": {"name": "shop", "annotations": {"stateward.dev/size": "large"}}});
+    assert_eq!(counted(&World::default().with("Namespace", vec![namespace])), [(3, 2)]);
+    assert_eq!(counted(&World::default()), [(3, 0)], "what may not be read");
 }

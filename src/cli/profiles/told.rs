@@ -33,6 +33,11 @@ pub(super) fn table(profiles: &[Value]) -> String {
         line.push_str(&row[5]);
         _ = writeln!(out, "{}", line.trim_end());
         if let Some(profile) = at.checked_sub(1).and_then(|at| profiles.get(at)) {
+            let mut revisions = profile["revisions"].as_array().into_iter().flatten();
+            let current = revisions.find(|revision| revision["current"] == true);
+            if let Some(otherwise) = current.and_then(otherwise) {
+                _ = writeln!(out, "  behind: of the current revision, {otherwise}");
+            }
             problems(&mut out, profile);
         }
     }
@@ -54,6 +59,28 @@ fn problems(out: &mut String, profile: &Value) {
     }
 }
 
+/// How many sets of a revision are pinned to other defaults than their namespaces give.
+fn otherwise(revision: &Value) -> Option<String> {
+    match revision["otherDefaults"].as_u64()? {
+        0 => None,
+        1 => Some("1 set has other defaults than its namespace gives now".to_owned()),
+        sets => Some(format!("{sets} sets have other defaults than their namespaces give now")),
+    }
+}
+
+/// `requests cpu 100m, memory 256Mi; limits memory 256Mi`.
+fn amounts_told(amounts: &Value) -> String {
+    let plain = |amount: &Value| amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);
+    let told = ["requests", "limits"].into_iter().filter_map(|field| {
+        let amounts = amounts[field].as_object().filter(|amounts| !amounts.is_empty())?;
+        let each: Vec<String> =
+            amounts.iter().map(|(name, amount)| format!("{name} {}", plain(amount))).collect();
+        Some(format!("{field} {}", each.join(", ")))
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() { "nothing".to_owned() } else { told.join("; ") }
+}
+
 /// All of one.
 pub(super) fn whole(profile: &Value) -> String {
     let mut out = format!("StatefulSetProfile {}\n", text(&profile["name"]));
@@ -69,6 +96,7 @@ pub(super) fn whole(profile: &Value) -> String {
             1 => "1 set".to_owned(),
             sets => format!("{sets} sets"),
         }));
+        notes.extend(otherwise(revision));
         row("revision", &format!("{} {}", text(&revision["revision"]), notes.join(", ")));
     }
     let images: Vec<&str> = list("images").map(text).collect();
@@ -78,7 +106,7 @@ pub(super) fn whole(profile: &Value) -> String {
     }
     for (name, amounts) in profile["sizes"].as_object().into_iter().flatten() {
         let default = if profile["size"] == name.as_str() { " (where none is named)" } else { "" };
-        row("size", &format!("{name}{default}: {amounts}"));
+        row("size", &format!("{name}{default}: {}", amounts_told(amounts)));
     }
     for variant in list("variants") {
         let cases: Vec<&str> = variant["cases"].as_array().into_iter().flatten().map(text).collect();

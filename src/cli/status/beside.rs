@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use crate::cli::granted::Granted;
 use crate::cli::world::World;
 use crate::companions::neighbours::is_ours;
-use crate::companions::{Companion, Companions, Role};
+use crate::companions::{Companion, Companions, Problem, Role};
 use crate::configuration::Configuration;
 use crate::names;
 use crate::settings::text;
 
 /// The lines of all companions: `there`, `missing`, `differs`, `left over`, `not made`, `kept as it
-/// is`, `none` with the reason, or `not looked at`. `companions` are those that the set would have alone, and those that it has beside
+/// is`, `none` with the reason, `not kept` where the cluster has not got the kind, or `not looked at`. `companions` are those that the set would have alone, and those that it has beside
 /// its neighbours.
 pub(super) fn of(
     set: &Value,
@@ -35,6 +35,11 @@ pub(super) fn of(
         ));
     }
     for problem in &settled.problems {
+        if is_of_no_harm(problem, desired, world) {
+            let state = format!("not kept: {}; {}", problem.what, problem.remedy);
+            lines.push(line(problem.role, problem.role.kind().as_str(), "", &state));
+            continue;
+        }
         let mut live = world.ours(set).filter(|object| Role::of(object) == Some(problem.role));
         let (kind, live) =
             (problem.role.kind().as_str(), live.next().map(|object| text(&object["metadata"]["name"])));
@@ -59,6 +64,17 @@ pub(super) fn of(
         problems.push(format!("{kind} {name} is to go and is still there; is the controller running?"));
     }
     lines
+}
+
+/// Whether a companion is not made since the cluster has not got its kind.
+pub(super) fn is_unserved(problem: &Problem, desired: &Companions, world: &World) -> bool {
+    desired.wanted.iter().any(|companion| companion.role == problem.role && world.lacks(companion.kind))
+}
+
+/// Whether it is nothing to the set: it was its profile that asked, for all clusters. Who asks for a route by
+/// an annotation waits for it.
+pub(in crate::cli) fn is_of_no_harm(problem: &Problem, desired: &Companions, world: &World) -> bool {
+    problem.role == Role::Monitor && is_unserved(problem, desired, world)
 }
 
 /// The lines of what is there, where nobody knows what should be.

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::cli::world::World;
 use crate::companions::neighbours::{is_ours, selects};
 use crate::companions::{Companions, Role};
-use crate::settings::text;
+use crate::record::Record;
+use crate::settings::{containers, text};
 
 /// The addresses that lead to the pods: of Services for clients, whosever they are, with the number of
 /// pods behind each; of load balancers; and of the set's own Ingress.
@@ -98,11 +99,22 @@ fn balancers(service: &Value) -> Vec<&str> {
 pub(super) fn port_forward(set: &Value, settled: &Companions) -> Option<String> {
     let (namespace, name) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
     let client = settled.wanted.iter().find(|companion| companion.role == Role::Client);
+    let main = Record::pin_of(set).map(|pin| pin.main);
+    let (mut mains, others): (Vec<_>, Vec<_>) =
+        containers(set).iter().partition(|container| container["name"].as_str() == main.as_deref());
+    mains.extend(others);
     let (target, port) = if let Some(client) = client {
-        (format!("service/{}", client.name()), &client.manifest["spec"]["ports"][0]["port"])
+        let ports = client.manifest["spec"]["ports"].as_array()?;
+        let declared = mains.first().and_then(|main| main["ports"].as_array());
+        let leads_to_main = |port: &&Value| {
+            let mut declared = declared.into_iter().flatten();
+            declared.any(|one| [&one["name"], &one["containerPort"]].contains(&&port["targetPort"]))
+        };
+        // Sidecars have ports, too, and may stand first.
+        let port = ports.iter().find(leads_to_main).or(ports.first())?;
+        (format!("service/{}", client.name()), &port["port"])
     } else {
-        let containers = set["spec"]["template"]["spec"]["containers"].as_array()?;
-        let port = containers.iter().find_map(|container| container["ports"].get(0))?;
+        let port = mains.into_iter().find_map(|container| container["ports"].get(0))?;
         (format!("pod/{name}-0"), &port["containerPort"])
     };
     let port = port.as_u64()?;

@@ -12,9 +12,10 @@ pub(super) fn told(status: &Value) -> String {
     let mut row = |what: &str, text: &str| _ = writeln!(out, "  {what:<11} {text}");
     let list = |field: &'static str| status[field].as_array().into_iter().flatten();
     let pin = text(&status["pin"]);
-    let latest = text(&status["latest"]);
-    let newer = if pin.starts_with(latest) { String::new() } else { format!(" (latest: {latest})") };
-    row("profile", &format!("{}{newer}", if pin.is_empty() { "none" } else { pin }));
+    row("profile", if pin.is_empty() { "none" } else { pin });
+    for behind in list("behind") {
+        row("behind", text(behind));
+    }
     row("pods", &format!("{} of {} ready", status["ready"], status["replicas"]));
     for pod in list("pods") {
         let ready = if pod["ready"] == true { "ready" } else { text(&pod["phase"]) };

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::UpgradeArgs;
 use crate::cli::report::Exit;
+use crate::names;
 
 /// What came of one set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +24,8 @@ pub(super) enum Outcome {
     /// Nothing can be written.
     Failed(String),
     /// It was moved, by this run or, where both are the same, an earlier one, and this was wrong with it
-    /// when the time was over.
-    Late { from: String, to: String, problem: String },
+    /// when the time was over. Its namespace may have given it another size before.
+    Late { from: String, to: String, size: Option<String>, problem: String },
     /// It was moved like that, and this is why nobody knows how it is.
     Unseen { from: String, to: String, why: String },
     /// Something else ended the run before its turn.
@@ -70,6 +71,7 @@ impl Outcome {
 
     pub(super) fn sentence(&self) -> String {
         match self {
+            Self::Moved { from, to, pods } if from == to => format!("brought up to date at {to}; {pods}"),
             Self::Moved { from, to, pods } => format!("moved from {from} to {to}; {pods}"),
             Self::There(at) => format!("is at {at} already"),
             Self::Passed(why) => format!("passed over: {why}"),
@@ -78,7 +80,7 @@ impl Outcome {
             }
             Self::Refused(faults) => format!("refused: {}", faults.join("; ")),
             Self::Failed(why) => format!("failed: {why}"),
-            Self::Late { from, to, problem } => {
+            Self::Late { from, to, problem, .. } => {
                 format!("{}, and does not come back: {problem}", way(from, to))
             }
             Self::Unseen { from, to, why } => {
@@ -130,22 +132,36 @@ pub(super) fn text(told: &[Told]) -> String {
     out
 }
 
+/// What takes a set back that does not come back. An earlier revision brings the defaults that its namespace
+/// has now, too: only an annotation of its own gives it the former ones.
+fn way_back(namespace: &str, name: &str, (from, to): (&str, &str), size: Option<&str>) -> String {
+    let annotate = size.map(|size| {
+        format!("kubectl annotate statefulset {name} -n {namespace} {}size={size}", names::PREFIX)
+    });
+    let revision = from.split('/').next().unwrap_or_default();
+    // What it was before an earlier run moved it is not known.
+    let revision = if from == to { "REVISION" } else { revision };
+    let upgrade = format!("stateward upgrade {name} -n {namespace} --to {revision} --force");
+    match annotate {
+        Some(annotate) if from == to => format!("{annotate} takes it back"),
+        Some(annotate) => format!("{annotate} and {upgrade} take it back"),
+        None => format!("{upgrade} takes it back"),
+    }
+}
+
 /// What to do where it did not end well.
 pub(super) fn advice(told: &[Told], args: &UpgradeArgs) -> String {
     let mut out = String::new();
     for Told { namespace, name, outcome } in told {
         match outcome {
-            Outcome::Late { from, to, .. } => {
-                let back = from.split('/').next().unwrap_or_default();
-                // What it was before an earlier run moved it is not known.
-                let back = if from == to { "REVISION" } else { back };
+            Outcome::Late { from, to, size, .. } => {
                 _ = writeln!(
                     out,
                     "error: {namespace}/{name} does not come back within {} s, and nothing further was moved; stateward \
-                     status {name} -n {namespace} says what is wrong, stateward upgrade {name} -n {namespace} --to {back} \
-                     --force takes it back (a pod that stays unready then is deleted by hand, since Kubernetes waits for \
-                     it), and the same command again goes on once it is ready",
-                    args.timeout.as_secs()
+                     status {name} -n {namespace} says what is wrong, {} (a pod that stays unready then is deleted by hand, \
+                     since Kubernetes waits for it), and the same command again goes on once it is ready",
+                    args.timeout.as_secs(),
+                    way_back(namespace, name, (from.as_str(), to.as_str()), size.as_deref())
                 );
             }
             Outcome::Failed(why) => {

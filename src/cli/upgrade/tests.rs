@@ -79,11 +79,15 @@ fn what_came_of_each_is_told() {
             Outcome::Moved { from: at("1"), to: at("2"), pods: "3 pods restart".to_owned() },
         ),
         Told::new("shop", "b", Outcome::There(at("2"))),
-        Told::new("shop", "c", Outcome::Late { from: at("1"), to: at("2"), problem: pod }),
+        Told::new("shop", "c", Outcome::Late { from: at("1"), to: at("2"), size: None, problem: pod }),
         Told::new("shop", "d", Outcome::Refused(vec!["stateward.dev/size: there is no huge".to_owned()])),
         Told::new("shop", "e", Outcome::Unready("0 of 1 pods are ready".to_owned())),
         Told::new("shop", "f", Outcome::NotBegun),
-        Told::new("shop", "g", Outcome::Late { from: at("2"), to: at("2"), problem: "no pod".to_owned() }),
+        Told::new(
+            "shop",
+            "g",
+            Outcome::Late { from: at("2"), to: at("2"), size: None, problem: "no pod".to_owned() },
+        ),
         Told::new("shop", "h", Outcome::Unseen { from: at("1"), to: at("2"), why: away() }),
         Told::new("shop", "i", Outcome::Failed(away())),
     ];

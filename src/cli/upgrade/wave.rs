@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 use super::UpgradeArgs;
 use super::outcome::{Outcome, Told};
 use crate::cli::Failure;
+use crate::cli::behind::Sizes;
 use crate::cli::cluster::{Cluster, Pauses, Unpatched};
 use crate::cli::granted::Granted;
 use crate::cli::moves::Move;
-use crate::cli::status::{self, is_managed, is_settled, wait};
+use crate::cli::status::{self, is_managed, obstacle, wait};
 use crate::cli::world::World;
 use crate::engine::Engine;
 use crate::names;
 use crate::record::Record;
-use crate::settings::text;
 
 /// How often a set is looked at anew because somebody else wrote it in between.
 const TRIES: usize = 5;
@@ -40,7 +40,10 @@ struct Begun {
     name: String,
     from: String,
     to: String,
+    /// What becomes of its pods, and by which defaults.
     pods: String,
+    /// The size that its namespace gave it before, where it gives another.
+    size: Option<String>,
     /// It was there before this run, and not ready.
     found: bool,
 }
@@ -123,7 +126,7 @@ impl<'a> Wave<'a> {
                 return Ok(Step::Done(Outcome::Passed(why)));
             }
             let wish = self.args.to.wish(pin.as_ref());
-            let moved = Move::of(&set, &*world, self.engine, &wish)?;
+            let moved = Move::of(&set, world, self.engine, &wish)?;
             if let Some(step) = self.untouched(&set, &moved, asked.as_ref(), world) {
                 return Ok(step);
             }
@@ -168,7 +171,7 @@ impl<'a> Wave<'a> {
     /// What is wrong with a set, as `status` judges.
     fn problem(&self, set: &Value, world: &World) -> Option<String> {
         let status = status::of(set, world, self.engine, self.granted);
-        status::obstacle(&status).map(str::to_owned)
+        obstacle(&status).map(str::to_owned)
     }
 
     fn send(&mut self, set: &Value, wish: &str, moved: &Move, world: &mut World) -> Result<Begun, Unpatched> {
@@ -208,13 +211,13 @@ impl<'a> Wave<'a> {
             ours.map(|set| status::of(set, world, self.engine, self.granted)).collect()
         };
         let terminal = self.progress.terminal;
-        let in_time = statuses(world).iter().all(is_settled)
+        let in_time = statuses(world).iter().all(is_back)
             || wait::until(self.cluster, world, self.args.timeout, |world| {
                 let statuses = statuses(world);
                 if terminal {
                     wait::show(&statuses);
                 }
-                statuses.iter().all(is_settled)
+                statuses.iter().all(is_back)
             });
         // Watches say nothing of an API server that is away: whoever is late may have been back for long.
         let unseen = if in_time { None } else { self.look(namespace, world).err() };
@@ -236,23 +239,32 @@ impl<'a> Wave<'a> {
 
 impl Begun {
     fn of(moved: &Move, found: bool) -> Self {
-        let Move { name, from, to, .. } = moved;
-        Self { name: name.clone(), from: from.clone(), to: to.clone(), pods: moved.pods(), found }
+        let Move { name, from, to, sizes, .. } = moved;
+        let said = sizes.as_ref().map(Sizes::words).into_iter().chain([moved.pods()]);
+        let pods = said.collect::<Vec<_>>().join("; ");
+        let size = sizes.as_ref().filter(|_| moved.changes_objects()).and_then(|sizes| sizes.then.clone());
+        Self { name: name.clone(), from: from.clone(), to: to.clone(), pods, size, found }
     }
 
     /// What came of it, by its last status; `unseen` says why that may be an old one.
     fn outcome(self, status: Option<&Value>, unseen: Option<&Failure>) -> Outcome {
-        let Self { from, to, pods, found, .. } = self;
+        let Self { from, to, pods, size, found, .. } = self;
         match (status, unseen) {
             (None, _) => Outcome::Passed("it went while it was waited for".to_owned()),
-            (Some(status), _) if is_settled(status) && found => Outcome::There(to),
-            (Some(status), _) if is_settled(status) => Outcome::Moved { from, to, pods },
+            (Some(status), _) if is_back(status) && found => Outcome::There(to),
+            (Some(status), _) if is_back(status) => Outcome::Moved { from, to, pods },
             (Some(_), Some(why)) => Outcome::Unseen { from, to, why: why.to_string() },
             (Some(status), None) => {
-                Outcome::Late { from, to, problem: text(&status["problems"][0]).to_owned() }
+                let problem = obstacle(status).unwrap_or_default().to_owned();
+                Outcome::Late { from, to, size, problem }
             }
         }
     }
+}
+
+/// Whether a set is as it should be after a move, as far as a move may have to do with it.
+fn is_back(status: &Value) -> bool {
+    obstacle(status).is_none()
 }
 
 /// What is said while it works.
