@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Admission, Response, Summary, listed};
 use crate::catalogue::cluster::{Given, Joined};
 use crate::catalogue::{check, profile::ProfileSpec};
+use crate::engine::line;
 use crate::settings::text;
 
 /// Whether a request is about a profile itself.
@@ -30,16 +31,16 @@ pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summa
         return Response::passed();
     }
     let name = text(&object["metadata"]["name"]);
-    let spec =
-        serde_json::from_value::<ProfileSpec>(object["spec"].clone()).map_err(|e| format!("spec: {e}"));
-    let spec = spec.map(Arc::new);
+    let spec = check::words::read::<ProfileSpec>("spec", &object["spec"]).map(Arc::new);
     let unknown = spec.as_ref().map_or_else(|_| Vec::new(), |spec| check::unknown_fields(spec));
     let given = Given { name: name.to_owned(), spec };
     let joined = admission.profiles.with(given);
     let faults = faults(name, &joined, &admission.profiles.joined());
+    let remarks = joined.remarks.get(name).into_iter().flatten();
+    let warnings: Vec<String> = unknown.iter().chain(remarks).map(|remark| line(remark)).collect();
     if faults.is_empty() {
         summary.outcome = "unchanged";
-        return Response { warnings: unknown, ..Response::passed() };
+        return Response { warnings, ..Response::passed() };
     }
     summary.outcome = "refused";
     summary.reasons = faults.iter().map(|_| "Invalid").collect();
@@ -50,17 +51,22 @@ pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summa
         "message": listed("StatefulSetProfile", name, faults.iter().cloned()),
         "details": {"group": "stateward.dev", "kind": "StatefulSetProfile", "name": name, "causes": causes},
     });
-    Response { allowed: false, status: Some(status), warnings: unknown, ..Response::passed() }
+    Response { allowed: false, status: Some(status), warnings, ..Response::passed() }
 }
 
 /// Its own faults, and those that it would bring upon others.
 fn faults(name: &str, joined: &Joined, before: &Joined) -> Vec<String> {
     let mut faults = joined.verdicts.get(name).map(|verdict| verdict.faults.clone()).unwrap_or_default();
+    let own: Vec<String> =
+        faults.iter().filter_map(|fault| Some(fault.split_once(": ")?.1.to_owned())).collect();
     for (other, verdict) in joined.verdicts.iter().filter(|(other, _)| *other != name) {
         let known = before.verdicts.get(other).map_or(&[][..], |verdict| verdict.faults.as_slice());
-        // A tie is told to both sides; once is enough.
-        let new =
-            verdict.faults.iter().filter(|fault| !known.contains(fault) && !fault.contains("is matched by"));
+        // A tie is told to both sides, and what a child has of this one to each child; once is enough.
+        let new = verdict.faults.iter().filter(|fault| {
+            !known.contains(fault)
+                && !fault.contains("is matched by")
+                && !own.iter().any(|own| fault.ends_with(own))
+        });
         faults.extend(new.map(|fault| format!("StatefulSetProfile {other} would have a fault: {fault}")));
     }
     faults
