@@ -8,6 +8,7 @@ use super::{Admission, Response, Summary, listed};
 use crate::catalogue::cluster::{Given, Joined};
 use crate::catalogue::{check, profile::ProfileSpec};
 use crate::engine::line;
+use crate::names;
 use crate::settings::text;
 
 /// Whether a request is about a profile itself.
@@ -23,12 +24,13 @@ pub(super) fn is_profile(request: &Value) -> bool {
 /// is.
 pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summary) -> Response {
     let (object, old) = (&request["object"], &request["oldObject"]);
+    let lost = left_out(object, old);
     if !object.is_object()
         || !object["metadata"]["deletionTimestamp"].is_null()
         || object["spec"] == old["spec"]
     {
         summary.outcome = "ignored";
-        return Response::passed();
+        return Response { warnings: lost, ..Response::passed() };
     }
     let name = text(&object["metadata"]["name"]);
     let spec = check::words::read::<ProfileSpec>("spec", &object["spec"]).map(Arc::new);
@@ -37,7 +39,8 @@ pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summa
     let joined = admission.profiles.with(given);
     let faults = faults(name, &joined, &admission.profiles.joined());
     let remarks = joined.remarks.get(name).into_iter().flatten();
-    let warnings: Vec<String> = unknown.iter().chain(remarks).map(|remark| line(remark)).collect();
+    let warnings: Vec<String> =
+        unknown.iter().chain(remarks).map(|remark| line(remark)).chain(lost).collect();
     if faults.is_empty() {
         summary.outcome = "unchanged";
         return Response { warnings, ..Response::passed() };
@@ -52,6 +55,16 @@ pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summa
         "details": {"group": "stateward.dev", "kind": "StatefulSetProfile", "name": name, "causes": causes},
     });
     Response { allowed: false, status: Some(status), warnings, ..Response::passed() }
+}
+
+/// The nulls that client-side apply left out of this request. Its own note of what was applied has them.
+fn left_out(object: &Value, old: &Value) -> Vec<String> {
+    let note =
+        |object: &Value| object["metadata"]["annotations"][names::LAST_APPLIED].as_str().map(str::to_owned);
+    let applied = note(object).filter(|applied| note(old).as_ref() != Some(applied));
+    let applied = applied.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let lost = applied.map(|applied| check::left_out(&applied["spec"], &object["spec"]));
+    lost.into_iter().flatten().map(|lost| line(&lost)).collect()
 }
 
 /// Its own faults, and those that it would bring upon others.

@@ -150,6 +150,33 @@ pub fn nulls(spec: &ProfileSpec) -> Vec<String> {
     found
 }
 
+/// The nulls that somebody wrote and that are not in what was sent: `written` and `sent` are specs. Each
+/// takes away nothing, and nobody said so.
+#[must_use]
+pub fn left_out(written: &Value, sent: &Value) -> Vec<String> {
+    let nulls = |spec: &Value| {
+        let mut found = Vec::new();
+        // Of all others a null says no more than that they are not said.
+        for field in super::without::FIELDS.into_iter().chain(["variants"]) {
+            let Some(value) = spec.get(field) else { continue };
+            each_null((&format!("spec.{field}"), field), field, value, &mut |at, instead| {
+                found.push((at.to_owned(), instead.to_owned()));
+            });
+        }
+        found
+    };
+    let still = nulls(sent);
+    let lost = nulls(written).into_iter().filter(|null| !still.contains(null));
+    lost.map(|(at, instead)| {
+        let instead = match instead.as_str() {
+            "" => String::new(),
+            instead => format!("write {instead} under spec.without, or "),
+        };
+        format!("{at}: null was left out by client-side apply; {instead}apply with --server-side")
+    })
+    .collect()
+}
+
 /// Calls `tell` for each null below `value`, with its place and what `without` calls it; that is empty
 /// where it has no name there.
 fn each_null((at, named): (&str, &str), list: &str, value: &Value, tell: &mut dyn FnMut(&str, &str)) {

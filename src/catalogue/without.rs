@@ -14,7 +14,7 @@ use super::profile::{DataVolume, ProfileSpec};
 use crate::path::{Path, Scalar, Step, write_field};
 
 /// The fields of which something can be taken away.
-const FIELDS: [&str; 11] = [
+pub(super) const FIELDS: [&str; 11] = [
     "companions",
     "data",
     "peers",
