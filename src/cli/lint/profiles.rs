@@ -15,11 +15,8 @@ use crate::settings::text;
 /// A profile among the objects of a file; `None` for other kinds.
 pub(in crate::cli) fn profile(object: &Value) -> Option<Given> {
     (object["kind"] == "StatefulSetProfile").then(|| {
-        let spec = serde_json::from_value::<ProfileSpec>(object["spec"].clone());
-        Given {
-            name: text(&object["metadata"]["name"]).to_owned(),
-            spec: spec.map(Arc::new).map_err(|error| format!("spec: {error}")),
-        }
+        let spec = check::words::read::<ProfileSpec>("spec", &object["spec"]);
+        Given { name: text(&object["metadata"]["name"]).to_owned(), spec: spec.map(Arc::new) }
     })
 }
 
@@ -47,7 +44,8 @@ pub(super) fn findings<'s>(sources: &'s [Source], catalogue: &Catalogue) -> (usi
                 let faults = verdict.into_iter().flat_map(|verdict| &verdict.faults);
                 findings
                     .extend(faults.map(|why| parts.finding(Gravity::Error, fault(&placed(&one.name, why)))));
-                let remarks = check::unknown_fields(spec).into_iter().chain(check::nulls(spec));
+                let tried = joined.remarks.get(&one.name).into_iter().flatten().cloned();
+                let remarks = check::unknown_fields(spec).into_iter().chain(check::nulls(spec)).chain(tried);
                 findings.extend(remarks.map(|why| parts.finding(Gravity::Warning, remark(&why))));
             }
         }
@@ -153,7 +151,7 @@ mod tests {
     #[test]
     fn what_is_no_profile_is_told_with_its_line() {
         let found = lint(&profile("queue", "  summary: x\n  extends: default\n  siez: small\n"));
-        assert!(found[0].0.contains("unknown field `siez`"), "{found:?}");
+        assert!(found[0].0.contains("spec.siez: there is no field \"siez\""), "{found:?}");
         assert_eq!(found[0].1, 8);
     }
 
