@@ -107,6 +107,52 @@ mod tests {
     }
 
     #[test]
+    fn what_a_profile_hands_down_is_told_once() {
+        let given = |name: &str, spec: &str| Given {
+            name: name.to_owned(),
+            spec: Ok(Arc::new(serde_saphyr::from_str(spec).unwrap())),
+        };
+        let wrong = "{summary: x, extends: default, statefulSet: {spec: {template: {spec: {nodeSelector: {a b: x}}}}}}";
+        let base = crate::catalogue::Catalogue::built_in().unwrap();
+        let child = given("child", "{summary: x, extends: queue}");
+        let before = base.join(&[given("queue", "{summary: x, extends: default}"), child.clone()], &[]);
+        let joined = base.join(&[given("queue", wrong), child], &[]);
+        assert_eq!((joined.verdicts["child"].faults.len(), faults("queue", &joined, &before).len()), (1, 1));
+    }
+
+    #[test]
+    fn nulls_that_client_side_apply_left_out_are_missed() {
+        let note = |spec: &str| {
+            let written: Value = serde_saphyr::from_str(spec).unwrap();
+            let note = json!({"spec": written}).to_string();
+            json!({"metadata": {"annotations": {names::LAST_APPLIED: note}}, "spec": {"refuse": {}}})
+        };
+        let written = "{extends: null, data: {subPath: null}, refuse: {even: null}, variants: [{cases: [{statefulSet:
+            {spec: null}}]}], statefulSet: {spec: {template: {spec: {containers: [{name: $(main), env: [{name: A,
+            value: null}]}]}}}}}";
+        let object = note(written);
+        assert_eq!(
+            left_out(&object, &Value::Null),
+            [
+                "spec.data.subPath: null was left out by client-side apply; write data.subPath under spec.without, or apply \
+                 with --server-side",
+                "spec.refuse.even: null was left out by client-side apply; write refuse.even under spec.without, or apply \
+                 with --server-side",
+                "spec.statefulSet.spec.template.spec.containers[0].env[0].value: null was left out by client-side apply; write \
+                 statefulSet.spec.template.spec.containers[$(main)].env[A].value under spec.without, or apply with \
+                 --server-side",
+                "spec.variants[0].cases[0].statefulSet.spec: null was left out by client-side apply; apply with \
+                 --server-side",
+            ]
+        );
+        // Not by this request, or not at all.
+        assert_eq!(left_out(&object, &object), [""; 0]);
+        let mut kept = note("{refuse: {even: null}}");
+        kept["spec"] = json!({"refuse": {"even": null}});
+        assert_eq!(left_out(&kept, &Value::Null), [""; 0]);
+    }
+
+    #[test]
     fn a_good_one_passes() {
         let response = answer("{summary: a queue, extends: default, match: {images: [queue]}}");
         assert_eq!((&response["allowed"], &response["warnings"]), (&json!(true), &Value::Null));

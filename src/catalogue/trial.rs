@@ -46,6 +46,12 @@ pub(super) struct Tried {
 pub(super) struct Trials(Mutex<BTreeMap<(String, String), Arc<Tried>>>);
 
 impl Trials {
+    /// How many verdicts are remembered.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The verdict on a profile.
     pub(super) fn of(&self, profile: &Profile) -> Arc<Tried> {
         let key = (profile.name.clone(), profile.revision.clone());
