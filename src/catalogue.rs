@@ -14,6 +14,8 @@ mod proved;
 pub mod reference;
 pub mod refuse;
 mod released;
+mod trial;
+mod without;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -30,6 +32,7 @@ pub use self::profile::{Axis, Case};
 use self::profile::{DataVolume, ProfileFile, ProfileSpec};
 use self::refuse::Refusals;
 use self::released::Released;
+use self::trial::Trials;
 use crate::expand::{Source, placeholders};
 use crate::image::Image;
 
@@ -70,6 +73,8 @@ pub struct Catalogue {
     released: Arc<Released>,
     /// What the revisions of profiles from files hold: nothing else knows it.
     of_files: BTreeMap<(String, String), Arc<Content>>,
+    /// What came of trying the profiles of a cluster, for all copies of this catalogue.
+    trials: Arc<Trials>,
 }
 
 /// One revision of a profile, parents merged in.
@@ -105,6 +110,8 @@ pub struct Profile {
     pub companions: Asked,
     /// What depends on the tag.
     pub axes: Vec<Axis>,
+    /// What it takes away from parents that do not have it.
+    idle: Vec<String>,
     /// What all layers offer up to the first that has variants; without those.
     offers: Arc<Vec<Offer>>,
     data: DataVolume,
@@ -123,6 +130,8 @@ struct Varied {
     data: DataVolume,
     /// Which of the axes are its own.
     axes: Range<usize>,
+    /// What it takes away from the weaker ones, variants and all.
+    without: Vec<String>,
 }
 
 /// A profile in the variant that an image needs.
@@ -290,12 +299,14 @@ impl Profile {
             keeps_count: false,
             companions: Asked::default(),
             axes: Vec::new(),
+            idle: Vec::new(),
             offers: Arc::default(),
             data: DataVolume::default(),
             varied: Vec::new(),
         };
         let (mut companions, mut refuse, mut offers) = (Value::Null, Value::Null, Vec::new());
         for (index, (name, spec)) in chain.iter().enumerate() {
+            profile.idle = profile.take_away(spec, &mut offers, (&mut companions, &mut refuse));
             for (all, own) in [(&mut companions, &spec.companions), (&mut refuse, &spec.refuse)] {
                 if !own.is_null() {
                     json_patch::merge(all, own);
@@ -336,13 +347,14 @@ impl Profile {
         let name: Arc<str> = name.into();
         if !self.varied.is_empty() {
             let (stateful_set, data) = (spec.stateful_set.clone(), spec.data.clone());
-            self.varied.push(Varied { name, stateful_set, data, axes });
+            self.varied.push(Varied { name, stateful_set, data, axes, without: spec.without.clone() });
             return;
         }
         offers::merge(offers, &spec.stateful_set, &Source::Profile { name: Arc::clone(&name) }, false);
         self.data = self.data.merged(&spec.data);
         if !axes.is_empty() {
-            self.varied.push(Varied { name, stateful_set: Value::Null, data: DataVolume::default(), axes });
+            let (stateful_set, data) = (Value::Null, DataVolume::default());
+            self.varied.push(Varied { name, stateful_set, data, axes, without: Vec::new() });
         }
     }
 
@@ -361,7 +373,17 @@ impl Profile {
 
     fn check_peers(&self) -> Result<(), String> {
         let known = |name: &str| self.peers.contains_key(name);
-        match self.values().find_map(|value| placeholders::unknown_peers(value, known).pop()) {
+        let unknown = |value: &Value| placeholders::unknown_peers(value, known).pop();
+        let mut found = self.values().find_map(unknown);
+        // It may be in what a later layer takes away.
+        if found.is_some() && self.varied.iter().any(|layer| !layer.without.is_empty()) {
+            let variants = trial::combinations(&self.axes);
+            found = variants.iter().find_map(|cases| {
+                let cases: Vec<&str> = cases.iter().map(String::as_str).collect();
+                self.variant(&cases).offers.iter().find_map(|offer| unknown(&offer.value))
+            });
+        }
+        match found {
             Some(name) => Err(format!("$(peers.{name}) is used, and peers has no {name}")),
             None => Ok(()),
         }
@@ -378,7 +400,8 @@ impl Profile {
     #[must_use]
     pub fn variant(&self, cases: &[&str]) -> Variant {
         let mut variant = Variant { offers: Vec::clone(&self.offers), data: self.data.clone() };
-        for Varied { name, stateful_set, data, axes } in &self.varied {
+        for Varied { name, stateful_set, data, axes, without } in &self.varied {
+            without::apply(without, &mut variant.offers, &mut variant.data);
             if !stateful_set.is_null() {
                 let source = Source::Profile { name: Arc::clone(name) };
                 offers::merge(&mut variant.offers, stateful_set, &source, false);
@@ -452,6 +475,9 @@ fn revision(chain: &[(&str, &ProfileSpec)]) -> String {
             // Only where there is one: revisions that are older than these fields keep their names.
             if !spec.companions.is_null() {
                 content["companions"] = spec.companions.clone();
+            }
+            if !spec.without.is_empty() {
+                content["without"] = json!(spec.without);
             }
             if let Some(scratch) = &spec.scratch {
                 content["scratch"] = json!(scratch);

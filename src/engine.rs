@@ -4,6 +4,7 @@ mod beside;
 mod create;
 mod data;
 mod immutable;
+mod namespace;
 mod pin;
 mod refusals;
 mod scaled;
@@ -29,6 +30,7 @@ use crate::patch;
 use crate::path::{ItemKey, Path, Step};
 use crate::record::{Read, Record};
 use crate::settings::{Defaults, Settings};
+pub use namespace::namespace_faults;
 pub(crate) use warnings::line;
 
 /// Expands StatefulSets with a catalogue of profiles.
@@ -351,3 +353,5 @@ fn short(path: &Path) -> String {
 mod namespace_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wishes_tests;

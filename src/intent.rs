@@ -26,6 +26,7 @@ mod unknown;
 mod volume;
 
 pub use complaint::Complaint;
+pub(crate) use complaint::nearest;
 pub use keep::KEEPABLE;
 pub use keys::{KEYS, Key, On};
 pub use parse::{is_managed, managed};

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::{Admission, Response, Summary, listed};
 use crate::catalogue::cluster::{Given, Joined};
 use crate::catalogue::{check, profile::ProfileSpec};
+use crate::engine::line;
+use crate::names;
 use crate::settings::text;
 
 /// Whether a request is about a profile itself.
@@ -22,24 +24,26 @@ pub(super) fn is_profile(request: &Value) -> bool {
 /// is.
 pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summary) -> Response {
     let (object, old) = (&request["object"], &request["oldObject"]);
+    let lost = left_out(object, old);
     if !object.is_object()
         || !object["metadata"]["deletionTimestamp"].is_null()
         || object["spec"] == old["spec"]
     {
         summary.outcome = "ignored";
-        return Response::passed();
+        return Response { warnings: lost, ..Response::passed() };
     }
     let name = text(&object["metadata"]["name"]);
-    let spec =
-        serde_json::from_value::<ProfileSpec>(object["spec"].clone()).map_err(|e| format!("spec: {e}"));
-    let spec = spec.map(Arc::new);
+    let spec = check::words::read::<ProfileSpec>("spec", &object["spec"]).map(Arc::new);
     let unknown = spec.as_ref().map_or_else(|_| Vec::new(), |spec| check::unknown_fields(spec));
     let given = Given { name: name.to_owned(), spec };
     let joined = admission.profiles.with(given);
     let faults = faults(name, &joined, &admission.profiles.joined());
+    let remarks = joined.remarks.get(name).into_iter().flatten();
+    let warnings: Vec<String> =
+        unknown.iter().chain(remarks).map(|remark| line(remark)).chain(lost).collect();
     if faults.is_empty() {
         summary.outcome = "unchanged";
-        return Response { warnings: unknown, ..Response::passed() };
+        return Response { warnings, ..Response::passed() };
     }
     summary.outcome = "refused";
     summary.reasons = faults.iter().map(|_| "Invalid").collect();
@@ -50,17 +54,32 @@ pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summa
         "message": listed("StatefulSetProfile", name, faults.iter().cloned()),
         "details": {"group": "stateward.dev", "kind": "StatefulSetProfile", "name": name, "causes": causes},
     });
-    Response { allowed: false, status: Some(status), warnings: unknown, ..Response::passed() }
+    Response { allowed: false, status: Some(status), warnings, ..Response::passed() }
+}
+
+/// The nulls that client-side apply left out of this request. Its own note of what was applied has them.
+fn left_out(object: &Value, old: &Value) -> Vec<String> {
+    let note =
+        |object: &Value| object["metadata"]["annotations"][names::LAST_APPLIED].as_str().map(str::to_owned);
+    let applied = note(object).filter(|applied| note(old).as_ref() != Some(applied));
+    let applied = applied.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let lost = applied.map(|applied| check::left_out(&applied["spec"], &object["spec"]));
+    lost.into_iter().flatten().map(|lost| line(&lost)).collect()
 }
 
 /// Its own faults, and those that it would bring upon others.
 fn faults(name: &str, joined: &Joined, before: &Joined) -> Vec<String> {
     let mut faults = joined.verdicts.get(name).map(|verdict| verdict.faults.clone()).unwrap_or_default();
+    let own: Vec<String> =
+        faults.iter().filter_map(|fault| Some(fault.split_once(": ")?.1.to_owned())).collect();
     for (other, verdict) in joined.verdicts.iter().filter(|(other, _)| *other != name) {
         let known = before.verdicts.get(other).map_or(&[][..], |verdict| verdict.faults.as_slice());
-        // A tie is told to both sides; once is enough.
-        let new =
-            verdict.faults.iter().filter(|fault| !known.contains(fault) && !fault.contains("is matched by"));
+        // A tie is told to both sides, and what a child has of this one to each child; once is enough.
+        let new = verdict.faults.iter().filter(|fault| {
+            !known.contains(fault)
+                && !fault.contains("is matched by")
+                && !own.iter().any(|own| fault.ends_with(own))
+        });
         faults.extend(new.map(|fault| format!("StatefulSetProfile {other} would have a fault: {fault}")));
     }
     faults
@@ -85,6 +104,52 @@ mod tests {
         });
         let answer = admission.answer(Endpoint::Validate, review.to_string().as_bytes()).unwrap();
         serde_json::from_slice::<Value>(&answer.body).unwrap()["response"].clone()
+    }
+
+    #[test]
+    fn what_a_profile_hands_down_is_told_once() {
+        let given = |name: &str, spec: &str| Given {
+            name: name.to_owned(),
+            spec: Ok(Arc::new(serde_saphyr::from_str(spec).unwrap())),
+        };
+        let wrong = "{summary: x, extends: default, statefulSet: {spec: {template: {spec: {nodeSelector: {a b: x}}}}}}";
+        let base = crate::catalogue::Catalogue::built_in().unwrap();
+        let child = given("child", "{summary: x, extends: queue}");
+        let before = base.join(&[given("queue", "{summary: x, extends: default}"), child.clone()], &[]);
+        let joined = base.join(&[given("queue", wrong), child], &[]);
+        assert_eq!((joined.verdicts["child"].faults.len(), faults("queue", &joined, &before).len()), (1, 1));
+    }
+
+    #[test]
+    fn nulls_that_client_side_apply_left_out_are_missed() {
+        let note = |spec: &str| {
+            let written: Value = serde_saphyr::from_str(spec).unwrap();
+            let note = json!({"spec": written}).to_string();
+            json!({"metadata": {"annotations": {names::LAST_APPLIED: note}}, "spec": {"refuse": {}}})
+        };
+        let written = "{extends: null, data: {subPath: null}, refuse: {even: null}, variants: [{cases: [{statefulSet:
+            {spec: null}}]}], statefulSet: {spec: {template: {spec: {containers: [{name: $(main), env: [{name: A,
+            value: null}]}]}}}}}";
+        let object = note(written);
+        assert_eq!(
+            left_out(&object, &Value::Null),
+            [
+                "spec.data.subPath: null was left out by client-side apply; write data.subPath under spec.without, or apply \
+                 with --server-side",
+                "spec.refuse.even: null was left out by client-side apply; write refuse.even under spec.without, or apply \
+                 with --server-side",
+                "spec.statefulSet.spec.template.spec.containers[0].env[0].value: null was left out by client-side apply; write \
+                 statefulSet.spec.template.spec.containers[$(main)].env[A].value under spec.without, or apply with \
+                 --server-side",
+                "spec.variants[0].cases[0].statefulSet.spec: null was left out by client-side apply; apply with \
+                 --server-side",
+            ]
+        );
+        // Not by this request, or not at all.
+        assert_eq!(left_out(&object, &object), [""; 0]);
+        let mut kept = note("{refuse: {even: null}}");
+        kept["spec"] = json!({"refuse": {"even": null}});
+        assert_eq!(left_out(&kept, &Value::Null), [""; 0]);
     }
 
     #[test]

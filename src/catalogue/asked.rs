@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::check::words;
 use super::definition::any_object;
 
 /// Companions' settings of a profile, its parents' merged in.
@@ -135,7 +136,7 @@ impl Asked {
         if companions.is_null() {
             return Ok(Self::default());
         }
-        let asked: Self = serde_json::from_value(companions.clone()).map_err(|error| error.to_string())?;
+        let asked: Self = words::read("", companions)?;
         if let Some(rules) = &asked.network_policy {
             check_rules(rules)?;
         }
@@ -153,8 +154,8 @@ fn check_rules(rules: &Value) -> Result<(), String> {
     }
     // The placeholder of the pods is the one text that may stand for a selector.
     let text = rules.to_string().replace("\"podSelector\":\"$(pods)\"", "\"podSelector\":{}");
-    let read = serde_json::from_str::<NetworkPolicySpec>(&text);
-    read.map(|_| ()).map_err(|error| format!("networkPolicy: {error}"))
+    let rules: Value = serde_json::from_str(&text).map_err(|error| format!("networkPolicy: {error}"))?;
+    words::read::<NetworkPolicySpec>("networkPolicy", &rules).map(|_| ())
 }
 
 #[cfg(test)]
@@ -183,10 +184,19 @@ mod tests {
         for (wrong, why) in [
             (json!({"networkPolicy": {}}), "write ingress, egress or both"),
             (json!({"networkPolicy": {"podSelector": {}}}), "unknown field podSelector"),
-            (json!({"networkPolicy": {"ingress": [{"from": "all"}]}}), "networkPolicy: invalid type"),
-            (json!({"disruptionBudget": {"unhealthyPodEvictionPolicy": "Never"}}), "unknown variant `Never`"),
-            (json!({"headlessService": {"ports": [{"port": 1}]}}), "missing field `name`"),
-            (json!({"services": []}), "unknown field `services`"),
+            (
+                json!({"networkPolicy": {"ingress": [{"from": "all"}]}}),
+                "networkPolicy.ingress[0].from: is the text \"all\"; write a list",
+            ),
+            (
+                json!({"disruptionBudget": {"unhealthyPodEvictionPolicy": "Never"}}),
+                "\"Never\" is none of its values; write AlwaysAllow or",
+            ),
+            (
+                json!({"headlessService": {"ports": [{"port": 1}]}}),
+                "headlessService.ports[0]: name is missing; write name:",
+            ),
+            (json!({"services": []}), "there is no field \"services\"; write one of headlessService"),
         ] {
             let error = Asked::parse(&wrong).unwrap_err();
             assert!(error.contains(why), "{wrong}: {error}");

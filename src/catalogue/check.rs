@@ -1,5 +1,7 @@
 //! What is wrong with one profile by itself, beyond what its schema refuses.
 
+pub mod words;
+
 use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::Value;
 use serde_path_to_error::Segment;
@@ -7,13 +9,14 @@ use serde_path_to_error::Segment;
 use super::profile::ProfileSpec;
 use super::{LoadError, Profile};
 use crate::image::Image;
+use crate::path::{Path, list_key};
 use crate::quantity::Quantity;
 use crate::validate::names;
 
 /// What keeps a profile from being used, each with its field and what to write instead.
 #[must_use]
 pub fn faults(spec: &ProfileSpec) -> Vec<String> {
-    let mut faults = Vec::new();
+    let mut faults = super::without::faults(spec);
     for (at, set) in statefulsets(spec) {
         if !set["spec"]["replicas"].is_null() {
             faults.push(format!(
@@ -34,8 +37,7 @@ pub fn faults(spec: &ProfileSpec) -> Vec<String> {
             faults.push(format!("{at}: a container has no name; write $(main) for the main one"));
         }
         let (_, wrong) = read(set.clone());
-        faults
-            .extend(wrong.into_iter().map(|wrong| format!("{at}.{wrong}; each set of it would be refused")));
+        faults.extend(wrong.into_iter().map(|wrong| format!("{at}.{wrong}")));
     }
     for (class, amounts) in &spec.sizes {
         for kind in ["requests", "limits"] {
@@ -95,13 +97,12 @@ fn read(mut set: Value) -> (Option<StatefulSet>, Vec<String>) {
             Ok(read) => return (Some(read), wrong),
             Err(error) => error,
         };
-        let at = error.path().to_string();
         let pointer: String = error.path().iter().fold(String::new(), |pointer, segment| match segment {
             Segment::Seq { index } => format!("{pointer}/{index}"),
             Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
             _ => pointer,
         });
-        let told = format!("{at}: {}", error.inner());
+        let told = words::said(error.path(), &error.inner().to_string());
         match set.pointer_mut(&pointer) {
             // What is wrong without its value too is told once.
             Some(value) if !value.is_null() && wrong.len() < MOST => *value = Value::Null,
@@ -129,28 +130,75 @@ pub fn unknown_fields(spec: &ProfileSpec) -> Vec<String> {
 /// What it takes away from its parents, which who applies it may lose on the way.
 #[must_use]
 pub fn nulls(spec: &ProfileSpec) -> Vec<String> {
-    fn collect(at: &str, value: &Value, found: &mut Vec<String>) {
-        match value {
-            Value::Null => found.push(format!(
-                "{at} is null, and client-side kubectl apply leaves nulls out; apply with --server-side"
-            )),
-            Value::Object(map) => {
-                map.iter().for_each(|(field, value)| collect(&format!("{at}.{field}"), value, found));
-            }
-            Value::Array(items) => {
-                items
-                    .iter()
-                    .enumerate()
-                    .for_each(|(position, item)| collect(&format!("{at}[{position}]"), item, found));
-            }
-            _ => {}
-        }
-    }
     let mut found = Vec::new();
+    let mut tell = |at: &str, instead: &str| {
+        let instead = match instead {
+            "" => String::new(),
+            instead => format!(", or write {instead} under spec.without"),
+        };
+        found.push(format!(
+            "{at} is null, and client-side kubectl apply leaves nulls out; apply with --server-side{instead}"
+        ));
+    };
     for (at, set) in statefulsets(spec) {
-        collect(&at, set, &mut found);
+        // What a case takes away is its own to say.
+        let prefix = (at == "spec.statefulSet").then_some("statefulSet");
+        each_null((&at, prefix.unwrap_or_default()), "", set, &mut tell);
     }
+    each_null(("spec.companions", "companions"), "", &spec.companions, &mut tell);
+    each_null(("spec.refuse", "refuse"), "", &spec.refuse, &mut tell);
     found
+}
+
+/// The nulls that somebody wrote and that are not in what was sent: `written` and `sent` are specs. Each
+/// takes away nothing, and nobody said so.
+#[must_use]
+pub fn left_out(written: &Value, sent: &Value) -> Vec<String> {
+    let nulls = |spec: &Value| {
+        let mut found = Vec::new();
+        // Of all others a null says no more than that they are not said.
+        for field in super::without::FIELDS {
+            let Some(value) = spec.get(field) else { continue };
+            each_null((&format!("spec.{field}"), field), field, value, &mut |at, instead| {
+                found.push((at.to_owned(), instead.to_owned()));
+            });
+        }
+        found
+    };
+    let still = nulls(sent);
+    let lost = nulls(written).into_iter().filter(|null| !still.contains(null));
+    lost.map(|(at, instead)| {
+        let instead = match instead.as_str() {
+            "" => String::new(),
+            instead => format!("write {instead} under spec.without, or "),
+        };
+        format!("{at}: null was left out by client-side apply; {instead}apply with --server-side")
+    })
+    .collect()
+}
+
+/// Calls `tell` for each null below `value`, with its place and what `without` calls it; that is empty
+/// where it has no name there.
+fn each_null((at, named): (&str, &str), list: &str, value: &Value, tell: &mut dyn FnMut(&str, &str)) {
+    let join = |name: &str| if named.is_empty() { String::new() } else { format!("{named}.{name}") };
+    match value {
+        // The whole may be absent.
+        Value::Null if !list.is_empty() => tell(at, named),
+        Value::Object(map) => {
+            for (field, value) in map {
+                each_null((&format!("{at}.{field}"), &join(field)), field, value, tell);
+            }
+        }
+        Value::Array(items) => {
+            for (position, item) in items.iter().enumerate() {
+                let key = list_key(list).and_then(|keys| keys.of(item));
+                let path = key.map(|key| super::without::short(&Path::default().item(key)));
+                let named = path.filter(|_| !named.is_empty()).map(|key| format!("{named}{key}"));
+                each_null((&format!("{at}[{position}]"), &named.unwrap_or_default()), list, item, tell);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The partial StatefulSets of a profile and where each stands.
@@ -174,7 +222,7 @@ fn nameless(at: &str, set: &Value) -> Option<String> {
 }
 
 /// Fields of `written` that `read` has not kept.
-fn lost(at: &str, written: &Value, read: &Value, unknown: &mut Vec<String>) {
+pub(super) fn lost(at: &str, written: &Value, read: &Value, unknown: &mut Vec<String>) {
     match written {
         Value::Object(map) => {
             for (field, value) in map {
@@ -238,9 +286,9 @@ mod tests {
         let found = faults(&spec);
         let pod = "spec.statefulSet.spec.template.spec";
         for start in [
-            format!("{pod}.containers[0].env: invalid type: map, expected "),
-            format!("{pod}.hostNetwork: invalid type: integer `1`, expected a boolean"),
-            format!("{pod}.terminationGracePeriodSeconds: invalid type: string \"soon\", expected i64"),
+            format!("{pod}.containers[0].env: is a map; write a list: - name: …"),
+            format!("{pod}.hostNetwork: is 1; write true or false"),
+            format!("{pod}.terminationGracePeriodSeconds: is the text \"soon\"; write a whole number"),
             "spec.data.claim: \"Data_\" is not a DNS label".to_owned(),
             "spec.match.images: reg.io/team/z is never met, being read as team/z; write team/z".to_owned(),
             "spec.match.images: library/foo is never met, being read as foo; write foo".to_owned(),

@@ -88,7 +88,8 @@ impl Unkept {
 /// What came of one profile of the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Why it is not used, or what of it is not.
+    /// Why it is not used, or what of it is not. One that was kept before is used all the same where each
+    /// of its sets would be refused: they are told, and get no other profile's defaults.
     pub faults: Vec<String>,
     /// The revision that new sets get; none where there is no profile of this name to use.
     pub revision: Option<String>,
@@ -103,6 +104,8 @@ pub struct Joined {
     pub catalogue: Catalogue,
     /// By the names of the cluster's profiles.
     pub verdicts: BTreeMap<String, Verdict>,
+    /// What may not be meant of them, or makes sets refused that lack something: for whoever applies one.
+    pub remarks: BTreeMap<String, Vec<String>>,
     /// Revisions that wait for being kept.
     pub unkept: Vec<Unkept>,
 }
@@ -174,22 +177,36 @@ impl Catalogue {
 impl Joined {
     fn resolve_all(&mut self, base: &Catalogue, newest: &BTreeMap<&str, (i64, Arc<Profile>)>) {
         let catalogue = &mut self.catalogue;
+        let mut usable = BTreeSet::new();
         for name in catalogue.sources.keys() {
             let resolved = chain(name, &catalogue.sources, &base.sources)
                 .and_then(|chain| Ok((check::sized(Profile::of_chain(name, &chain)?)?, chain)));
-            let verdict = self.verdicts.get_mut(name);
-            let stand_in = || newest.get(name.as_str()).map(|(_, profile)| Arc::clone(profile));
+            let verdict = self.verdicts.get_mut(name).filter(|verdict| verdict.faults.is_empty());
+            let stand_in = || {
+                let kept = newest.get(name.as_str()).map(|(_, profile)| Arc::clone(profile));
+                kept.or_else(|| base.latest.get(name).cloned())
+            };
             let (used, current) = match resolved {
                 Ok((profile, chain)) => {
+                    if let Some(verdict) = verdict {
+                        usable.insert(name.clone());
+                        let tried = catalogue.trials.of(&profile);
+                        verdict.faults.extend(tried.faults.iter().cloned());
+                        self.remarks.insert(name.clone(), tried.remarks.clone());
+                    }
+                    let faulty = self.verdicts.get(name).is_some_and(|verdict| !verdict.faults.is_empty());
                     let key = (name.clone(), profile.revision.clone());
                     if let Some(known) = catalogue.revisions.get(&key) {
                         // What it refuses and which images match is as of now, and no part of a revision.
                         let offers = Arc::clone(&known.offers);
                         (Some(Arc::new(Profile { offers, ..profile })), true)
+                    } else if faulty {
+                        // No set has it yet, and none could.
+                        (stand_in(), false)
                     } else {
                         let (revision, content) = (profile.revision, Content::of(&chain));
                         self.unkept.push(Unkept { profile: name.clone(), revision, content });
-                        (stand_in().or_else(|| base.latest.get(name).cloned()), false)
+                        (stand_in(), false)
                     }
                 }
                 Err(error) => {
@@ -213,8 +230,7 @@ impl Joined {
                 None => _ = catalogue.latest.remove(name),
             }
         }
-        let used = self.verdicts.iter().filter(|(_, verdict)| verdict.faults.is_empty());
-        catalogue.clusters = used.map(|(name, _)| name.clone()).collect();
+        catalogue.clusters = usable;
     }
 
     /// An image that several of the cluster's profiles match goes to the first by name, and all are told.

@@ -68,6 +68,13 @@ pub struct ProfileSpec {
     /// profile whose place it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extends: Option<String>,
+    /// What is taken away from the parents, by the fields that hold it: `data.subPath`, `sizes.small`,
+    /// `variants.base`, `refuse.even`, `companions.networkPolicy`,
+    /// `statefulSet.spec.template.spec.containers[$(main)].livenessProbe`. Unlike `null`, it comes through
+    /// every client.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 512)))]
+    pub without: Vec<String>,
     /// Which images pick this profile by themselves.
     #[serde(default, rename = "match", skip_serializing_if = "Match::is_empty")]
     pub matching: Match,

@@ -65,7 +65,7 @@ pub fn parse(refuse: &Value) -> Result<Refusals, String> {
     if refuse.is_null() {
         return Ok(Refusals::new());
     }
-    let refusals: Refusals = serde_json::from_value(refuse.clone()).map_err(|error| error.to_string())?;
+    let refusals: Refusals = super::check::words::read("", refuse)?;
     for (name, refusal) in &refusals {
         if refusal.replicas.as_ref().is_some_and(|counts| *counts == Counts::default()) {
             return Err(format!("{name}: replicas: write from, even, changed or fewer"));
@@ -172,8 +172,11 @@ mod tests {
         for (wrong, why) in [
             (json!({"a": {"problem": "p", "remedy": "r"}}), "a: refuses every set"),
             (json!({"a": {"problem": "p", "remedy": "r", "replicas": {}}}), "a: replicas: write from"),
-            (json!({"a": {"problem": "p", "replicas": {"from": 2}}}), "missing field `remedy`"),
-            (json!({"a": {"problem": "p", "remedy": "r", "count": 2}}), "unknown field `count`"),
+            (json!({"a": {"problem": "p", "replicas": {"from": 2}}}), "a: remedy is missing; write remedy:"),
+            (
+                json!({"a": {"problem": "p", "remedy": "r", "count": 2}}),
+                "there is no field \"count\"; write one of replicas",
+            ),
         ] {
             let error = parse(&wrong).unwrap_err();
             assert!(error.contains(why), "{wrong}: {error}");

@@ -54,6 +54,8 @@ impl Engine {
         super::write_record(&mut result, &record.to_text());
         let mut warnings = validate::warnings(&result);
         warnings.extend(judge.and_then(|judge| judge.unknown()));
+        warnings.extend(self.passed_over_anew(sent, &intent, &settings.profile));
+        warnings.extend(self.said_of_namespace(change, facts));
         let pin = record.pin.to_string();
         let admitted = Admitted {
             pin,

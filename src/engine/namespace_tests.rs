@@ -91,3 +91,57 @@ fn an_upgrade_brings_those_of_today() {
     // But what stored data depends on stays.
     assert_eq!(upgraded["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"], "fast");
 }
+
+/// What is said of a change.
+fn said(before: Option<&Value>, mut after: Value, facts: &Annotated) -> Vec<String> {
+    defaults::apply(&mut after);
+    let engine = Engine::built_in().unwrap();
+    match engine.admit(Change { namespace: "shop", before, after: &after }, facts).unwrap() {
+        Decision::Admitted(admitted) => admitted.warnings,
+        Decision::Unchanged { .. } => Vec::new(),
+        other => panic!("{other:?}"),
+    }
+}
+
+const WRONG: Annotated =
+    Annotated(&[("size", "Large"), ("siez", "small"), ("storage", "10Gi"), ("storage-class", "No!")]);
+
+#[test]
+fn what_no_set_gets_is_told_to_who_applies_one() {
+    let lines = said(None, set(&json!({})), &WRONG);
+    for (line, start) in lines.iter().zip([
+        "Namespace shop: stateward.dev/siez: nothing is read from it on a Namespace; did you mean stateward.dev/size?",
+        "Namespace shop: stateward.dev/size: \"Large\" ",
+        "Namespace shop: stateward.dev/storage: nothing is read from it on a Namespace; write it on each set; on a",
+        "Namespace shop: stateward.dev/storage-class: \"No!\" ",
+    ]) {
+        assert!(line.starts_with(start) && line.len() <= 240, "{line}");
+    }
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    assert!(lines[1].contains("no set gets it; write"), "{lines:#?}");
+    let object = decide(None, set(&json!({})), &WRONG);
+    let mut annotated = object.clone();
+    annotated["metadata"]["annotations"]["mine"] = json!("x");
+    assert_eq!(said(Some(&object), annotated, &WRONG), lines);
+    // Most requests change nothing that people write, and nothing is computed for them.
+    let mut stored = object;
+    defaults::apply(&mut stored);
+    assert_eq!(said(Some(&stored), stored.clone(), &WRONG), [""; 0]);
+}
+
+#[test]
+fn a_size_that_some_profile_has_is_nothing_to_speak_of() {
+    assert_eq!(said(None, set(&json!({})), &LARGE), [""; 0]);
+    let plain = json!({"spec": {"template": {"spec": {"containers": [
+        {"name": "app", "image": "own:1", "ports": [{"containerPort": 80}]}]}}}});
+    let mut sizeless = set(&json!({}));
+    json_patch::merge(&mut sizeless, &plain);
+    assert_eq!(said(None, sizeless, &LARGE), [""; 0]);
+    let lines = said(None, set(&json!({})), &Annotated(&[("size", "lrage")]));
+    assert!(
+        lines[0].starts_with(
+            "Namespace shop: stateward.dev/size: no profile has a size \"lrage\"; write one of "
+        )
+    );
+    assert_eq!(lines.len(), 1);
+}

@@ -83,6 +83,9 @@ impl Engine {
             request.faults.push(fault);
             None
         });
+        if let Some(profile) = &target {
+            request.warnings.extend(self.passed_over(request, profile));
+        }
         match target {
             Some(profile) => self.move_to((profile, defaults()), request, parts, &mut expansions),
             None if known => self.stay(request, parts, &mut expansions),
@@ -135,9 +138,7 @@ impl Engine {
     /// The revision that this request moves the pin to, if any.
     fn target(&self, request: &Request) -> Result<Option<Arc<Profile>>, Fault> {
         let record = &request.record;
-        let standing = wish_text(request.sent);
-        let brought = standing != wish_text(request.before);
-        let acts = brought && standing.is_some() && standing != record.wish && request.was_managed;
+        let acts = stands_anew(request);
         let wish = match (&request.intent.upgrade_to, &request.intent.profile_revision) {
             // One that was stored while we were away is no wish of this request.
             (Some(once), _) if request.old_intent.upgrade_to.as_ref() != Some(once) => {
@@ -151,7 +152,7 @@ impl Engine {
             let relabelled = request.was_managed && request.old_intent.profile.as_deref() != label;
             return match label {
                 Some(label) if relabelled && label != record.pin.profile => {
-                    Err(self.relabelled_alone(label, record, standing.as_deref()))
+                    Err(self.relabelled_alone(label, record, wish_text(request.sent).as_deref()))
                 }
                 _ => Ok(None),
             };
@@ -175,6 +176,29 @@ impl Engine {
         let key = if acted { names::UPGRADE_TO } else { names::PROFILE_REVISION };
         let remedy = format!("add the annotation {key}: latest to move, or put the label back");
         Fault::new(Reason::Contradiction, names::PROFILE, problem, remedy)
+    }
+
+    /// The warning of a standing wish that comes together with one for once, which goes before it: it
+    /// counts as told, so that it does not act behind somebody's back with a later request.
+    fn passed_over(&self, request: &Request, target: &Profile) -> Option<String> {
+        let once = request.intent.upgrade_to.as_ref()?;
+        let standing = request.intent.profile_revision.as_ref().filter(|_| stands_anew(request))?;
+        let same = self.means(standing, target);
+        (request.old_intent.upgrade_to.as_ref() != Some(once) && !same)
+            .then(|| twice(&wish_text(request.sent).unwrap_or_default()))
+    }
+
+    /// The same of a new set.
+    pub(super) fn passed_over_anew(&self, sent: &Value, intent: &Intent, target: &Profile) -> Option<String> {
+        intent.upgrade_to.as_ref()?;
+        let standing = intent.profile_revision.as_ref()?;
+        (!self.means(standing, target)).then(|| twice(&wish_text(sent).unwrap_or_default()))
+    }
+
+    /// Whether a standing wish asks for what another one brought.
+    fn means(&self, standing: &RevisionWish, target: &Profile) -> bool {
+        let meant = self.find(names::PROFILE_REVISION, standing, &target.name);
+        meant.is_ok_and(|meant| meant.revision == target.revision)
     }
 
     fn find(&self, key: &str, wish: &RevisionWish, profile: &str) -> Result<Arc<Profile>, Fault> {
@@ -270,6 +294,24 @@ fn computes(old: &Intent, new: &Intent) -> bool {
         ..intent.clone()
     };
     core(old) != core(new)
+}
+
+/// Whether a standing wish comes with this request that was not acted upon.
+fn stands_anew(request: &Request) -> bool {
+    let standing = wish_text(request.sent);
+    let brought = standing != wish_text(request.before);
+    brought && standing.is_some() && standing != request.record.wish && request.was_managed
+}
+
+/// The warning of two wishes at once.
+fn twice(standing: &str) -> String {
+    warnings::line(&format!(
+        "{} goes before {}: {standing}, which counts as followed and moves nothing now or later; for that revision \
+         write {}: {standing}",
+        names::UPGRADE_TO,
+        names::PROFILE_REVISION,
+        names::UPGRADE_TO
+    ))
 }
 
 /// Settings under another revision: the same cases where it has them, since the data was made with

@@ -116,6 +116,7 @@ impl Engine {
             new: &expansions.new,
             leave: data::rule(&request.record),
         });
+        request.warnings.extend(self.said_of_namespace(change, facts));
         let pin = &expansions.record.pin;
         if let Some(judge) = self.judge(&pin.profile, &pin.main, &request.intent) {
             let refused = judge.faults(&merged.result, Some((before, &request.old_intent)), true);

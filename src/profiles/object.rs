@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Profiled;
 use super::shelf::{self, Shelved};
+use crate::catalogue::check::words;
 use crate::catalogue::cluster::{Content, Given, Kept, Unkept};
 use crate::catalogue::profile::ProfileSpec;
 use crate::names;
@@ -18,9 +19,9 @@ pub(crate) const REVISION_LABEL: &str = "stateward.dev/revision";
 /// Reads a profile object. What cannot be read of it is told by its verdict.
 pub(crate) fn profile(object: &DynamicObject) -> Option<Profiled> {
     let name = object.metadata.name.clone()?;
-    let spec = ProfileSpec::deserialize(&object.data["spec"]);
+    let spec = words::read::<ProfileSpec>("spec", &object.data["spec"]);
     Some(Profiled {
-        given: Given { name, spec: spec.map(Arc::new).map_err(|error| format!("spec: {error}")) },
+        given: Given { name, spec: spec.map(Arc::new) },
         generation: object.metadata.generation,
         status: object.data["status"].clone(),
     })
@@ -117,6 +118,6 @@ mod tests {
         });
         let profile = profile(&serde_json::from_value(object).unwrap()).unwrap();
         let why = profile.given.spec.unwrap_err();
-        assert!(why.starts_with("spec: unknown field `siez`"), "{why}");
+        assert_eq!(why, "spec.siez: there is no field \"siez\"; did you mean size?");
     }
 }

@@ -45,13 +45,15 @@ fn check_entry(key: &str, entry: &Place, is_label: bool, faults: &mut Vec<Fault>
     }
 }
 
-fn is_key(key: &str) -> bool {
+/// Whether `key` can be the key of a label or an annotation.
+pub(crate) fn is_key(key: &str) -> bool {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(p, n)| (Some(p), n));
     let is_prefix = |prefix: &str| prefix.len() <= 253 && prefix.split('.').all(dns_label);
     !name.is_empty() && is_label_value(name) && prefix.is_none_or(is_prefix)
 }
 
-fn is_label_value(value: &str) -> bool {
+/// Whether `value` can be that of a label.
+pub(crate) fn is_label_value(value: &str) -> bool {
     let edge = |c: char| c.is_ascii_alphanumeric();
     value.len() <= 63
         && value.chars().all(|c| edge(c) || matches!(c, '-' | '_' | '.'))

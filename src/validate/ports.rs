@@ -7,7 +7,7 @@ use super::pod::{Role, containers};
 use crate::fault::{Fault, Reason};
 
 /// Whether `number` can be a port.
-pub(super) fn is_port(number: i64) -> bool {
+pub(crate) fn is_port(number: i64) -> bool {
     (1..=65535).contains(&number)
 }
 
@@ -99,7 +99,7 @@ fn check_number(port: &Place, field: &str, faults: &mut Vec<Fault>) {
 }
 
 /// Why `name` cannot name a port (an IANA service name, RFC 6335).
-fn bad_name(name: &str) -> Option<&'static str> {
+pub(crate) fn bad_name(name: &str) -> Option<&'static str> {
     if name.len() > 15 {
         Some("has more than 15 characters")
     } else if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {

@@ -30,6 +30,7 @@ mod legality;
 mod lifecycle;
 mod nothing_unasked;
 mod platform;
+mod profiles;
 mod refusals;
 mod rendered;
 mod revisions;

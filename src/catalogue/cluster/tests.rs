@@ -201,3 +201,48 @@ fn what_is_kept_for_a_pin_stands_in_for_no_profile() {
     let joined = built_in().join(&ours, &[Kept { number: 1, ..beside }]);
     assert_eq!(joined.catalogue.latest("postgresql").unwrap().revision, revision);
 }
+
+/// What no set of a profile could have, and each has to be told of.
+const UNFIT: &str = "{summary: a queue, extends: default, match: {images: [queue]},
+    statefulSet: {spec: {template: {spec: {nodeSelector: {a b: x}}}}}}";
+
+#[test]
+fn one_that_no_set_could_have_is_not_kept() {
+    let kept = keep(&built_in().join(&[given("queue", QUEUE)], &[]));
+    let fresh = built_in().join(&[given("queue", UNFIT)], &[]);
+    assert!(fresh.unkept.is_empty() && fresh.catalogue.latest("queue").is_none());
+    let verdict = &fresh.verdicts["queue"];
+    assert!(verdict.faults[0].contains("nodeSelector[\"a b\"]"), "{verdict:?}");
+    // The one before stands in, as where an edit is not kept yet.
+    let edited = built_in().join(&[given("queue", UNFIT)], &kept);
+    assert_eq!(edited.catalogue.for_image("queue:1").unwrap().revision, kept[0].revision);
+    assert!(edited.unkept.is_empty() && !edited.verdicts["queue"].current);
+}
+
+#[test]
+fn one_that_sets_have_already_is_used_whatever_is_found_wrong_with_it() {
+    let content = Content {
+        layers: vec![
+            Layer { name: "default".to_owned(), spec: (*built_in().sources["default"]).clone() },
+            Layer { name: "queue".to_owned(), spec: spec(UNFIT) },
+        ],
+    };
+    let revision = content.resolve().unwrap().revision;
+    let kept = [Kept::new("queue".to_owned(), revision.clone(), 1, &content)];
+    let joined = built_in().join(&[given("queue", UNFIT)], &kept);
+    assert_eq!(joined.catalogue.for_image("queue:1").unwrap().revision, revision);
+    let verdict = &joined.verdicts["queue"];
+    assert_eq!((verdict.faults.len(), verdict.current, &verdict.revision), (1, false, &Some(revision)));
+}
+
+#[test]
+fn a_profile_is_tried_once_for_each_revision() {
+    let catalogue = built_in();
+    let tried = |text: &str| {
+        _ = catalogue.join(&[given("queue", text)], &[]);
+        catalogue.trials.len()
+    };
+    assert_eq!(tried(QUEUE), 1);
+    assert_eq!(tried(&QUEUE.replace("a queue", "another text")), 1);
+    assert_eq!(tried(&QUEUE.replace("1Gi", "2Gi")), 2);
+}

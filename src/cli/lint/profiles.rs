@@ -16,11 +16,8 @@ use crate::settings::text;
 /// A profile among the objects of a file; `None` for other kinds.
 fn profile(object: &Value) -> Option<Given> {
     (object["kind"] == "StatefulSetProfile").then(|| {
-        let spec = serde_json::from_value::<ProfileSpec>(object["spec"].clone());
-        Given {
-            name: text(&object["metadata"]["name"]).to_owned(),
-            spec: spec.map(Arc::new).map_err(|error| format!("spec: {error}")),
-        }
+        let spec = check::words::read::<ProfileSpec>("spec", &object["spec"]);
+        Given { name: text(&object["metadata"]["name"]).to_owned(), spec: spec.map(Arc::new) }
     })
 }
 
@@ -67,7 +64,8 @@ pub(super) fn findings<'s>(sources: &'s [Source], catalogue: &Catalogue) -> (usi
                 let faults = verdict.into_iter().flat_map(|verdict| &verdict.faults);
                 let faults = faults.map(|why| fault(&placed(&one.name, why))).filter(|why| !is_told(why));
                 findings.extend(faults.map(|why| parts.finding(Gravity::Error, why)));
-                let remarks = check::unknown_fields(spec).into_iter().chain(check::nulls(spec));
+                let tried = joined.remarks.get(&one.name).into_iter().flatten().cloned();
+                let remarks = check::unknown_fields(spec).into_iter().chain(check::nulls(spec)).chain(tried);
                 findings.extend(remarks.map(|why| parts.finding(Gravity::Warning, remark(&why))));
             }
         }

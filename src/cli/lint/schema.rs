@@ -85,7 +85,7 @@ fn walk(schema: &Value, value: &Value, at: &str, faults: &mut Vec<Fault>) {
     }
     if let Some(values) = schema["enum"].as_array().filter(|values| !values.contains(value)) {
         let values: Vec<&str> = values.iter().map(text).collect();
-        fault(faults, at, format!("{value} is none of its values"), format!("write {}", values.join(" or ")));
+        none_of(&value.to_string(), &values, at, faults);
     }
     match value {
         Value::String(text) => of_text(schema, text, at, faults),
@@ -147,8 +147,21 @@ fn of_text(schema: &Value, text: &str, at: &str, faults: &mut Vec<Fault>) {
     if let Some(pattern) = schema["pattern"].as_str()
         && Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
     {
-        fault(faults, at, format!("{text:?} does not match {pattern}"), "write one that does");
+        match words(pattern) {
+            Some(words) => none_of(&format!("{text:?}"), &words, at, faults),
+            None => fault(faults, at, format!("{text:?} does not match {pattern}"), "write one that does"),
+        }
     }
+}
+
+/// The values of a pattern that stands for an enumeration, as it does where null may be.
+fn words(pattern: &str) -> Option<Vec<&str>> {
+    let words: Vec<&str> = pattern.strip_prefix("^(")?.strip_suffix(")$")?.split('|').collect();
+    words.iter().all(|word| word.chars().all(char::is_alphanumeric)).then_some(words)
+}
+
+fn none_of(value: &str, known: &[&str], at: &str, faults: &mut Vec<Fault>) {
+    fault(faults, at, format!("{value} is none of its values"), format!("write {}", known.join(" or ")));
 }
 
 fn of_number(schema: &Value, number: f64, at: &str, faults: &mut Vec<Fault>) {

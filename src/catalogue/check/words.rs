@@ -1,0 +1,205 @@
+//! What cannot be read, in the words of who writes YAML and not in those of the reader's types.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::{Path, Segment};
+
+use crate::intent::nearest;
+use crate::path::{ListKey, list_key};
+
+/// Reads a value that stands at `at`.
+///
+/// # Errors
+/// Where the first thing stands that cannot be read, what is wrong with it and what to write instead.
+pub fn read<T: DeserializeOwned>(at: &str, value: &Value) -> Result<T, String> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let said = self::said(error.path(), &error.inner().to_string());
+        let between = if at.is_empty() || said.starts_with([':', '[']) { "" } else { "." };
+        format!("{at}{between}{said}").trim_start_matches(": ").to_owned()
+    })
+}
+
+/// What a reader says of what stands at `path`, with the path in front.
+pub(super) fn said(path: &Path, error: &str) -> String {
+    let mut at = String::new();
+    let mut last = "";
+    for segment in path {
+        match segment {
+            Segment::Map { key } => {
+                if !at.is_empty() {
+                    at.push('.');
+                }
+                at.push_str(key);
+                last = key;
+            }
+            Segment::Seq { index } => at.push_str(&format!("[{index}]")),
+            _ => {}
+        }
+    }
+    let list = if at.ends_with(']') { "" } else { last };
+    let told = in_words(error, list);
+    // An unknown field is its own place, of which the reader says it already.
+    format!("{at}: {told}")
+}
+
+/// A message of `serde` for the field `name`: what is wrong, and what to write instead.
+fn in_words(error: &str, name: &str) -> String {
+    if let Some((given, expected)) =
+        behind(error, "invalid type: ").or_else(|| behind(error, "invalid value: "))
+    {
+        return format!("is {}; write {}", given_as(given), wanted(expected, name));
+    }
+    if let Some(field) = error.strip_prefix("missing field ") {
+        let field = unquoted(field);
+        return format!("{field} is missing; write {field}: and its value");
+    }
+    if let Some((variant, expected)) = behind(error, "unknown variant ") {
+        return format!(
+            "{:?} is none of its values; write {}",
+            unquoted(variant),
+            words(expected).join(" or ")
+        );
+    }
+    if let Some((field, expected)) = behind(error, "unknown field ") {
+        let (field, known) = (unquoted(field), words(expected));
+        return match nearest(field, known.iter().copied()) {
+            Some(near) => format!("there is no field {field:?}; did you mean {near}?"),
+            None => format!("there is no field {field:?}; write one of {}", known.join(", ")),
+        };
+    }
+    error.to_owned()
+}
+
+/// The two halves of `PREFIX a, expected b`.
+fn behind<'e>(error: &'e str, prefix: &str) -> Option<(&'e str, &'e str)> {
+    let rest = error.strip_prefix(prefix)?;
+    rest.split_once(", expected ").or_else(|| rest.split_once(", there are no fields").map(|(a, _)| (a, "")))
+}
+
+fn unquoted(text: &str) -> &str {
+    text.split('`').nth(1).unwrap_or(text)
+}
+
+/// The words between backquotes.
+fn words(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+fn given_as(given: &str) -> String {
+    let (kind, shown) = given.split_once(' ').unwrap_or((given, ""));
+    match kind {
+        "map" => "a map".to_owned(),
+        "sequence" => "a list".to_owned(),
+        "string" => format!("the text {shown}"),
+        "integer" | "boolean" => unquoted(given).to_owned(),
+        "floating" => format!("the number {}", unquoted(given)),
+        "null" | "unit" => "null".to_owned(),
+        _ => given.to_owned(),
+    }
+}
+
+fn wanted(expected: &str, name: &str) -> String {
+    let whole = |most: &str| format!("a whole number{most}");
+    match expected {
+        "a boolean" => "true or false".to_owned(),
+        "a string" => "a text, in quotes where it looks like a number".to_owned(),
+        "a sequence" => a_list(name),
+        "a map" | "map" => "a map: name: value".to_owned(),
+        "u16" => whole(" from 0 to 65535"),
+        "u32" | "u64" => whole(", at least 0"),
+        "i32" | "i64" => whole(""),
+        "f64" => "a number".to_owned(),
+        // The name of a type that has fields.
+        other if other.starts_with("struct ") || other.starts_with(char::is_uppercase) => {
+            "the fields of one, each as name: value".to_owned()
+        }
+        other => other.to_owned(),
+    }
+}
+
+/// How the list in a field of this name begins.
+fn a_list(name: &str) -> String {
+    let item = match list_key(name) {
+        Some(ListKey::Fields([(field, _), ..])) => format!("- {field}: …"),
+        Some(ListKey::MetadataName) => "- metadata: {name: …}".to_owned(),
+        Some(ListKey::EnvFrom) => "- secretRef: {name: …}".to_owned(),
+        _ => "- …".to_owned(),
+    };
+    format!("a list: {item}")
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::apps::v1::StatefulSet;
+    use serde_json::json;
+
+    use super::*;
+    use crate::catalogue::asked::Asked;
+    use crate::catalogue::profile::ProfileSpec;
+
+    fn told<T: DeserializeOwned>(value: &Value) -> String {
+        read::<T>("spec", value).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn no_word_of_the_readers_types_is_said() {
+        let pod = |spec: Value| json!({"spec": {"template": {"spec": spec}}});
+        let main = |field: &str, value: Value| pod(json!({"containers": [{"name": "x", field: value}]}));
+        let at = "spec.spec.template.spec";
+        for (value, said) in [
+            (pod(json!({"hostNetwork": 1})), format!("{at}.hostNetwork: is 1; write true or false")),
+            (
+                pod(json!({"terminationGracePeriodSeconds": "soon"})),
+                format!("{at}.terminationGracePeriodSeconds: is the text \"soon\"; write a whole number"),
+            ),
+            (
+                main("env", json!({"A": "b"})),
+                format!("{at}.containers[0].env: is a map; write a list: - name: …"),
+            ),
+            (
+                main("ports", json!("80")),
+                format!("{at}.containers[0].ports: is the text \"80\"; write a list: - containerPort: …"),
+            ),
+            (
+                main("env", json!([{"name": 3}])),
+                format!(
+                    "{at}.containers[0].env[0].name: is 3; write a text, in quotes where it looks like a number"
+                ),
+            ),
+            (
+                main("livenessProbe", json!([])),
+                format!(
+                    "{at}.containers[0].livenessProbe: is a list; write the fields of one, each as name: value"
+                ),
+            ),
+        ] {
+            assert_eq!(told::<StatefulSet>(&value), said);
+        }
+        for (value, said) in [
+            (
+                json!({"disruptionBudget": {"unhealthyPodEvictionPolicy": "Never"}}),
+                "spec.disruptionBudget.unhealthyPodEvictionPolicy: \"Never\" is none of its values; write AlwaysAllow \
+                 or IfHealthyBudget",
+            ),
+            (
+                json!({"headlessService": {"ports": [{"port": 1}]}}),
+                "spec.headlessService.ports[0]: name is missing; write name: and its value",
+            ),
+            (
+                json!({"headlessService": {"ports": [{"name": "a", "port": 70000}]}}),
+                "spec.headlessService.ports[0].port: is 70000; write a whole number from 0 to 65535",
+            ),
+        ] {
+            assert_eq!(told::<Asked>(&value), said);
+        }
+        assert_eq!(
+            told::<ProfileSpec>(&json!({"summary": "x", "siezs": {}})),
+            "spec.siezs: there is no field \"siezs\"; did you mean sizes?"
+        );
+        assert_eq!(told::<ProfileSpec>(&json!({})), "spec: summary is missing; write summary: and its value");
+        assert_eq!(
+            told::<ProfileSpec>(&json!({"summary": "x", "variants": {}})),
+            "spec.variants: is a map; write a list: - …"
+        );
+    }
+}

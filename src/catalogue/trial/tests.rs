@@ -1,0 +1,220 @@
+use super::*;
+use crate::catalogue::Catalogue;
+use crate::catalogue::cluster::{Given, Joined};
+
+/// A profile of these fields that extends `default`, joined to the built-in ones.
+fn joined(name: &str, fields: &str) -> Joined {
+    let spec = serde_saphyr::from_str(&format!("{{summary: x, {fields}}}")).unwrap();
+    let given = Given { name: name.to_owned(), spec: Ok(Arc::new(spec)) };
+    Catalogue::built_in().unwrap().join(&[given], &[])
+}
+
+fn of(fields: &str) -> (Vec<String>, Vec<String>) {
+    let joined = joined("queue", &format!("extends: default, {fields}"));
+    (joined.verdicts["queue"].faults.clone(), joined.remarks.get("queue").cloned().unwrap_or_default())
+}
+
+fn main(fields: &str) -> String {
+    pod(&format!("containers: [{{name: $(main), {fields}}}]"))
+}
+
+fn pod(fields: &str) -> String {
+    format!("statefulSet: {{spec: {{template: {{spec: {{{fields}}}}}}}}}")
+}
+
+const MAIN_AT: &str = "spec.statefulSet.spec.template.spec.containers[name=\"$(main)\"]";
+
+#[test]
+fn the_built_in_ones_are_fit_for_sets() {
+    let catalogue = Catalogue::built_in().unwrap();
+    for profile in catalogue.profiles() {
+        assert_eq!(tried(profile), Tried::default(), "{}", profile.name);
+    }
+}
+
+#[test]
+fn values_that_every_set_would_be_refused_for_are_told_at_their_fields() {
+    for (fields, start) in [
+        (main("ports: [{containerPort: 70000}]"), format!("{MAIN_AT}.ports[containerPort=70000,")),
+        (
+            main("ports: [{containerPort: 80, name: far-too-long-a-name}]"),
+            format!("{MAIN_AT}.ports[containerPort=80,protocol=\"TCP\"].name: \"far-too-long-a-name\" has more than 15"),
+        ),
+        (
+            main("ports: [{containerPort: 80, name: http}, {containerPort: 81, name: http}]"),
+            format!("{MAIN_AT}.ports[containerPort=81,protocol=\"TCP\"].name: \"http\" is the name of another port"),
+        ),
+        (main("env: [{name: A=B, value: x}]"), format!("{MAIN_AT}.env[name=\"A=B\"]")),
+        (
+            main("securityContext: {runAsUser: -1}"),
+            format!("{MAIN_AT}.securityContext.runAsUser: -1 is no id of a user"),
+        ),
+        (
+            pod("nodeSelector: {a b: x}"),
+            "spec.statefulSet.spec.template.spec.nodeSelector[\"a b\"]: \"a b\" is not the key of a label".to_owned(),
+        ),
+        (
+            pod("serviceAccountName: $(nmae)"),
+            "spec.statefulSet.spec.template.spec.serviceAccountName: \"$(nmae)\" is no name of an object".to_owned(),
+        ),
+        (
+            "size: small, sizes: {small: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}}".to_owned(),
+            "spec.sizes.small.requests.memory: requests 2Gi, above the limit of 1Gi".to_owned(),
+        ),
+        (
+            "data: {mountPath: '/data:x', size: 1Gi}".to_owned(),
+            "spec.data: ".to_owned(),
+        ),
+        (
+            "variants: [{name: base, unknown: x, cases: [{name: a, otherwise: true}, {name: b, tagContains: b, \
+             statefulSet: {spec: {template: {spec: {tolerations: [{operator: Exists, effect: Never}]}}}}}]}]"
+                .to_owned(),
+            "spec.variants[0].cases[1].statefulSet.spec.template.spec.tolerations".to_owned(),
+        ),
+        (main("args: [\"$(memory.50.Mi)\"]"), format!("{MAIN_AT}.args[0]: $(memory.50.Mi) stands for nothing")),
+        (
+            format!("peers: {{all: {{each: $(name).x, separator: x}}}}, {}", main("args: [$(peers.all)]")),
+            "spec.peers.all.each: $(name) stands for nothing there; write $(pod)".to_owned(),
+        ),
+    ] {
+        let (faults, _) = of(&fields);
+        assert_eq!(faults.len(), 1, "{fields}: {faults:#?}");
+        assert!(faults[0].starts_with(&start), "{start}: {faults:#?}");
+    }
+}
+
+#[test]
+fn selectors_are_read_wherever_they_stand() {
+    let terms = "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
+        {topologyKey: zone!, labelSelector: {matchExpressions: [{key: app, operator: Is, values: [x]}]}}]}}";
+    let (faults, _) = of(&pod(terms));
+    assert_eq!(faults.len(), 2, "{faults:#?}");
+    assert!(faults[0].contains("operator: \"Is\" is not an operator, and each set of it would be refused"));
+    assert!(faults[1].contains("topologyKey: \"zone!\" is not the key of a label"));
+    let node =
+        "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [
+        {matchExpressions: [{key: cores, operator: Gt, values: ['4']}]}]}}}";
+    assert_eq!(of(&pod(node)), Default::default());
+}
+
+#[test]
+fn what_the_api_server_would_refuse_beside_the_sets_is_told() {
+    for (companions, start) in [
+        (
+            "headlessService: {ports: [{name: Gossip, port: 1}]}",
+            "headlessService.ports[0].name: \"Gossip\" is not a",
+        ),
+        (
+            "headlessService: {ports: [{name: gossip, port: 0}]}",
+            "headlessService.ports[0].port: 0 is not a port",
+        ),
+        (
+            "headlessService: {ports: [{name: a, port: 1}, {name: a, port: 2}]}",
+            "headlessService.ports: two ports of the Service headless would have the name \"a\"",
+        ),
+        (
+            "networkPolicy: {ingress: [{ports: [{port: 70000}]}]}",
+            "networkPolicy.ingress[0].ports[0].port: 70000 is",
+        ),
+        (
+            "networkPolicy: {ingress: [{ports: [{port: web_ui}]}]}",
+            "networkPolicy.ingress[0].ports[0].port: \"web_ui\" has",
+        ),
+        (
+            "networkPolicy: {egress: [{ports: [{port: 9, endPort: 8}]}]}",
+            "networkPolicy.egress[0].ports[0].endPort: 8 ends",
+        ),
+        ("networkPolicy: {ingress: [{from: [{}]}]}", "networkPolicy.ingress[0].from[0]: names nobody"),
+        (
+            "networkPolicy: {egress: [{to: [{ipBlock: {cidr: 10.0.0.0}}]}]}",
+            "networkPolicy.egress[0].to[0].ipBlock: \"10",
+        ),
+        (
+            "networkPolicy: {ingress: [{from: [{podSelector: {matchLabels: {app: a b}}}]}]}",
+            "networkPolicy.ingress[0].from[0].podSelector.matchLabels.app: \"a b\" is not a label's value",
+        ),
+        ("serviceMonitor: {endpoints: {port: x}}", "serviceMonitor.endpoints: is no list"),
+        (
+            "serviceMonitor: {endpoints: [{interval: soon}]}",
+            "serviceMonitor.endpoints[0].interval: \"soon\" is no",
+        ),
+        ("serviceAccount: {annotations: {a b: c}}", "serviceAccount.annotations: \"a b\" is not a key"),
+    ] {
+        let (faults, _) =
+            of(&format!("companions: {{{companions}}}, {}", pod("serviceAccountName: $(name)")));
+        assert_eq!(faults.len(), 1, "{companions}: {faults:#?}");
+        assert!(faults[0].starts_with(&format!("spec.companions.{start}")), "{start}: {faults:#?}");
+    }
+    let good = "companions: {networkPolicy: {ingress: [{from: [{podSelector: $(pods)}, {ipBlock: {cidr: 10.0.0.0/8}}],
+        ports: [{port: 1, endPort: 9, protocol: UDP}]}]}, serviceMonitor: {endpoints: [{targetPort: 9, interval: 1m30s}]}}";
+    assert_eq!(of(good), Default::default());
+}
+
+#[test]
+fn what_a_set_may_bring_refuses_nothing() {
+    for (fields, remark) in [
+        (main("readinessProbe: {tcpSocket: {port: http}}"), "readinessProbe.tcpSocket.port: "),
+        (main("volumeMounts: [{name: theirs, mountPath: /x}]"), "volumeMounts[mountPath=\"/x\"].name: "),
+        (pod("containers: [{name: sidecar, args: [x]}]"), "containers[name=\"sidecar\"].image: "),
+        (
+            "companions: {serviceMonitor: {endpoints: [{port: metrics}]}}".to_owned(),
+            "spec.companions.serviceMonitor.endpoints[0].port: no port is named \"metrics\" unless the set declares it",
+        ),
+        (
+            "companions: {serviceAccount: {}}".to_owned(),
+            "spec.companions.serviceAccount: is made for sets alone",
+        ),
+        (
+            "companions: {serviceMonitor: {jobLabel: $(name), endpoints: []}}".to_owned(),
+            "spec.companions.serviceMonitor.jobLabel: \"$(name)\" stays as it is",
+        ),
+        (
+            main("resources: {requests: {cpu: '1'}}"),
+            "resources.requests.cpu: no set gets it; requests and limits of the main container stand under sizes",
+        ),
+        (main("args: [--id=$(nmae)]"), "args[0]: $(nmae) stands for nothing; did you mean $(name)?"),
+        (pod("hostname: $(POD_NAME)"), "hostname: $(POD_NAME) is filled in by nobody there"),
+    ] {
+        let (faults, remarks) = of(&fields);
+        assert_eq!(faults, [""; 0], "{fields}");
+        assert_eq!(remarks.len(), 1, "{fields}: {remarks:#?}");
+        assert!(remarks[0].contains(remark), "{remark}: {remarks:#?}");
+    }
+}
+
+#[test]
+fn variables_and_commands_are_nothing_to_speak_of() {
+    let said = "env: [{name: low.er, value: x}, {name: B, value: $(low.er)}], args: [$(POD_IP), $$(memory.x), '$(a b)'],
+        lifecycle: {preStop: {exec: {command: [sh, -c, \"kill $(cat /x) $(uname) $(hostname)\"]}}}";
+    assert_eq!(of(&main(said)), Default::default());
+}
+
+#[test]
+fn a_parents_value_is_told_as_the_parents() {
+    let parent = serde_saphyr::from_str(&format!(
+        "{{summary: x, extends: default, {}}}",
+        main("securityContext: {runAsUser: -1}")
+    ));
+    let child = serde_saphyr::from_str("{summary: x, extends: a-parent}");
+    let given = |name: &str, spec| Given { name: name.to_owned(), spec: Ok(Arc::new(spec)) };
+    let given = [given("a-parent", parent.unwrap()), given("child", child.unwrap())];
+    let joined = Catalogue::built_in().unwrap().join(&given, &[]);
+    let start = "spec.extends: profile a-parent: statefulSet.spec.template.spec.containers";
+    assert!(joined.verdicts["child"].faults[0].starts_with(start), "{:?}", joined.verdicts);
+}
+
+#[test]
+fn each_case_is_tried_however_many_there_are() {
+    let axis = |name: &str, cases: usize| Axis {
+        name: name.to_owned(),
+        unknown: String::new(),
+        cases: (0..cases)
+            .map(|at| serde_json::from_value(json!({"name": format!("{name}{at}")})).unwrap())
+            .collect(),
+    };
+    assert_eq!(combinations(&[]), [[""; 0]]);
+    let few = combinations(&[axis("a", 2), axis("b", 3)]);
+    assert_eq!((few.len(), few[5].clone()), (6, vec!["a1".to_owned(), "b2".to_owned()]));
+    let many = combinations(&[axis("a", 5), axis("b", 7)]);
+    assert_eq!((many.len(), many[6].clone()), (7, vec!["a1".to_owned(), "b6".to_owned()]));
+}
