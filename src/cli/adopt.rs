@@ -137,7 +137,9 @@ fn unacknowledged(set: &Value, engine: &Engine) -> Value {
         let holds = refusal.holds(replicas(set), None, main.unwrap_or(&Value::Null), &intent.generate_secret);
         holds && !refusal.first_start && !intent.acknowledge.contains(name)
     });
-    let told = refused.map(|(name, refusal)| json!({"name": name, "problem": refusal.problem}));
+    let told = refused.map(|(name, refusal)| {
+        json!({"name": name, "problem": refusal.problem, "replicas": refusal.replicas.is_some()})
+    });
     told.collect()
 }
 
@@ -188,12 +190,10 @@ fn told(adoption: &Value) -> String {
     let acknowledge = texts("acknowledge");
     for refused in &acknowledge {
         let (name, problem) = (text(&refused["name"]), text(&refused["problem"]));
-        row(
-            "refuses",
-            &format!(
-                "{name}: {problem}; it runs on as it is, but more replicas, or a new set like it, are refused"
-            ),
-        );
+        let more = if refused["replicas"] == true { "more replicas are refused, and so is " } else { "" };
+        let refused = if more.is_empty() { " is refused" } else { "" };
+        let what = format!("{more}a new set like it{refused}");
+        row("refuses", &format!("{name}: {problem}; it runs on as it is, but {what}"));
     }
     if adoption["refused"].is_null() {
         row("adopt by", text(&adoption["command"]));
@@ -248,7 +248,7 @@ mod tests {
           none      Service (client): the serviceName of the set has the name that it would have
           none      Service (headless): Service db is there already
           none      PodDisruptionBudget (budget): PodDisruptionBudget mine selects these pods already
-          refuses   separate-replicas: separate databases, since the image does not replicate; it runs on as it is, but more replicas, or a new set like it, are refused
+          refuses   separate-replicas: separate databases, since the image does not replicate; it runs on as it is, but more replicas are refused, and so is a new set like it
           adopt by  kubectl label statefulset db -n shop stateward.dev/managed=true
           if meant  kubectl annotate statefulset db -n shop stateward.dev/acknowledge=separate-replicas
         ");

@@ -191,4 +191,6 @@ pub(super) fn obstacle(status: &Value) -> Option<&str> {
 }
 
 #[cfg(test)]
+mod absent_tests;
+#[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ fn behind(space: &Space) -> Value {
     json_of(&stateward(space, &["status", "statefulset.apps/db", "-o", "json"], "").ok())[0]["behind"].clone()
 }
 
-/// An account of this namespace with the rights of a ClusterRole in it; gives the identity to run as.
+/// An account of this namespace with the rights of a `ClusterRole` in it; gives the identity to run as.
 fn identity(space: &Space, role: &str, rules: Option<&Value>) -> String {
     let name = format!("{role}-{}", space.name);
     let kind = if rules.is_some() { "Role" } else { "ClusterRole" };
