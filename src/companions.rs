@@ -224,8 +224,18 @@ pub type Labels = BTreeMap<String, String>;
 /// The labels of an object, or of a pod template.
 #[must_use]
 pub fn labels_of(object: &Value) -> Labels {
-    let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
-    labels.map(|(key, value)| (key.clone(), text(value).to_owned())).collect()
+    texts(&object["metadata"]["labels"])
+}
+
+/// The annotations of an object.
+#[must_use]
+pub fn annotations_of(object: &Value) -> BTreeMap<String, String> {
+    texts(&object["metadata"]["annotations"])
+}
+
+fn texts(map: &Value) -> BTreeMap<String, String> {
+    let entries = map.as_object().into_iter().flatten();
+    entries.map(|(key, value)| (key.clone(), text(value).to_owned())).collect()
 }
 
 impl Companions {

@@ -8,12 +8,11 @@ use super::Failure;
 use super::granted::Granted;
 use super::known::Known;
 use super::report::{Exit, Report};
-use super::status::beside::is_of_no_harm;
 use super::status::is_managed;
 use super::world::{SetsArgs, SetsFormat, World};
 use crate::catalogue::Catalogue;
 use crate::companions::neighbours::settle;
-use crate::companions::{self, Companions, Problem};
+use crate::companions::{self, Companions};
 use crate::configuration::Configuration;
 use crate::engine::{Change, Decision, Engine, EngineError};
 use crate::intent::Intent;
@@ -115,7 +114,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Res
             adoption["restarts"] =
                 Value::from(admitted.result["spec"]["template"] != set["spec"]["template"]);
             adoption["warnings"] = Value::from(admitted.warnings);
-            companions_of((&desired, &settled), world, granted, &mut adoption);
+            companions_of((&desired, &settled), granted, &mut adoption);
         }
         Decision::Ignored | Decision::Unchanged { .. } => {
             adoption["refused"] = json!(["it is being deleted"]);
@@ -143,12 +142,7 @@ fn unacknowledged(set: &Value, engine: &Engine) -> Value {
     told.collect()
 }
 
-fn companions_of(
-    (desired, settled): (&Companions, &Companions),
-    world: &World,
-    granted: &Granted,
-    adoption: &mut Value,
-) {
+fn companions_of((desired, settled): (&Companions, &Companions), granted: &Granted, adoption: &mut Value) {
     let made = settled
         .wanted
         .iter()
@@ -156,15 +150,9 @@ fn companions_of(
     adoption["appear"] = made.collect();
     let none =
         settled.withheld.iter().map(|w| Value::from(format!("{} ({}): {}", w.role.kind(), w.role, w.why)));
-    let (harmless, clashes): (Vec<_>, Vec<_>) =
-        settled.problems.iter().partition(|problem| is_of_no_harm(problem, desired, world));
-    let unkept = harmless.iter().map(|problem| {
-        let Problem { role, what, remedy, .. } = problem;
-        Value::from(format!("{} ({role}): not kept: {what}; {remedy}", role.kind()))
-    });
-    adoption["withheld"] = none.chain(unkept).collect();
-    adoption["clashes"] =
-        clashes.into_iter().map(|problem| Value::from(granted.told(problem, desired))).collect();
+    adoption["withheld"] = none.collect();
+    let clashes = settled.problems.iter().map(|problem| Value::from(granted.told(problem, desired)));
+    adoption["clashes"] = clashes.collect();
 }
 
 /// An adoption for people.

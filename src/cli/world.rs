@@ -13,7 +13,7 @@ use super::cluster::{Cluster, ClusterArgs, Unlisted};
 use super::named;
 use crate::companions::hosts::CLAIMING;
 use crate::companions::neighbours::{Neighbours, is_ours};
-use crate::companions::{Kind, Labels, labels_of};
+use crate::companions::{Kind, Labels, annotations_of, labels_of};
 use crate::controller::served::Served;
 use crate::engine::Facts;
 use crate::names;
@@ -309,8 +309,7 @@ impl Facts for World {
 
     fn namespace_annotations(&self, namespace: &str) -> Labels {
         let found = self.namespace_object(namespace);
-        let annotations = found.map(|object| object["metadata"]["annotations"].clone());
-        annotations.and_then(|annotations| serde_json::from_value(annotations).ok()).unwrap_or_default()
+        found.map(annotations_of).unwrap_or_default()
     }
 
     fn claim_pin(&self, _: &str, _: &str) -> Option<String> {

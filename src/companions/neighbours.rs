@@ -77,7 +77,7 @@ pub fn settle(desired: Companions, set: &Value, neighbours: &Neighbours) -> Comp
         let foreign = of(neighbours, kind).iter().find(|other| is_namesake(other, &companion, set));
         // Secrets are never looked at.
         if kind != Kind::Secret && !neighbours.contains_key(&kind) {
-            settled.problems.push(unserved(&companion));
+            settled.unserved(&companion);
         } else if let (Some(foreign), Role::Headless) = (foreign, role) {
             settled.check_headless(set, foreign);
         } else if let Some(other) = instead(set, role, neighbours) {
@@ -149,18 +149,21 @@ fn instead(set: &Value, role: Role, neighbours: &Neighbours) -> Option<String> {
     }
 }
 
-fn unserved(companion: &Companion) -> Problem {
-    let (kind, role) = (companion.kind, companion.role);
-    let remedy = match role {
-        Role::Route => {
-            format!("install the Gateway API, and the route comes by itself; or take {} away", key(role))
-        }
-        _ => format!("install what brings {kind}, and it comes by itself"),
-    };
-    Problem { role, what: format!("this cluster has no {kind}"), remedy, in_favour_of: None }
-}
-
 impl Companions {
+    /// The cluster has not got the kind of a companion.
+    fn unserved(&mut self, companion: &Companion) {
+        let (kind, role) = (companion.kind, companion.role);
+        let what = format!("this cluster has no {kind}");
+        if role == Role::Route {
+            let remedy =
+                format!("install the Gateway API, and the route comes by itself; or take {} away", key(role));
+            self.problem(role, what, remedy);
+        } else {
+            // A profile asked for it, in whatever cluster: nothing is wrong.
+            self.withhold(role, format!("{what}; install what brings it, and it comes by itself"));
+        }
+    }
+
     /// What a companion needs beside it and does not have: a way into the pods.
     fn lacks(&self, set: &Value, role: Role, neighbours: &Neighbours) -> Option<(String, &'static str)> {
         let name = &set["metadata"]["name"];

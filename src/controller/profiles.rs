@@ -14,7 +14,6 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::{DynamicObject, Request};
 use serde_json::{Value, json};
 
-use self::uses::Pins;
 pub(super) use self::uses::Uses;
 use super::apply::{WriteError, Writer};
 use crate::catalogue::cluster::{Kept, Unkept, Verdict};
@@ -55,7 +54,7 @@ impl Tender<'_> {
             let uses = uses();
             self.keep(&api, &uses).await;
             if !self.profiles.objects().is_empty() {
-                tell(self.profiles, self.writer, &uses.pins).await;
+                tell(self.profiles, self.writer, &uses).await;
             }
             let (shelf, joined) = (self.profiles.shelf(), self.profiles.joined());
             prune::prune(self.writer, &api, &shelf, (&joined, &uses), self.retention).await;
@@ -115,12 +114,12 @@ impl Tender<'_> {
     }
 }
 
-async fn tell(profiles: &Profiles, writer: &Writer, pins: &Pins) {
+async fn tell(profiles: &Profiles, writer: &Writer, uses: &Uses) {
     let api = Api::<DynamicObject>::all_with(writer.client().clone(), &profiles::profiles());
     let joined = profiles.joined();
     for (name, object) in profiles.objects() {
         let Some(verdict) = joined.verdicts.get(&name) else { continue };
-        let Some(status) = news(&name, &object, verdict, pins) else { continue };
+        let Some(status) = news(&name, &object, verdict, uses) else { continue };
         let params = PatchParams { field_manager: Some(names::MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::Merge(json!({"status": status}));
         let told =
@@ -134,11 +133,14 @@ async fn tell(profiles: &Profiles, writer: &Writer, pins: &Pins) {
 }
 
 /// The status of a profile, where it is another one than the object has.
-fn news(name: &str, object: &Profiled, verdict: &Verdict, pins: &Pins) -> Option<Value> {
+fn news(name: &str, object: &Profiled, verdict: &Verdict, uses: &Uses) -> Option<Value> {
     let known: ProfileStatus = serde_json::from_value(object.status.clone()).unwrap_or_default();
-    let of_this = pins.iter().filter(|((profile, _), _)| profile == name);
-    let sum = |pins: &mut dyn Iterator<Item = (&(String, String), &u64)>| pins.map(|(_, count)| count).sum();
-    let behind = |(pin, _): &(&(String, String), &u64)| Some(&pin.1) != verdict.revision.as_ref();
+    let of_this = uses.pins.iter().filter(|((profile, _), _)| profile == name);
+    // Those of another revision, and those of this one whose namespaces say another size today.
+    let behind = of_this.clone().filter_map(|(pin, count)| match &verdict.revision {
+        Some(current) if pin.1 == *current => uses.resized.get(pin),
+        _ => Some(count),
+    });
     let (status, reason, message) = judged(verdict);
     let before = known.conditions.first();
     let since =
@@ -154,8 +156,8 @@ fn news(name: &str, object: &Profiled, verdict: &Verdict, pins: &Pins) -> Option
     let status = ProfileStatus {
         observed_generation: object.generation,
         revision: verdict.revision.clone(),
-        in_use: sum(&mut of_this.clone()),
-        behind: sum(&mut of_this.filter(behind)),
+        in_use: of_this.clone().map(|(_, count)| count).sum(),
+        behind: behind.sum(),
         conditions: vec![condition],
     };
     if status == known {
@@ -200,25 +202,40 @@ mod tests {
         }
     }
 
-    fn pins() -> Pins {
+    fn uses() -> Uses {
         let pin = |name: &str, revision: &str| (name.to_owned(), revision.to_owned());
-        Pins::from([(pin("queue", "1"), 1), (pin("queue", "2"), 2), (pin("other", "1"), 1)])
+        let mut uses = Uses::default();
+        uses.pins.extend([(pin("queue", "1"), 1), (pin("queue", "2"), 2), (pin("other", "1"), 1)]);
+        uses
+    }
+
+    #[test]
+    fn a_set_of_another_size_is_behind_too() {
+        let verdict = Verdict { revision: Some("2".to_owned()), current: true, faults: Vec::new() };
+        let behind =
+            |uses: &Uses| news("queue", &object(Value::Null), &verdict, uses).unwrap()["behind"].clone();
+        let mut uses = uses();
+        // That of the first revision is behind already.
+        uses.resized.insert(("queue".to_owned(), "1".to_owned()), 1);
+        assert_eq!(behind(&uses), 1);
+        uses.resized.insert(("queue".to_owned(), "2".to_owned()), 1);
+        assert_eq!(behind(&uses), 2);
     }
 
     #[test]
     fn a_status_is_told_once() {
         let verdict = Verdict { revision: Some("2".to_owned()), current: true, faults: Vec::new() };
-        let told = news("queue", &object(Value::Null), &verdict, &pins()).unwrap();
+        let told = news("queue", &object(Value::Null), &verdict, &uses()).unwrap();
         assert_eq!((&told["inUse"], &told["behind"], &told["revision"]), (&json!(3), &json!(1), &json!("2")));
         assert_eq!(told["observedGeneration"], 3);
         assert_eq!(
             (&told["conditions"][0]["status"], &told["conditions"][0]["reason"]),
             (&json!("True"), &json!("InUse"))
         );
-        assert_eq!(news("queue", &object(told.clone()), &verdict, &pins()), None);
+        assert_eq!(news("queue", &object(told.clone()), &verdict, &uses()), None);
         let faulty =
             Verdict { faults: vec!["spec: wrong".to_owned(), "and more".to_owned()], ..Verdict::default() };
-        let told = news("queue", &object(told), &faulty, &pins()).unwrap();
+        let told = news("queue", &object(told), &faulty, &uses()).unwrap();
         assert_eq!(told["conditions"][0]["message"], "spec: wrong; and more");
         assert!(told["revision"].is_null());
     }

@@ -208,7 +208,7 @@ impl Replica {
                 namespace: &self.namespace,
                 retention: self.retention,
             };
-            tender.tend(|| stores.uses()).await;
+            tender.tend(|| stores.uses(&self.profiles)).await;
         };
         let mut revisions = self.profiles.revisions();
         let woken = async {

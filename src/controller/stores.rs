@@ -29,10 +29,13 @@ use super::served::{self, Served};
 use super::set::{Set, SetRef};
 use super::trim;
 use super::wake::Wake;
+use crate::catalogue::Catalogue;
+use crate::catalogue::cluster::Joined;
 use crate::companions::hosts::CLAIMING;
-use crate::companions::{Kind, Labels, labels_of};
+use crate::companions::{Kind, Labels, annotations_of, labels_of};
+use crate::profiles::Profiles;
 use crate::server::Readiness;
-use crate::settings::text;
+use crate::settings::{Defaults, Pin, text};
 use crate::telemetry::{Metrics, Store};
 
 /// The stores.
@@ -44,10 +47,10 @@ pub(super) struct Stores {
     namespaces: Memory,
     /// Of the sets.
     packer: Packer,
-    /// Counts up when a set comes, changes or goes.
+    /// Counts up when a set or a namespace comes, changes or goes.
     changes: AtomicU64,
-    /// What the sets use, and as of which count.
-    uses: Mutex<(u64, Arc<Uses>)>,
+    /// What the sets use, and as of which count and which profiles.
+    uses: Mutex<(u64, Option<Arc<Joined>>, Arc<Uses>)>,
     wake: Wake,
     readiness: Readiness,
     metrics: Arc<Metrics>,
@@ -122,6 +125,7 @@ impl Stores {
             self.watch(SETS, client, &of_sets, |event| self.take_set(&mut writer, &mut listed, event)),
             self.watch(NAMESPACES, client, &of_namespaces, |event| {
                 self.namespaces.take(neighbour(event, &of_namespaces), |changed| {
+                    self.changes.fetch_add(1, Ordering::Release);
                     self.wake.namespace(text(&changed["metadata"]["name"]));
                 });
             }),
@@ -298,15 +302,26 @@ impl Stores {
         }
     }
 
-    /// Which revisions of profiles the sets use. All are read for it, if one has changed.
-    pub(super) fn uses(&self) -> Arc<Uses> {
+    /// Which revisions of profiles the sets use. All are read for it, if one or a profile has changed.
+    pub(super) fn uses(&self, profiles: &Profiles) -> Arc<Uses> {
+        let joined = profiles.joined();
         let changes = self.changes.load(Ordering::Acquire);
         let mut known = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.0 != changes {
+        if known.0 != changes || !known.1.as_ref().is_some_and(|before| Arc::ptr_eq(before, &joined)) {
             let sets = self.wake.sets().state();
-            *known = (changes, Arc::new(Uses::of(sets.iter().map(|set| set.manifest()))));
+            let is_resized = |pin: &Pin, namespace: &str| self.is_resized(pin, namespace, &joined.catalogue);
+            let uses = Uses::of(sets.iter().map(|set| set.manifest()), is_resized);
+            *known = (changes, Some(joined), Arc::new(uses));
         }
-        Arc::clone(&known.1)
+        Arc::clone(&known.2)
+    }
+
+    /// Whether an upgrade would give another size to a set of this pin, by what its namespace says today.
+    fn is_resized(&self, pin: &Pin, namespace: &str, catalogue: &Catalogue) -> bool {
+        let Some(profile) = catalogue.revision(&pin.profile, &pin.revision) else { return false };
+        let found = self.namespaces.get("", namespace);
+        let today = Defaults::of(&found.map(|found| annotations_of(&found)).unwrap_or_default());
+        today.size_in(profile) != pin.defaults.size_in(profile)
     }
 
     /// A set.

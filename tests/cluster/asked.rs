@@ -127,7 +127,10 @@ fn kinds_that_the_cluster_lacks_are_told_and_kept_when_they_come() {
     }
     space.create(Client::Apply, &asking("asking"));
     wait_told(&space, "web", "this cluster has no HTTPRoute");
-    wait_told(&space, "asking", "this cluster has no ServiceMonitor");
+    // It was a profile that asked, and nothing is wrong.
+    cluster().controller.wait_looks(&space.name, "asking");
+    let said = space.kubectl(&["events", "--for=statefulset/asking"]).ok();
+    assert!(!said.stdout.contains("ServiceMonitor"), "{}", said.stdout);
     definitions.install();
     let route = wait_there(&space, HTTP_ROUTES, "web");
     assert_eq!(route["spec"]["hostnames"], json!(["routed.example.com"]));

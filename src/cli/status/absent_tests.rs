@@ -54,7 +54,7 @@ fn a_kind_that_the_cluster_has_not_got_is_no_obstacle() {
     assert!(obstacle(&served).unwrap().contains("is missing; is the controller running?"), "{served:#}");
 
     let lacking = status(&world.lacking(Kind::ServiceMonitor).lacking(Kind::TcpRoute));
-    let told = "not kept: this cluster has no ServiceMonitor; install what brings ServiceMonitor, and it comes by itself";
+    let told = "none: this cluster has no ServiceMonitor; install what brings it, and it comes by itself";
     assert_eq!(state(&lacking, "monitor"), told);
     // Its user asked for the route, and waits for it.
     assert_eq!(state(&lacking, "route"), "not made");

@@ -11,8 +11,8 @@ use crate::names;
 use crate::settings::text;
 
 /// The lines of all companions: `there`, `missing`, `differs`, `left over`, `not made`, `kept as it
-/// is`, `none` with the reason, `not kept` where the cluster has not got the kind, or `not looked at`. `companions` are those that the set would have alone, and those that it has beside
-/// its neighbours.
+/// is`, `none` with the reason, or `not looked at`. `companions` are those that the set would have alone,
+/// and those that it has beside its neighbours.
 pub(super) fn of(
     set: &Value,
     world: &World,
@@ -35,11 +35,6 @@ pub(super) fn of(
         ));
     }
     for problem in &settled.problems {
-        if is_of_no_harm(problem, desired, world) {
-            let state = format!("not kept: {}; {}", problem.what, problem.remedy);
-            lines.push(line(problem.role, problem.role.kind().as_str(), "", &state));
-            continue;
-        }
         let mut live = world.ours(set).filter(|object| Role::of(object) == Some(problem.role));
         let (kind, live) =
             (problem.role.kind().as_str(), live.next().map(|object| text(&object["metadata"]["name"])));
@@ -69,12 +64,6 @@ pub(super) fn of(
 /// Whether a companion is not made since the cluster has not got its kind.
 pub(super) fn is_unserved(problem: &Problem, desired: &Companions, world: &World) -> bool {
     desired.wanted.iter().any(|companion| companion.role == problem.role && world.lacks(companion.kind))
-}
-
-/// Whether it is nothing to the set: it was its profile that asked, for all clusters. Who asks for a route by
-/// an annotation waits for it.
-pub(in crate::cli) fn is_of_no_harm(problem: &Problem, desired: &Companions, world: &World) -> bool {
-    problem.role == Role::Monitor && is_unserved(problem, desired, world)
 }
 
 /// The lines of what is there, where nobody knows what should be.

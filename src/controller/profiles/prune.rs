@@ -160,7 +160,10 @@ async fn execute(
 async fn list(writer: &Writer) -> Result<Uses, WriteError> {
     let mut uses = Uses::default();
     let all = ListParams::default();
-    pages::<StatefulSet>(writer, "StatefulSet", all, |set| uses.take_set(&json!({"metadata": set}))).await?;
+    pages::<StatefulSet>(writer, "StatefulSet", all, |set| {
+        uses.take_set(&json!({"metadata": set}));
+    })
+    .await?;
     let ours = ListParams::default().labels(names::STATEFULSET);
     let take = |claim: &ObjectMeta| uses.take_claim(&json!({"metadata": claim}));
     pages::<PersistentVolumeClaim>(writer, "PersistentVolumeClaim", ours, take).await?;

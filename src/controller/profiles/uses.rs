@@ -17,6 +17,8 @@ pub(in crate::controller) type Pins = BTreeMap<(String, String), u64>;
 pub(in crate::controller) struct Uses {
     /// What sets are pinned to.
     pub(super) pins: Pins,
+    /// How many of these would get another size by an upgrade, since their namespaces say another today.
+    pub(super) resized: Pins,
     /// What their annotations wish for, and what claims remember.
     also: BTreeSet<(String, String)>,
     /// Whether a set has a record that a later version wrote: nobody knows what it needs.
@@ -24,19 +26,27 @@ pub(in crate::controller) struct Uses {
 }
 
 impl Uses {
-    /// Of these sets.
-    pub(in crate::controller) fn of(sets: impl Iterator<Item = Value>) -> Self {
+    /// Of these sets, of which some are of another size by what their namespaces say today.
+    pub(in crate::controller) fn of(
+        sets: impl Iterator<Item = Value>,
+        is_resized: impl Fn(&Pin, &str) -> bool,
+    ) -> Self {
         sets.fold(Self::default(), |mut uses, set| {
-            uses.take_set(&set);
+            if let Some(pin) = uses.take_set(&set)
+                && is_resized(&pin, text(&set["metadata"]["namespace"]))
+            {
+                *uses.resized.entry((pin.profile, pin.revision)).or_default() += 1;
+            }
             uses
         })
     }
 
     /// Notes a set, managed or not: one whose label is off keeps its pin, and needs it when the label
-    /// comes back.
-    pub(super) fn take_set(&mut self, set: &Value) {
-        if let Some(pin) = Record::pin_of(set) {
-            *self.pins.entry((pin.profile, pin.revision)).or_default() += 1;
+    /// comes back. Gives the pin.
+    pub(super) fn take_set(&mut self, set: &Value) -> Option<Pin> {
+        let pin = Record::pin_of(set);
+        if let Some(pin) = &pin {
+            *self.pins.entry((pin.profile.clone(), pin.revision.clone())).or_default() += 1;
         } else if matches!(Record::of(set), Read::Newer) {
             self.unread = true;
         }
@@ -46,6 +56,7 @@ impl Uses {
                 self.also.insert((profile, revision));
             }
         }
+        pin
     }
 
     /// Notes the pin on a claim: a set that is made again for its data takes that up.
@@ -59,6 +70,9 @@ impl Uses {
         // Counted twice where both have a set: what is asked of both together is whether there is one.
         for (pin, count) in other.pins {
             *self.pins.entry(pin).or_default() += count;
+        }
+        for (pin, count) in other.resized {
+            *self.resized.entry(pin).or_default() += count;
         }
         self.also.extend(other.also);
         Self { unread: self.unread || other.unread, ..self }
@@ -100,7 +114,7 @@ mod tests {
             set(&json!({names::PROFILE_REVISION: "latest", names::UPGRADE_TO: "no revision"})),
             set(&Value::Null),
         ];
-        let mut uses = Uses::of(sets.into_iter());
+        let mut uses = Uses::of(sets.into_iter(), |_, _| false);
         uses.take_claim(&set(&json!({names::PIN: "queue@5/18"})));
         uses.take_claim(&set(&json!({names::PIN: "nonsense"})));
         let pin = |revision: &str| ("queue".to_owned(), revision.to_owned());
@@ -112,8 +126,16 @@ mod tests {
     }
 
     #[test]
+    fn sets_of_another_size_are_counted_by_themselves() {
+        let sets = ["queue@1", "queue@1", "queue@2"].map(|pin| set(&json!({names::RECORD: record(pin)})));
+        let uses = Uses::of(sets.into_iter(), |pin, _| pin.revision == "1");
+        assert_eq!(uses.pins.values().sum::<u64>(), 3);
+        assert_eq!(uses.resized, Pins::from([(("queue".to_owned(), "1".to_owned()), 2)]));
+    }
+
+    #[test]
     fn a_record_of_a_later_version_is_noted() {
-        let uses = |text: &str| Uses::of([set(&json!({names::RECORD: text}))].into_iter());
+        let uses = |text: &str| Uses::of([set(&json!({names::RECORD: text}))].into_iter(), |_, _| false);
         let later = record("queue@1").replacen("\"format\":1", "\"format\":2", 1);
         assert!(uses(&later).unread, "{later}");
         assert!(!uses("scribbled").unread);

@@ -28,7 +28,7 @@ fn a_set_moves_where_the_cluster_lacks_what_its_profile_or_its_user_asks_for() {
     space.create(Client::Apply, &one("q", &name));
     let _ = stateward(&space, &["status", "q", "--wait"], "").ok();
     let (state, problems) = told(&space, "monitor");
-    assert!(state.starts_with("not kept: this cluster has no ServiceMonitor; install "), "{state}");
+    assert!(state.starts_with("none: this cluster has no ServiceMonitor; install "), "{state}");
     assert_eq!(problems, json!([]));
 
     // Its user waits for a route, and is told so.

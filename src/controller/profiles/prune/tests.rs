@@ -61,7 +61,10 @@ fn pinned(object: &Value) -> Uses {
     let text = |name: &str| labels[name].as_str().unwrap().to_owned();
     let pin = format!("{}@{}", text(names::PROFILE), text("stateward.dev/revision"));
     let record = Record::new("db", Pin::parse(&pin).unwrap()).to_text();
-    Uses::of([json!({"metadata": {"name": "db", "annotations": {names::RECORD: record}}})].into_iter())
+    Uses::of(
+        [json!({"metadata": {"name": "db", "annotations": {names::RECORD: record}}})].into_iter(),
+        |_, _| false,
+    )
 }
 
 #[test]
