@@ -9,7 +9,7 @@ use serde_path_to_error::Segment;
 use super::profile::ProfileSpec;
 use super::{LoadError, Profile};
 use crate::image::Image;
-use crate::path::{Path, list_key};
+use crate::path::{ListKey, Path, list_key};
 use crate::quantity::Quantity;
 use crate::validate::names;
 
@@ -125,6 +125,54 @@ pub fn unknown_fields(spec: &ProfileSpec) -> Vec<String> {
         }
     }
     unknown
+}
+
+/// Items of lists that go by a key: those without it, which no set gets, and those with one that stands
+/// there already, which are merged into it.
+#[must_use]
+pub fn keys(spec: &ProfileSpec) -> (Vec<String>, Vec<String>) {
+    let (mut faults, mut remarks) = (Vec::new(), Vec::new());
+    for (at, set) in statefulsets(spec) {
+        each_list(&at, "", set, &mut |at, list, keys, items| {
+            let keyed: Vec<_> = items.iter().map(|item| keys.of(item)).collect();
+            for (position, key) in keyed.iter().enumerate() {
+                let place = format!("{at}[{position}]");
+                match key {
+                    // It is told already.
+                    None if list.ends_with("ontainers") => {}
+                    None => faults.push(format!(
+                        "{place}: has not by what an item of {list} is known, and no set would get it; write {}",
+                        words::first_of(list)
+                    )),
+                    Some(key) if keyed[..position].contains(&Some(key.clone())) => {
+                        remarks.push(format!("{place}: {key} stands there twice; what is said last holds"));
+                    }
+                    Some(_) => {}
+                }
+            }
+        });
+    }
+    (faults, remarks)
+}
+
+/// Calls `look` for each list with keys below `value`, with its place and the name of its field.
+fn each_list(at: &str, name: &str, value: &Value, look: &mut dyn FnMut(&str, &str, ListKey, &[Value])) {
+    match value {
+        Value::Object(map) => {
+            for (field, value) in map {
+                each_list(&format!("{at}.{field}"), field, value, look);
+            }
+        }
+        Value::Array(items) => {
+            if let Some(keys) = list_key(name) {
+                look(at, name, keys, items);
+            }
+            for (position, item) in items.iter().enumerate() {
+                each_list(&format!("{at}[{position}]"), "", item, look);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// What it takes away from its parents, which who applies it may lose on the way.

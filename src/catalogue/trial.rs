@@ -80,6 +80,15 @@ fn tried(profile: &Profile) -> Tried {
     for (cases, replicas, size) in plain.chain(sized) {
         Trial::new(&shared, cases, replicas, size).judge(&mut tried);
     }
+    for axis in &profile.axes {
+        for case in axis.cases.iter().filter(|case| case.is_idle()) {
+            tried.remark(format!(
+                "spec.variants: case {} of {} is taken for no image; write majorFrom, majorTo, tagContains or otherwise: \
+                 true",
+                case.name, axis.name
+            ));
+        }
+    }
     beside::judge(profile, &mut tried);
     placeholders::judge_peers(profile, &mut tried);
     tried
