@@ -133,16 +133,18 @@ pub fn unknown_fields(spec: &ProfileSpec) -> Vec<String> {
 pub fn keys(spec: &ProfileSpec) -> (Vec<String>, Vec<String>) {
     let (mut faults, mut remarks) = (Vec::new(), Vec::new());
     for (at, set) in statefulsets(spec) {
-        each_list(&at, "", set, &mut |at, list, keys, items| {
+        let mut lists = Vec::new();
+        collect_lists(&at, "", set, &mut lists);
+        for List { at, name, keys, items } in lists {
             let keyed: Vec<_> = items.iter().map(|item| keys.of(item)).collect();
             for (position, key) in keyed.iter().enumerate() {
                 let place = format!("{at}[{position}]");
                 match key {
                     // It is told already.
-                    None if list.ends_with("ontainers") => {}
+                    None if name.ends_with("ontainers") => {}
                     None => faults.push(format!(
-                        "{place}: has not by what an item of {list} is known, and no set would get it; write {}",
-                        words::first_of(list)
+                        "{place}: has not by what an item of {name} is known, and no set would get it; write {}",
+                        words::first_of(name)
                     )),
                     Some(key) if keyed[..position].contains(&Some(key.clone())) => {
                         remarks.push(format!("{place}: {key} stands there twice; what is said last holds"));
@@ -150,25 +152,30 @@ pub fn keys(spec: &ProfileSpec) -> (Vec<String>, Vec<String>) {
                     Some(_) => {}
                 }
             }
-        });
+        }
     }
     (faults, remarks)
 }
 
-/// Calls `look` for each list with keys below `value`, with its place and the name of its field.
-fn each_list(at: &str, name: &str, value: &Value, look: &mut dyn FnMut(&str, &str, ListKey, &[Value])) {
+/// A list whose items go by keys.
+struct List<'v> {
+    at: String,
+    name: &'v str,
+    keys: ListKey,
+    items: &'v [Value],
+}
+
+fn collect_lists<'v>(at: &str, name: &'v str, value: &'v Value, found: &mut Vec<List<'v>>) {
     match value {
         Value::Object(map) => {
             for (field, value) in map {
-                each_list(&format!("{at}.{field}"), field, value, look);
+                collect_lists(&format!("{at}.{field}"), field, value, found);
             }
         }
         Value::Array(items) => {
-            if let Some(keys) = list_key(name) {
-                look(at, name, keys, items);
-            }
+            found.extend(list_key(name).map(|keys| List { at: at.to_owned(), name, keys, items }));
             for (position, item) in items.iter().enumerate() {
-                each_list(&format!("{at}[{position}]"), "", item, look);
+                collect_lists(&format!("{at}[{position}]"), "", item, found);
             }
         }
         _ => {}

@@ -174,19 +174,6 @@ impl Catalogue {
     }
 }
 
-impl Catalogue {
-    /// What is wrong with a profile of the cluster in the eyes of the sets that it is for, and what may not
-    /// be meant.
-    fn tried(&self, profile: &Profile) -> (Vec<String>, Vec<String>) {
-        let (mut faults, mut remarks) =
-            self.sources.get(&profile.name).map_or_else(Default::default, |spec| check::keys(spec));
-        let tried = self.trials.of(profile);
-        faults.extend(tried.faults.iter().cloned());
-        remarks.extend(tried.remarks.iter().cloned());
-        (faults, remarks)
-    }
-}
-
 impl Joined {
     fn resolve_all(&mut self, base: &Catalogue, newest: &BTreeMap<&str, (i64, Arc<Profile>)>) {
         let catalogue = &mut self.catalogue;
@@ -203,9 +190,10 @@ impl Joined {
                 Ok((profile, chain)) => {
                     if let Some(verdict) = verdict {
                         usable.insert(name.clone());
-                        let (faults, remarks) = catalogue.tried(&profile);
-                        verdict.faults = faults;
-                        self.remarks.insert(name.clone(), remarks);
+                        let own = chain.last().map(|(_, spec)| *spec);
+                        let tried = catalogue.trials.of(&profile, own);
+                        verdict.faults.clone_from(&tried.faults);
+                        self.remarks.insert(name.clone(), tried.remarks.clone());
                     }
                     let faulty = self.verdicts.get(name).is_some_and(|verdict| !verdict.faults.is_empty());
                     let key = (name.clone(), profile.revision.clone());

@@ -14,9 +14,16 @@ use crate::server::{Answer, Server};
 /// One request: what stands in Git from now on, and what is asked for once.
 #[derive(Debug, Clone)]
 struct Request {
-    /// `None` leaves it as it is.
-    standing: Option<Option<Wish>>,
+    standing: Standing,
     once: Option<Wish>,
+}
+
+/// What becomes of the annotation that Git holds.
+#[derive(Debug, Clone, Copy)]
+enum Standing {
+    Stays,
+    Goes,
+    Says(Wish),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +38,8 @@ fn wish() -> impl Strategy<Value = Wish> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    (prop::option::of(prop::option::of(wish())), prop::option::of(wish()))
-        .prop_map(|(standing, once)| Request { standing, once })
+    let standing = prop_oneof![Just(Standing::Stays), Just(Standing::Goes), wish().prop_map(Standing::Says)];
+    (standing, prop::option::of(wish())).prop_map(|(standing, once)| Request { standing, once })
 }
 
 fn pin(set: &Value) -> String {
@@ -90,16 +97,24 @@ proptest! {
             let before = pin(&server.stored);
             let stood = server.stored["metadata"]["annotations"].get(PROFILE_REVISION).cloned();
             let mut object = server.stored.clone();
-            if let Some(standing) = standing {
-                object = annotate(&object, PROFILE_REVISION, standing.map(text).as_deref());
-            }
-            let brought = standing.flatten().filter(|wish| Some(json!(text(*wish))) != stood && Some(*wish) != told);
+            let said = match standing {
+                Standing::Stays => None,
+                Standing::Goes => {
+                    object = annotate(&object, PROFILE_REVISION, None);
+                    None
+                }
+                Standing::Says(wish) => {
+                    object = annotate(&object, PROFILE_REVISION, Some(&text(wish)));
+                    Some(wish)
+                }
+            };
+            let brought = said.filter(|wish| Some(json!(text(*wish))) != stood && Some(*wish) != told);
             let object = annotate(&object, UPGRADE_TO, once.map(text).as_deref());
             let answer = server.write(object).map_err(TestCaseError::fail)?;
             let Answer::Stored(admitted) = answer else {
                 return Err(TestCaseError::fail(format!("{answer:?}")));
             };
-            told = standing.flatten().or(told);
+            told = said.or(told);
             let wanted = once.or(brought).map_or(before, meant);
             prop_assert_eq!(pin(&server.stored), wanted.clone());
             let both = once.zip(brought).is_some_and(|(once, standing)| meant(once) != meant(standing));
