@@ -129,6 +129,7 @@ fn selectors_are_read_wherever_they_stand() {
         "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [
         {matchExpressions: [{key: cores, operator: Gt, values: ['4']}]}]}}}";
     assert_eq!(of(&pod(node)), Default::default());
+    assert_eq!(of(&pod("tolerations: [{operator: Exists, effect: ''}]")), Default::default());
 }
 
 #[test]
@@ -197,6 +198,10 @@ fn what_a_set_may_bring_refuses_nothing() {
         (
             "companions: {serviceAccount: {}}".to_owned(),
             "spec.companions.serviceAccount: is made for sets alone",
+        ),
+        (
+            "companions: {serviceMonitor: {jobLabel: x}}".to_owned(),
+            "spec.companions.serviceMonitor.endpoints: are none, and none is made without; write - port: NAME",
         ),
         (
             "companions: {serviceMonitor: {jobLabel: $(name), endpoints: []}}".to_owned(),
