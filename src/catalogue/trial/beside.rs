@@ -193,13 +193,13 @@ fn is_cidr(text: &str) -> bool {
 fn monitor(monitor: &Value, tried: &mut Tried) {
     let Some(endpoints) = monitor["endpoints"].as_array() else {
         let line = "write - port: NAME, of the port with the metrics";
-        // A child may say which.
-        return match &monitor["endpoints"] {
-            Value::Null => {
-                tried.remark(format!("{MONITOR}.endpoints: are none, and none is made without; {line}"))
-            }
-            _ => tried.fault(format!("{MONITOR}.endpoints: is no list; {line}")),
-        };
+        if monitor["endpoints"].is_null() {
+            // A child may say which.
+            tried.remark(format!("{MONITOR}.endpoints: are none, and none is made without; {line}"));
+        } else {
+            tried.fault(format!("{MONITOR}.endpoints: is no list; {line}"));
+        }
+        return;
     };
     for (position, endpoint) in endpoints.iter().enumerate() {
         let at = format!("{MONITOR}.endpoints[{position}]");
