@@ -420,22 +420,6 @@ impl Profile {
     }
 }
 
-impl Case {
-    /// Whether an image of this tag is of this case.
-    #[must_use]
-    pub fn fits(&self, image: &Image) -> bool {
-        let by_major = || {
-            image.major().is_some_and(|major| {
-                self.major_from.is_none_or(|from| from <= major) && self.major_to.is_none_or(|to| major <= to)
-            })
-        };
-        let has_major = self.major_from.is_some() || self.major_to.is_some();
-        (has_major && by_major())
-            || self.tag_contains.as_ref().is_some_and(|part| image.tag.is_some_and(|t| t.contains(part)))
-            || (self.otherwise && image.tag.is_some())
-    }
-}
-
 /// The profile and its ancestors, the weakest first. One that extends its own name builds on the one
 /// whose place it takes.
 fn chain<'a>(

@@ -9,7 +9,7 @@ use serde_path_to_error::Segment;
 use super::profile::ProfileSpec;
 use super::{LoadError, Profile};
 use crate::image::Image;
-use crate::path::{Path, list_key};
+use crate::path::{ListKey, Path, list_key};
 use crate::quantity::Quantity;
 use crate::validate::names;
 
@@ -125,6 +125,61 @@ pub fn unknown_fields(spec: &ProfileSpec) -> Vec<String> {
         }
     }
     unknown
+}
+
+/// Items of lists that go by a key: those without it, which no set gets, and those with one that stands
+/// there already, which are merged into it.
+#[must_use]
+pub fn keys(spec: &ProfileSpec) -> (Vec<String>, Vec<String>) {
+    let (mut faults, mut remarks) = (Vec::new(), Vec::new());
+    for (at, set) in statefulsets(spec) {
+        let mut lists = Vec::new();
+        collect_lists(&at, "", set, &mut lists);
+        for List { at, name, keys, items } in lists {
+            let keyed: Vec<_> = items.iter().map(|item| keys.of(item)).collect();
+            for (position, key) in keyed.iter().enumerate() {
+                let place = format!("{at}[{position}]");
+                match key {
+                    // It is told already.
+                    None if name.ends_with("ontainers") => {}
+                    None => faults.push(format!(
+                        "{place}: has not by what an item of {name} is known, and no set would get it; write {}",
+                        words::first_of(name)
+                    )),
+                    Some(key) if keyed[..position].contains(&Some(key.clone())) => {
+                        remarks.push(format!("{place}: {key} stands there twice; what is said last holds"));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+    (faults, remarks)
+}
+
+/// A list whose items go by keys.
+struct List<'v> {
+    at: String,
+    name: &'v str,
+    keys: ListKey,
+    items: &'v [Value],
+}
+
+fn collect_lists<'v>(at: &str, name: &'v str, value: &'v Value, found: &mut Vec<List<'v>>) {
+    match value {
+        Value::Object(map) => {
+            for (field, value) in map {
+                collect_lists(&format!("{at}.{field}"), field, value, found);
+            }
+        }
+        Value::Array(items) => {
+            found.extend(list_key(name).map(|keys| List { at: at.to_owned(), name, keys, items }));
+            for (position, item) in items.iter().enumerate() {
+                collect_lists(&format!("{at}[{position}]"), "", item, found);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// What it takes away from its parents, which who applies it may lose on the way.

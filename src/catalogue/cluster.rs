@@ -190,8 +190,9 @@ impl Joined {
                 Ok((profile, chain)) => {
                     if let Some(verdict) = verdict {
                         usable.insert(name.clone());
-                        let tried = catalogue.trials.of(&profile);
-                        verdict.faults.extend(tried.faults.iter().cloned());
+                        let own = chain.last().map(|(_, spec)| *spec);
+                        let tried = catalogue.trials.of(&profile, own);
+                        verdict.faults.clone_from(&tried.faults);
                         self.remarks.insert(name.clone(), tried.remarks.clone());
                     }
                     let faulty = self.verdicts.get(name).is_some_and(|verdict| !verdict.faults.is_empty());

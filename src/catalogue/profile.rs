@@ -14,6 +14,7 @@ use super::asked::Asked;
 use super::definition::{ProfileStatus, any_object, patch_to, patches_to};
 use super::peers::Peers;
 use super::refuse::Refusal;
+use crate::image::Image;
 
 /// One profile file.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -207,6 +208,28 @@ fn resource_classes(_: &mut SchemaGenerator) -> Schema {
 impl Match {
     fn is_empty(&self) -> bool {
         self.images.is_empty()
+    }
+}
+
+impl Case {
+    /// Whether it fits no image at all.
+    pub(super) fn is_idle(&self) -> bool {
+        let by_major = self.major_from.is_some() || self.major_to.is_some();
+        !by_major && self.tag_contains.is_none() && !self.otherwise
+    }
+
+    /// Whether an image of this tag is of this case.
+    #[must_use]
+    pub fn fits(&self, image: &Image) -> bool {
+        let by_major = || {
+            image.major().is_some_and(|major| {
+                self.major_from.is_none_or(|from| from <= major) && self.major_to.is_none_or(|to| major <= to)
+            })
+        };
+        let has_major = self.major_from.is_some() || self.major_to.is_some();
+        (has_major && by_major())
+            || self.tag_contains.as_ref().is_some_and(|part| image.tag.is_some_and(|t| t.contains(part)))
+            || (self.otherwise && image.tag.is_some())
     }
 }
 

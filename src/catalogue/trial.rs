@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::offers::Offer;
-use super::{Axis, Profile};
+use super::profile::ProfileSpec;
+use super::{Axis, Profile, check};
 use crate::companions::{self, Labels};
 use crate::configuration::Configuration;
 use crate::expand::{self, Expansion, Family, Injection, Source};
@@ -52,15 +53,19 @@ impl Trials {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// The verdict on a profile.
-    pub(super) fn of(&self, profile: &Profile) -> Arc<Tried> {
+    /// The verdict on a profile, of which `own` is what it says itself.
+    pub(super) fn of(&self, profile: &Profile, own: Option<&ProfileSpec>) -> Arc<Tried> {
         let key = (profile.name.clone(), profile.revision.clone());
         // Nothing that holds the lock can leave it half done.
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tried) = known().get(&key) {
             return Arc::clone(tried);
         }
-        let tried = Arc::new(tried(profile));
+        let (faults, remarks) = own.map_or_else(Default::default, check::keys);
+        let mut tried = tried(profile);
+        tried.faults.splice(0..0, faults);
+        tried.remarks.splice(0..0, remarks);
+        let tried = Arc::new(tried);
         let mut all = known();
         if all.len() >= REMEMBERED {
             all.clear();
@@ -79,6 +84,15 @@ fn tried(profile: &Profile) -> Tried {
     let sized = profile.sizes.keys().map(|size| (&variants[0], 1, Some(size)));
     for (cases, replicas, size) in plain.chain(sized) {
         Trial::new(&shared, cases, replicas, size).judge(&mut tried);
+    }
+    for axis in &profile.axes {
+        for case in axis.cases.iter().filter(|case| case.is_idle()) {
+            tried.remark(format!(
+                "spec.variants: case {} of {} is taken for no image; write majorFrom, majorTo, tagContains or otherwise: \
+                 true",
+                case.name, axis.name
+            ));
+        }
     }
     beside::judge(profile, &mut tried);
     placeholders::judge_peers(profile, &mut tried);

@@ -17,6 +17,7 @@ mod rendering;
 mod robustness;
 mod server;
 mod updates;
+mod wishes;
 
 use proptest::prelude::ProptestConfig;
 

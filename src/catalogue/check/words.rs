@@ -119,13 +119,17 @@ fn wanted(expected: &str, name: &str) -> String {
 
 /// How the list in a field of this name begins.
 fn a_list(name: &str) -> String {
-    let item = match list_key(name) {
-        Some(ListKey::Fields([(field, _), ..])) => format!("- {field}: …"),
-        Some(ListKey::MetadataName) => "- metadata: {name: …}".to_owned(),
-        Some(ListKey::EnvFrom) => "- secretRef: {name: …}".to_owned(),
-        _ => "- …".to_owned(),
-    };
-    format!("a list: {item}")
+    format!("a list: - {}", first_of(name))
+}
+
+/// How an item of such a list begins.
+pub(super) fn first_of(list: &str) -> String {
+    match list_key(list) {
+        Some(ListKey::Fields([(field, _), ..])) => format!("{field}: …"),
+        Some(ListKey::MetadataName) => "metadata: {name: …}".to_owned(),
+        Some(ListKey::EnvFrom) => "secretRef: {name: …}".to_owned(),
+        _ => "…".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -192,9 +192,14 @@ fn is_cidr(text: &str) -> bool {
 /// What the Prometheus operator's definition refuses of a ServiceMonitor, as far as profiles write it.
 fn monitor(monitor: &Value, tried: &mut Tried) {
     let Some(endpoints) = monitor["endpoints"].as_array() else {
-        return tried.fault(format!(
-            "{MONITOR}.endpoints: is no list; write - port: NAME, of the port with the metrics"
-        ));
+        let line = "write - port: NAME, of the port with the metrics";
+        if monitor["endpoints"].is_null() {
+            // A child may say which.
+            tried.remark(format!("{MONITOR}.endpoints: are none, and none is made without; {line}"));
+        } else {
+            tried.fault(format!("{MONITOR}.endpoints: is no list; {line}"));
+        }
+        return;
     };
     for (position, endpoint) in endpoints.iter().enumerate() {
         let at = format!("{MONITOR}.endpoints[{position}]");

@@ -84,6 +84,40 @@ fn values_that_every_set_would_be_refused_for_are_told_at_their_fields() {
 }
 
 #[test]
+fn items_that_nobody_would_find_are_told() {
+    let pod_at = "spec.statefulSet.spec.template.spec.containers[0]";
+    let (faults, remarks) =
+        of(&main("ports: [{name: http}], env: [{value: x}, {name: A, value: x}, {name: A, value: z}]"));
+    assert_eq!(
+        faults,
+        [
+            format!(
+                "{pod_at}.env[0]: has not by what an item of env is known, and no set would get it; write name: …"
+            ),
+            format!(
+                "{pod_at}.ports[0]: has not by what an item of ports is known, and no set would get it; write \
+                 containerPort: …"
+            ),
+        ]
+    );
+    assert_eq!(
+        remarks,
+        [format!("{pod_at}.env[2]: [name=\"A\"] stands there twice; what is said last holds")]
+    );
+}
+
+#[test]
+fn a_case_that_no_image_is_of_is_told() {
+    let (_, remarks) =
+        of("variants: [{name: base, unknown: x, cases: [{name: a}, {name: b, otherwise: true}]}]");
+    assert!(
+        remarks[0].starts_with("spec.variants: case a of base is taken for no image; write"),
+        "{remarks:?}"
+    );
+    assert_eq!(remarks.len(), 1);
+}
+
+#[test]
 fn selectors_are_read_wherever_they_stand() {
     let terms = "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
         {topologyKey: zone!, labelSelector: {matchExpressions: [{key: app, operator: Is, values: [x]}]}}]}}";
@@ -95,6 +129,7 @@ fn selectors_are_read_wherever_they_stand() {
         "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [
         {matchExpressions: [{key: cores, operator: Gt, values: ['4']}]}]}}}";
     assert_eq!(of(&pod(node)), Default::default());
+    assert_eq!(of(&pod("tolerations: [{operator: Exists, effect: ''}]")), Default::default());
 }
 
 #[test]
@@ -163,6 +198,10 @@ fn what_a_set_may_bring_refuses_nothing() {
         (
             "companions: {serviceAccount: {}}".to_owned(),
             "spec.companions.serviceAccount: is made for sets alone",
+        ),
+        (
+            "companions: {serviceMonitor: {jobLabel: x}}".to_owned(),
+            "spec.companions.serviceMonitor.endpoints: are none, and none is made without; write - port: NAME",
         ),
         (
             "companions: {serviceMonitor: {jobLabel: $(name), endpoints: []}}".to_owned(),

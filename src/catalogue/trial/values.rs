@@ -27,15 +27,8 @@ const WORDS: &[(&str, &[&str])] = &[
 /// Maps whose keys are people's own words.
 const FREE: &[&str] = &["annotations", "labels", "limits", "requests"];
 
-/// Names of other objects of the cluster.
-const NAMES: &[&str] = &[
-    "claimName",
-    "priorityClassName",
-    "runtimeClassName",
-    "schedulerName",
-    "serviceAccountName",
-    "storageClassName",
-];
+/// Names of other objects that the API server looks at, there or not.
+const NAMES: &[&str] = &["priorityClassName", "runtimeClassName", "serviceAccountName", "storageClassName"];
 
 /// What is wrong with the template and the claims of an expanded set.
 pub(super) fn faults(set: &Value) -> Vec<Fault> {
@@ -101,7 +94,8 @@ fn leaf(at: &str, name: &str, value: &Value, faults: &mut Vec<Fault>) {
 }
 
 fn word(at: &str, value: &Value, words: &[&str], faults: &mut Vec<Fault>) {
-    if value.as_str().is_some_and(|text| !words.contains(&text)) {
+    // An empty one is as good as none.
+    if value.as_str().is_some_and(|text| !text.is_empty() && !words.contains(&text)) {
         let problem = format!("{value} is none of its values");
         faults.push(Fault::new(Reason::Invalid, at, problem, format!("write {}", words.join(" or "))));
     }
