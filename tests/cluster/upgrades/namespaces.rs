@@ -4,9 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{expect, json_of, stateward};
+use super::{expect, json_of, one, revised, stateward};
 use crate::harness::{Client, Snapshot, Space, cluster, postgres, run, wait_for};
-use crate::platform::dry_run;
+use crate::platform::{dry_run, profile};
 
 const SIZES: &str = "size small in place of size medium, as its namespace has it now";
 
@@ -106,4 +106,23 @@ fn other_defaults_of_a_namespace_are_seen_and_brought_by_an_upgrade() {
     let _ = stateward(&space, &["diff", "db"], "").ok();
     let said = stateward(&space, &["upgrade", "--all", "-o", "json"], "").ok();
     expect(&said, &[("db", "there"), ("own", "there")]);
+}
+
+#[test]
+fn the_status_of_a_profile_counts_them_too() {
+    let space = Space::new("behind-namespace");
+    let large = json!({"limits": {"memory": "256Mi"}});
+    revised(&space, &profile(&space.name, "64Mi").set("/spec/sizes/large", large));
+    space.create(Client::Apply, &one("q", &space.name));
+    let wait_counted = |expected: &str| {
+        wait_for("the profile's status", || {
+            let columns = "jsonpath={.status.inUse} {.status.behind}";
+            let said = space.as_admin_says(&["get", "statefulsetprofile", &space.name, "-o", columns]).ok();
+            if said.stdout == expected { Ok(()) } else { Err(said.stdout) }
+        });
+    };
+    wait_counted("1 0");
+    let _ = space.kubectl(&["annotate", "namespace", &space.name, "stateward.dev/size=large"]).ok();
+    wait_counted("1 1");
+    let _ = space.as_admin_says(&["delete", "statefulsetprofile", &space.name]).ok();
 }
