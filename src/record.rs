@@ -289,6 +289,8 @@ pub fn key_json(key: &ItemKey) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
@@ -299,10 +301,10 @@ mod tests {
         let mut record = Record::new("db", pin);
         let container = crate::settings::containers_path().named("postgres");
         let item = container.field("env").named("POD_NAME");
-        let port = ItemKey(vec![
+        let port = ItemKey(Arc::new([
             ("containerPort".into(), Scalar::Number(5432)),
             ("protocol".into(), Scalar::Text("TCP".into())),
-        ]);
+        ]));
         record.created = vec![item.clone(), container.field("ports").item(port.clone())];
         let leaf = |path: Path, over_default| Leaf { path, hash: 0x0123_abcd, over_default };
         record.leaves = vec![

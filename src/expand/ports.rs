@@ -1,5 +1,7 @@
 //! Container ports: the user's, else the annotation's, else the profile's.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Draft, Family, Source};
@@ -31,10 +33,10 @@ pub(super) fn expand(draft: &mut Draft) {
     };
     let source = Source::Intent { key: format!("{}ports", names::PREFIX).into() };
     for port in ports {
-        let key = ItemKey(vec![
+        let key = ItemKey(Arc::new([
             ("containerPort".into(), Scalar::Number(port.number.into())),
             ("protocol".into(), Scalar::Text(port.protocol.into())),
-        ]);
+        ]));
         let item = json!({"containerPort": port.number, "protocol": port.protocol, "name": port.name});
         draft.offer(&list.item(key), &item, &source, false);
     }
