@@ -26,7 +26,7 @@ pub(super) fn expand(draft: &mut Draft) {
             if taken {
                 draft.withhold(offer.path, "another container has a port of this name");
             } else {
-                draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+                draft.take(offer);
             }
         }
         return;

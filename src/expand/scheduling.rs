@@ -25,7 +25,7 @@ pub(super) fn expand(draft: &mut Draft) {
         anti_affinity(draft, &pod, host, &selector, &source);
     }
     for offer in draft.offers(Family::Scheduling) {
-        draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+        draft.take(offer);
     }
 }
 
