@@ -87,7 +87,8 @@ pub enum ReviewError {
 #[derive(Serialize)]
 struct Response {
     allowed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// As base64.
+    #[serde(skip)]
     patch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Value>,
@@ -111,8 +112,6 @@ struct Review<'r> {
 #[serde(rename_all = "camelCase")]
 struct Reply<'r> {
     uid: &'r str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch_type: Option<&'static str>,
     #[serde(flatten)]
     response: &'r Response,
 }
@@ -236,15 +235,9 @@ impl Response {
             }
             summary.injections = counts.into_iter().filter(|(_, count)| *count > 0).collect();
         }
-        let patch = (!empty).then(|| serde_json::to_string(&admitted.patch).unwrap_or_default());
+        let patch = (!empty).then(|| base64(&json(&admitted.patch, 16 << 10)));
         let audit = json!({"pin": admitted.pin, "injections": admitted.injections.len().to_string()});
-        Self {
-            allowed: true,
-            patch: patch.map(|patch| base64(patch.as_bytes())),
-            status: None,
-            warnings: admitted.warnings.clone(),
-            audit: Some(audit),
-        }
+        Self { allowed: true, patch, status: None, warnings: admitted.warnings.clone(), audit: Some(audit) }
     }
 
     fn refused(change: Change, faults: &[Fault], warnings: Vec<String>) -> Self {
@@ -267,11 +260,18 @@ impl Response {
     }
 
     fn serialize(&self, uid: &str) -> Vec<u8> {
-        let patch_type = self.patch.as_ref().map(|_| "JSONPatch");
-        let reply = Reply { uid, patch_type, response: self };
+        let reply = Reply { uid, response: self };
         let review = Review { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response: reply };
-        // Texts, flags and values: nothing that could fail.
-        serde_json::to_vec(&review).unwrap_or_default()
+        let mut body = json(&review, 1024 + self.patch.as_ref().map_or(0, String::len));
+        if let Some(patch) = &self.patch {
+            // Into the response, whose end that is. In base64 there is nothing to escape, and it is too long
+            // to be looked through for that.
+            body.truncate(body.len().saturating_sub("}}".len()));
+            for part in [r#","patchType":"JSONPatch","patch":""#, patch, r#""}}"#] {
+                body.extend_from_slice(part.as_bytes());
+            }
+        }
+        body
     }
 }
 
@@ -336,6 +336,14 @@ fn change<'a>(request: &'a Value, namespace: &'a str) -> Result<Option<Change<'a
     };
     let before = if operation == "UPDATE" { Some(object("oldObject")?) } else { None };
     Ok(Some(Change { namespace, before, after: object("object")? }))
+}
+
+/// A value as JSON, in room for so many bytes: to make room again and again takes longer than to write.
+fn json(value: &impl Serialize, room: usize) -> Vec<u8> {
+    let mut json = Vec::with_capacity(room);
+    // Texts, flags and values, into memory: nothing that could fail.
+    _ = serde_json::to_writer(&mut json, value);
+    json
 }
 
 /// Base64 with padding (RFC 4648, section 4), as Go decodes `[]byte`.

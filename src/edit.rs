@@ -40,6 +40,52 @@ pub fn set(object: &mut Value, path: &Path, value: Value) -> Option<Vec<Path>> {
     Some(created)
 }
 
+/// Sets values at paths, as [`set`] does one by one; neighbours that begin alike are followed together
+/// as far as that goes. Gives the maps and items that were created, in the order of their creation.
+pub fn set_all(object: &mut Value, leaves: &[(&Path, &Value)]) -> Vec<Path> {
+    let mut created = Vec::new();
+    set_below(object, "", leaves, 0, &mut created);
+    created
+}
+
+fn set_below(
+    here: &mut Value,
+    list: &str,
+    leaves: &[(&Path, &Value)],
+    depth: usize,
+    created: &mut Vec<Path>,
+) {
+    for alike in leaves.chunk_by(|(one, _), (other, _)| one.0.get(depth) == other.0.get(depth)) {
+        let path = alike[0].0;
+        if depth > 0 && depth < path.0.len() && here.is_null() {
+            let is_list = matches!(path.0[depth], Step::Item(_));
+            *here = if is_list { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
+            created.push(Path::of(&path.0[..depth]));
+        }
+        match (path.0.get(depth), &mut *here) {
+            (None, here) => *here = alike[alike.len() - 1].1.clone(),
+            (Some(Step::Field(name)), Value::Object(map)) => {
+                if let Some(next) = map.get_mut(name.as_ref()) {
+                    set_below(next, name, alike, depth + 1, created);
+                } else {
+                    let mut next = Value::Null;
+                    set_below(&mut next, name, alike, depth + 1, created);
+                    map.insert(name.clone().into_owned(), next);
+                }
+            }
+            (Some(Step::Item(key)), Value::Array(items)) => {
+                let at = position(list, items, key).unwrap_or_else(|| {
+                    items.push(new_item(list, key));
+                    created.push(Path::of(&path.0[..=depth]));
+                    items.len() - 1
+                });
+                set_below(&mut items[at], list, alike, depth + 1, created);
+            }
+            _ => {}
+        }
+    }
+}
+
 fn new_item(list: &str, key: &ItemKey) -> Value {
     let mut item = Map::new();
     if let Some(list) = list_key(list) {
@@ -305,6 +351,32 @@ mod tests {
         assert_eq!(object, json!({"a": {"b": 1}, "env": [{"name": "X"}]}));
         remove_all(&mut object, &paths.iter().collect::<Vec<_>>());
         assert_eq!(object, json!({"a": {"b": 1}}));
+    }
+
+    #[test]
+    fn many_are_set_as_one_by_one() {
+        let env = Path::fields(&["env"]);
+        let a = Path::fields(&["a"]);
+        let leaves = [
+            (a.field("b").field("c"), json!(1)),
+            (a.field("b").field("d"), json!({})),
+            (a.field("b").field("d").field("e"), json!(2)),
+            (env.named("X").field("value"), json!("1")),
+            (env.named("Y").field("value"), json!("2")),
+            (a.field("f"), json!([])),
+            (a.field("text").field("below"), json!(3)),
+            (env.named("X").field("value"), json!("4")),
+        ];
+        let mut object = json!({"a": {"b": null, "text": "x"}, "env": [{"name": "X"}]});
+        let mut other = object.clone();
+        let one_by_one: Vec<Path> = leaves
+            .iter()
+            .flat_map(|(path, value)| set(&mut other, path, value.clone()).unwrap_or_default())
+            .collect();
+        let together: Vec<_> = leaves.iter().map(|(path, value)| (path, value)).collect();
+        assert_eq!(set_all(&mut object, &together), one_by_one);
+        assert_eq!(one_by_one, [a.field("b"), env.named("Y")]);
+        assert_eq!(object, other);
     }
 
     #[test]

@@ -126,8 +126,8 @@ pub struct Admitted {
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The finished patch does not apply to the object that was sent.
-    #[error("failed to apply our own patch")]
-    Apply(#[source] json_patch::PatchError),
+    #[error("our own patch does not apply at {0:?}")]
+    Apply(String),
     /// It applies, and gives something else than was meant.
     #[error("our own patch gives another object than was meant")]
     Differs,

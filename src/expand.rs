@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use self::draft::{Draft, is_api_default};
+pub use self::draft::{Draft, Offered, is_api_default};
 pub use self::environment::generated_secret;
 use crate::fault::Fault;
 use crate::path::{Path, Step};

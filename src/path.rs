@@ -19,9 +19,9 @@ pub enum Step {
     Item(ItemKey),
 }
 
-/// The keys of a list item, sorted by field, as managedFields writes them.
+/// The keys of a list item, sorted by field, as managedFields writes them. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ItemKey(pub Vec<(Cow<'static, str>, Scalar)>);
+pub struct ItemKey(pub Arc<[(Cow<'static, str>, Scalar)]>);
 
 /// A key's value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -204,12 +204,12 @@ impl ListKey {
                 }
             }
         }
-        Some(ItemKey(keys))
+        Some(ItemKey(keys.into()))
     }
 
     /// Writes `key` into an item that is being made.
     pub fn write(self, key: &ItemKey, item: &mut Map<String, Value>) {
-        for (field, value) in &key.0 {
+        for (field, value) in key.0.iter() {
             match (self, field.as_ref()) {
                 (Self::MetadataName, field) => {
                     if let Some(metadata) =
@@ -276,7 +276,7 @@ impl ItemKey {
     /// A key of one text field.
     #[must_use]
     pub fn text(field: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
-        Self(vec![(Cow::Borrowed(field), Scalar::Text(value.into()))])
+        Self(Arc::new([(Cow::Borrowed(field), Scalar::Text(value.into()))]))
     }
 
     /// The text of the first key.

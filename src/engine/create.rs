@@ -9,7 +9,7 @@ use crate::fault::{Fault, Reason};
 use crate::hash;
 use crate::intent::Intent;
 use crate::names;
-use crate::path::Path;
+use crate::path::{Path, lookup_all};
 use crate::record::{Leaf, Read, Record};
 use crate::settings::{Defaults, Pin, Settings, image_of, wish};
 use crate::validate;
@@ -192,9 +192,12 @@ fn apply(
     let mut record = Record::new(&settings.name, settings.pin());
     record.wish = super::wish_text(sent).filter(|_| intent.profile_revision.is_some());
     let named = crate::ownership::Named::of(sent);
-    for Injection { path, value, .. } in &expansion.injections {
-        let over_default = path.lookup(sent).is_some() && named.managed(path);
-        record.created.extend(edit::set(result, path, value.clone()).unwrap_or_default());
+    let leaves: Vec<(&Path, &Value)> =
+        expansion.injections.iter().map(|Injection { path, value, .. }| (path, value)).collect();
+    record.created = edit::set_all(result, &leaves);
+    let paths: Vec<&Path> = leaves.iter().map(|(path, _)| *path).collect();
+    for ((path, value), there) in leaves.into_iter().zip(lookup_all(sent, &paths)) {
+        let over_default = there.is_some() && named.managed(path);
         record.leaves.push(Leaf { path: path.clone(), hash: hash::leaf(value), over_default });
     }
     let items = super::lists_of(&record.created);

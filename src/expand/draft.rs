@@ -1,11 +1,13 @@
 //! An expansion in the making: what is offered, against what the user wrote.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{Expansion, Family, Injection, Source, Withheld};
-use crate::catalogue::offers::{self, Offer};
+use crate::catalogue::offers;
 use crate::fault::Fault;
-use crate::path::{ItemKey, Path, Step};
+use crate::path::{Path, Scalar, Step, position};
 use crate::settings::{Settings, containers_path};
 use crate::union::TIMINGS;
 
@@ -17,6 +19,18 @@ pub struct Draft<'a> {
     pub settings: &'a Settings,
     main: Path,
     expansion: Expansion,
+}
+
+/// What the profile offers to this set: the main container named, placeholders filled in.
+pub struct Offered<'a> {
+    /// Where.
+    pub path: Path,
+    /// What.
+    pub value: Cow<'a, Value>,
+    /// From which layer.
+    pub source: &'a Source,
+    /// Whether stored data depends on it.
+    pub data: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -59,28 +73,27 @@ impl<'a> Draft<'a> {
     /// The profile's offers of one family, the main container named and placeholders filled in; those
     /// that cannot be filled in are withheld.
     #[must_use]
-    pub fn offers(&mut self, family: Family) -> Vec<Offer> {
-        let placeholder = ItemKey::text("name", "$(main)");
+    pub fn offers(&mut self, family: Family) -> Vec<Offered<'a>> {
         let settings = self.settings;
-        let main = Step::Item(ItemKey::text("name", settings.main.clone()));
-        let is_placeholder = |step: &Step| matches!(step, Step::Item(key) if *key == placeholder);
-        let named = |offer: &Offer| {
-            let mut offer = offer.clone();
-            if offer.path.0.iter().any(is_placeholder) {
-                let step = |step| if is_placeholder(step) { &main } else { step };
-                offer.path = Path(offer.path.0.iter().map(step).cloned().collect());
-            }
-            offer
-        };
-        let offers = settings.variant.offers.iter().filter(|offer| offer.family == family).map(named);
         let mut filled = Vec::new();
-        for mut offer in offers {
-            match self.fill(&mut offer.value) {
-                Ok(()) => filled.push(offer),
-                Err(why) => self.withhold(offer.path, why),
+        for offer in settings.variant.offers.iter().filter(|offer| offer.family == family) {
+            let path = self.named(&offer.path);
+            match self.fill(&offer.value) {
+                Ok(value) => filled.push(Offered { path, value, source: &offer.source, data: offer.data }),
+                Err(why) => self.withhold(path, why),
             }
         }
         filled
+    }
+
+    /// The path of an offer, with the main container's name.
+    fn named(&self, path: &Path) -> Path {
+        if !path.0.iter().any(is_main) {
+            return path.clone();
+        }
+        let main = self.main.0.last();
+        let step = |step| main.filter(|_| is_main(step)).unwrap_or(step);
+        Path(path.0.iter().map(step).cloned().collect())
     }
 
     /// The user's value at `path`, unless it is as good as unsaid: an API default on the list of
@@ -100,19 +113,35 @@ impl<'a> Draft<'a> {
         any
     }
 
+    /// Adds what the profile offers, unless the user has written it.
+    pub fn take(&mut self, offer: Offered) -> bool {
+        self.add(offer.path, offer.value, offer.source, offer.data)
+    }
+
     /// Adds one leaf, unless the user has written it.
     pub fn offer_leaf(&mut self, path: Path, value: Value, source: &Source, data: bool) -> bool {
-        if self.kept(&path) {
-            let why = format!("{}keep says that it is as you mean it", crate::names::PREFIX);
-            self.withhold(path, why);
-        } else if self.user_value(&path).is_some() {
-            self.withhold(path, "you wrote it");
-        } else if let Some(obstacle) = obstacle(self.user, &path) {
-            self.withhold(path, format!("{obstacle} is no map"));
-        } else if !self.expansion.injections.iter().any(|other| other.path == path) {
-            self.expansion.injections.push(Injection { path, value, source: source.clone(), data });
-            return true;
-        }
+        self.add(path, Cow::Owned(value), source, data)
+    }
+
+    fn add(&mut self, path: Path, value: Cow<Value>, source: &Source, data: bool) -> bool {
+        let why = if self.kept(&path) {
+            format!("{}keep says that it is as you mean it", crate::names::PREFIX)
+        } else {
+            match users(self.user, &path) {
+                Err(obstacle) => format!("{obstacle} is no map"),
+                Ok(Some(value)) if !is_api_default(&path, value) => "you wrote it".to_owned(),
+                Ok(_) => {
+                    // Of some fifty: to hash them all takes longer than to compare their ends.
+                    let new = !self.expansion.injections.iter().any(|other| other.path == path);
+                    if new {
+                        let (value, source) = (value.into_owned(), source.clone());
+                        self.expansion.injections.push(Injection { path, value, source, data });
+                    }
+                    return new;
+                }
+            }
+        };
+        self.withhold(path, why);
         false
     }
 
@@ -122,7 +151,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Notes that none of `offers` is added.
-    pub fn withhold_all(&mut self, offers: &[Offer], why: &str) {
+    pub fn withhold_all(&mut self, offers: &[Offered], why: &str) {
         for offer in offers {
             self.withhold(offer.path.clone(), why);
         }
@@ -186,8 +215,15 @@ pub fn is_api_default(path: &Path, value: &Value) -> bool {
     }
 }
 
-/// The first step on the way to `path` where `object` has something that is neither map nor list.
-fn obstacle(object: &Value, path: &Path) -> Option<Path> {
+/// Whether a step of an offer's path is into the main container, whatever its name.
+fn is_main(step: &Step) -> bool {
+    let Step::Item(key) = step else { return false };
+    matches!(&*key.0, [(field, Scalar::Text(name))] if field == "name" && name == "$(main)")
+}
+
+/// The value at `path` in `object`, `null` counting as absent; else the first step on the way there
+/// where it has something that is neither map nor list.
+fn users<'v>(object: &'v Value, path: &Path) -> Result<Option<&'v Value>, Path> {
     let mut here = object;
     let mut list = "";
     for (index, step) in path.0.iter().enumerate() {
@@ -197,15 +233,16 @@ fn obstacle(object: &Value, path: &Path) -> Option<Path> {
                 here.get(name.as_ref())
             }
             Step::Item(key) => {
-                let items = here.as_array()?;
-                crate::path::position(list, items, key).map(|at| &items[at])
+                let items = here.as_array().map_or(&[][..], Vec::as_slice);
+                position(list, items, key).map(|at| &items[at])
             }
         };
-        here = next.filter(|value| !value.is_null())?;
+        let Some(next) = next.filter(|value| !value.is_null()) else { return Ok(None) };
+        here = next;
         let last = index + 1 == path.0.len();
         if !last && !here.is_object() && !here.is_array() {
-            return Some(Path::of(&path.0[..=index]));
+            return Err(Path::of(&path.0[..=index]));
         }
     }
-    None
+    Ok(Some(here))
 }

@@ -19,7 +19,7 @@ pub(super) fn expand(draft: &mut Draft) {
         } else if let Some(other) = item.and_then(|item| yields_to(draft, &item)) {
             draft.withhold(offer.path, format!("you wrote {other}, and the server takes one of both"));
         } else {
-            draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+            draft.take(offer);
         }
     }
     for source in &draft.settings.intent.env_from {

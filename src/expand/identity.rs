@@ -28,7 +28,7 @@ pub(super) fn expand(draft: &mut Draft) {
     let template = Path::fields(&["spec", "template", "metadata"]);
     for offer in draft.offers(Family::Identity) {
         if offer.path.starts_with(&template) {
-            draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+            draft.take(offer);
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn expand(draft: &mut Draft) {
         } else if hooks.iter().any(|hook| offer.path.starts_with(hook) && written(draft, hook)) {
             draft.withhold(offer.path, "you wrote it");
         } else {
-            draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+            draft.take(offer);
         }
     }
 }

@@ -76,6 +76,16 @@ fn fill(
     Ok(Cow::Owned(filled))
 }
 
+/// Whether a text in `value` may have a placeholder.
+fn has_any(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("$("),
+        Value::Array(items) => items.iter().any(has_any),
+        Value::Object(map) => map.values().any(has_any),
+        _ => false,
+    }
+}
+
 /// All texts in `value`, filled in.
 fn fill_all(
     value: &mut Value,
@@ -99,9 +109,13 @@ impl Draft<'_> {
     ///
     /// # Errors
     /// Why there is nothing to fill one in with.
-    pub(super) fn fill(&self, value: &mut Value) -> Result<(), String> {
+    pub(super) fn fill<'v>(&self, value: &'v Value) -> Result<Cow<'v, Value>, String> {
+        if !has_any(value) {
+            return Ok(Cow::Borrowed(value));
+        }
         let settings = self.settings;
-        fill_all(value, &mut |placeholder| match placeholder {
+        let mut filled = value.clone();
+        fill_all(&mut filled, &mut |placeholder| match placeholder {
             Placeholder::Name => Ok(settings.name.clone()),
             Placeholder::Service => Ok(self.service()),
             Placeholder::Replicas => Ok(settings.replicas.to_string()),
@@ -117,7 +131,8 @@ impl Draft<'_> {
                 };
                 Ok(peers.list(&settings.name, &self.service(), count))
             }
-        })
+        })?;
+        Ok(Cow::Owned(filled))
     }
 
     fn service(&self) -> String {

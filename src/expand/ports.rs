@@ -1,5 +1,7 @@
 //! Container ports: the user's, else the annotation's, else the profile's.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Draft, Family, Source};
@@ -24,17 +26,17 @@ pub(super) fn expand(draft: &mut Draft) {
             if taken {
                 draft.withhold(offer.path, "another container has a port of this name");
             } else {
-                draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+                draft.take(offer);
             }
         }
         return;
     };
     let source = Source::Intent { key: format!("{}ports", names::PREFIX).into() };
     for port in ports {
-        let key = ItemKey(vec![
+        let key = ItemKey(Arc::new([
             ("containerPort".into(), Scalar::Number(port.number.into())),
             ("protocol".into(), Scalar::Text(port.protocol.into())),
-        ]);
+        ]));
         let item = json!({"containerPort": port.number, "protocol": port.protocol, "name": port.name});
         draft.offer(&list.item(key), &item, &source, false);
     }

@@ -3,11 +3,12 @@
 //! A probe that the user wrote is left whole: handler and timings belong together. One of whose
 //! handler nothing is left but timings (server-side apply leaves those behind) gets ours.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::ports::first_tcp;
-use super::{Draft, Family, Source};
-use crate::catalogue::offers::Offer;
+use super::{Draft, Family, Offered, Source};
 use crate::fault::{Fault, Reason};
 use crate::intent::{Handler, Intent, PortRef, Probe};
 use crate::names;
@@ -16,7 +17,7 @@ use crate::union::{PROBES, TIMINGS, handler, is_handler, probe_of};
 pub(super) fn expand(draft: &mut Draft) {
     let mut rest = draft.offers(Family::Probes);
     for name in PROBES {
-        let of_it = |offer: &Offer| probe_of(&offer.path).is_some_and(|(probe, _)| probe == name);
+        let of_it = |offer: &Offered| probe_of(&offer.path).is_some_and(|(probe, _)| probe == name);
         let offers;
         (offers, rest) = rest.into_iter().partition(of_it);
         let (key, intent) = wanted(&draft.settings.intent, name);
@@ -62,23 +63,29 @@ fn contradict(draft: &mut Draft, name: &'static str, source: &Source) {
 }
 
 /// The profile's probe, its `$(port)` filled in.
-fn profile(draft: &mut Draft, name: &'static str, offers: Vec<Offer>) {
-    let wants_port = offers.iter().any(|offer| offer.value == "$(port)");
+fn profile(draft: &mut Draft, name: &'static str, offers: Vec<Offered>) {
+    let wants_port = offers.iter().any(|offer| *offer.value == "$(port)");
     let port = first_tcp(draft);
     if wants_port && port.is_none() {
         draft.withhold(draft.main().field(name), "the container declares no TCP port");
         return;
     }
     for mut offer in offers {
-        if let (true, Some(port)) = (offer.value == "$(port)", &port) {
-            offer.value = port.clone();
+        if let (true, Some(port)) = (*offer.value == "$(port)", &port) {
+            offer.value = Cow::Borrowed(port);
         }
-        draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+        draft.take(offer);
     }
 }
 
 /// The user's handler, with the profile's timings where the user names none.
-fn check(draft: &mut Draft, name: &'static str, offers: Vec<Offer>, probe: Option<&Probe>, source: &Source) {
+fn check(
+    draft: &mut Draft,
+    name: &'static str,
+    offers: Vec<Offered>,
+    probe: Option<&Probe>,
+    source: &Source,
+) {
     let Some(Probe::Check { handler, period, timeout, failures, delay }) = probe else {
         return;
     };
@@ -99,7 +106,7 @@ fn check(draft: &mut Draft, name: &'static str, offers: Vec<Offer>, probe: Optio
     let timings = offers.into_iter().filter(|offer| matches!(probe_of(&offer.path), Some((_, None))));
     for offer in timings {
         if offer.path.last_field().is_some_and(|field| said.get(field).is_none()) {
-            draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+            draft.take(offer);
         }
     }
     for (field, value) in TIMINGS {

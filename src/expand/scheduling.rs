@@ -4,6 +4,8 @@
 //! only the one and Polaris only the other. It counts pods by the label of ours that is on each of
 //! them: a selector of the user's may select other workloads too.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Draft, Family, Source, identity};
@@ -23,17 +25,17 @@ pub(super) fn expand(draft: &mut Draft) {
         anti_affinity(draft, &pod, host, &selector, &source);
     }
     for offer in draft.offers(Family::Scheduling) {
-        draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+        draft.take(offer);
     }
 }
 
 /// Client-side apply merges constraints by `topologyKey` alone, so one of the user's for that key
 /// and one of ours would run into each other.
 fn constraint(draft: &mut Draft, list: &Path, key: &str, selector: &Value, source: &Source) {
-    let item = list.item(ItemKey(vec![
+    let item = list.item(ItemKey(Arc::new([
         ("topologyKey".into(), Scalar::Text(key.to_owned().into())),
         ("whenUnsatisfiable".into(), Scalar::Text(SOFT.into())),
-    ]));
+    ])));
     let users = draft.user["spec"]["template"]["spec"]["topologySpreadConstraints"].as_array();
     if users.into_iter().flatten().any(|constraint| constraint["topologyKey"] == key) {
         draft.withhold(item, format!("you spread over {key} yourself"));

@@ -14,7 +14,7 @@ pub(super) fn expand(draft: &mut Draft) {
         if let Some(why) = obstacle(draft, &offer.path, &offer.value) {
             draft.withhold(offer.path, why);
         } else {
-            draft.offer_leaf(offer.path, offer.value, &offer.source, offer.data);
+            draft.take(offer);
         }
     }
 }

@@ -5,8 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Draft, Family, Source, scratch};
-use crate::catalogue::offers::Offer;
+use super::{Draft, Family, Offered, Source, scratch};
 use crate::fault::{Fault, Reason};
 use crate::intent::Storage;
 use crate::names;
@@ -53,10 +52,12 @@ pub(super) fn expand(draft: &mut Draft) {
     }
     let offers = draft.offers(Family::Storage);
     let theirs = namesakes(draft.user, &offers);
-    for offer in &offers {
-        match volume_of(offer, &offers).filter(|name| theirs.contains(name)) {
-            Some(name) => draft.withhold(offer.path.clone(), format!("you have a volume named {name}")),
-            None => _ = draft.offer_leaf(offer.path.clone(), offer.value.clone(), &offer.source, offer.data),
+    let named = |offer| volume_of(offer, &offers).filter(|name| theirs.contains(name)).map(str::to_owned);
+    let namesakes: Vec<Option<String>> = offers.iter().map(named).collect();
+    for (offer, name) in offers.into_iter().zip(namesakes) {
+        match name {
+            Some(name) => draft.withhold(offer.path, format!("you have a volume named {name}")),
+            None => _ = draft.take(offer),
         }
     }
     scratch::expand(draft);
@@ -64,9 +65,9 @@ pub(super) fn expand(draft: &mut Draft) {
 
 /// The names of offered volumes that the user gave to something else: a volume with another source
 /// (the API server takes one source for each), or a claim template (which wins over the volume).
-fn namesakes<'o>(user: &Value, offers: &'o [Offer]) -> Vec<&'o str> {
+fn namesakes<'o>(user: &Value, offers: &'o [Offered]) -> Vec<&'o str> {
     let list = pod_volumes();
-    let taken = |offer: &'o Offer| {
+    let taken = |offer: &'o Offered| {
         let rest = offer.path.0.get(list.0.len()..).filter(|_| offer.path.starts_with(&list))?;
         let [Step::Item(key), source @ ..] = rest else { return None };
         let name = key.first()?;
@@ -82,7 +83,7 @@ fn namesakes<'o>(user: &Value, offers: &'o [Offer]) -> Vec<&'o str> {
 }
 
 /// The volume that an offer belongs to: one of the pod's, or the one that a mount mounts.
-fn volume_of<'o>(offer: &'o Offer, offers: &'o [Offer]) -> Option<&'o str> {
+fn volume_of<'o>(offer: &'o Offered, offers: &'o [Offered]) -> Option<&'o str> {
     let list = offer.path.0.iter().position(
         |step| matches!(step, Step::Field(field) if matches!(field.as_ref(), "volumes" | "volumeMounts")),
     )?;

@@ -169,6 +169,6 @@ impl<'de> Visitor<'de> for KeyVisitor {
             keys.push((field, value));
         }
         keys.sort_unstable();
-        Ok(Key(ItemKey(keys)))
+        Ok(Key(ItemKey(keys.into())))
     }
 }

@@ -93,7 +93,7 @@ fn lost_items(at: &Path, items: &[Value], others: &[Value], keep: &[String]) -> 
     let list = at.last_field().and_then(list_key);
     let mut rest = others.iter();
     for item in items {
-        let key = list.and_then(|list| list.of(item)).unwrap_or(ItemKey(Vec::new()));
+        let key = list.and_then(|list| list.of(item)).unwrap_or(ItemKey([].into()));
         let below = at.item(key);
         let found = |other: &Value| lost(&below, item, Some(other), keep).is_none();
         if !rest.by_ref().any(found) {
