@@ -19,7 +19,7 @@ mod without;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -117,12 +117,7 @@ pub struct Profile {
     data: DataVolume,
     /// The first layer that has variants and those behind it, the weakest first.
     varied: Vec<Varied>,
-    /// Variants that were asked for, by their cases.
-    resolved: Arc<Mutex<BTreeMap<Vec<String>, Arc<Variant>>>>,
 }
-
-/// As many variants of a profile are kept: records, which everybody can forge, may name any cases.
-const KEPT: usize = 32;
 
 /// A layer of a profile from the first that has variants on: what it says wins over the variants of the
 /// weaker ones.
@@ -308,7 +303,6 @@ impl Profile {
             offers: Arc::default(),
             data: DataVolume::default(),
             varied: Vec::new(),
-            resolved: Arc::default(),
         };
         let (mut companions, mut refuse, mut offers) = (Value::Null, Value::Null, Vec::new());
         for (index, (name, spec)) in chain.iter().enumerate() {
@@ -399,22 +393,6 @@ impl Profile {
     #[must_use]
     pub fn id(&self) -> String {
         format!("{}@{}", self.name, self.revision)
-    }
-
-    /// [`Self::variant`], made once for all sets in these cases.
-    #[must_use]
-    pub fn resolved(&self, cases: &[String]) -> Arc<Variant> {
-        // Whatever panicked meanwhile, what is in there is whole.
-        let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = resolved.get(cases) {
-            return Arc::clone(known);
-        }
-        let names: Vec<&str> = cases.iter().map(String::as_str).collect();
-        let variant = Arc::new(self.variant(&names));
-        if resolved.len() < KEPT {
-            resolved.insert(cases.to_vec(), Arc::clone(&variant));
-        }
-        variant
     }
 
     /// This profile in the named cases: of each layer what it says in all of them, and over that its

@@ -112,7 +112,7 @@ pub struct Settings {
     /// The cases in use, one for each axis of the profile.
     pub cases: Vec<String>,
     /// The profile in these cases.
-    pub variant: Arc<Variant>,
+    pub variant: Variant,
     /// Axes that the image's tag does not tell; the first case of each stands in `cases`.
     pub unresolved: Vec<Axis>,
 }
@@ -216,6 +216,7 @@ impl Settings {
         cases: Vec<String>,
         unresolved: Vec<Axis>,
     ) -> Self {
+        let names: Vec<&str> = cases.iter().map(String::as_str).collect();
         Self {
             name: text(&object["metadata"]["name"]).to_owned(),
             intent: intent.clone(),
@@ -223,7 +224,7 @@ impl Settings {
             replicas: replicas(object),
             formed: replicas(object),
             defaults: Defaults::default(),
-            variant: profile.resolved(&cases),
+            variant: profile.variant(&names),
             profile,
             cases,
             unresolved,
@@ -233,7 +234,8 @@ impl Settings {
     /// These settings with other cases of the profile's axes.
     #[must_use]
     pub fn with_cases(&self, cases: Vec<String>) -> Self {
-        let variant = self.profile.resolved(&cases);
+        let names: Vec<&str> = cases.iter().map(String::as_str).collect();
+        let variant = self.profile.variant(&names);
         Self { cases, variant, unresolved: Vec::new(), ..self.clone() }
     }
 
