@@ -23,7 +23,7 @@ use crate::catalogue::Catalogue;
 use crate::companions;
 use crate::companions::neighbours::settle;
 use crate::configuration::Configuration;
-use crate::engine::Engine;
+use crate::engine::{Engine, Facts, namespace_faults};
 use crate::intent;
 use crate::names;
 use crate::record::Record;
@@ -95,6 +95,12 @@ pub fn run(
     Ok(report)
 }
 
+/// What the namespace of a set says in vain: nothing is wrong with the set for it.
+fn faults_of_namespace(namespace: &str, world: &World, engine: &Engine) -> Vec<String> {
+    let faults = namespace_faults(&world.namespace_annotations(namespace), &engine.catalogue);
+    faults.iter().map(ToString::to_string).collect()
+}
+
 /// Whether a set is managed, by itself or by its namespace.
 pub(super) fn is_managed(set: &Value, world: &World) -> bool {
     intent::is_managed(set, || world.labels(text(&set["metadata"]["namespace"]))).unwrap_or(false)
@@ -154,6 +160,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     problems.extend(lost.clone());
     json!({
         "namespace": namespace, "name": name, "pin": pin.map(|pin| pin.to_string()), "latest": latest, "behind": behind,
+        "namespaceFaults": faults_of_namespace(namespace, world, engine),
         "replicas": replicas(set),
         "ready": set["status"]["readyReplicas"].as_u64().unwrap_or(0),
         "companions": beside, "claims": claims, "pods": pods,

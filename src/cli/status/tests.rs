@@ -422,6 +422,19 @@ fn what_an_upgrade_would_bring_is_told() {
 }
 
 #[test]
+fn what_a_namespace_says_in_vain_is_told() {
+    let mut world = settled(|_| {});
+    assert_eq!(status(&world)["namespaceFaults"], json!([]));
+    let annotations = json!({"stateward.dev/size": "gigantic"});
+    world.put("Namespace", json!({"metadata": {"name": "shop", "annotations": annotations}}));
+    let status = status(&world);
+    let told = told(&status);
+    let line = "  namespace   stateward.dev/size: no profile has a size \"gigantic\"; write one of ";
+    assert!(told.contains(line), "{told}");
+    assert!(is_settled(&status), "nothing is wrong with the set");
+}
+
+#[test]
 fn what_is_to_be_reached_is_the_main_container() {
     let mut set: Value = serde_saphyr::from_str(include_str!("../../../examples/sidecar.yaml")).unwrap();
     set["metadata"]["namespace"] = json!("shop");

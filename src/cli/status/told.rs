@@ -16,6 +16,9 @@ pub(super) fn told(status: &Value) -> String {
     for behind in list("behind") {
         row("behind", text(behind));
     }
+    for fault in list("namespaceFaults") {
+        row("namespace", text(fault));
+    }
     row("pods", &format!("{} of {} ready", status["ready"], status["replicas"]));
     for pod in list("pods") {
         let ready = if pod["ready"] == true { "ready" } else { text(&pod["phase"]) };
