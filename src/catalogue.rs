@@ -15,6 +15,7 @@ pub mod reference;
 pub mod refuse;
 mod released;
 mod trial;
+mod variant;
 mod without;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,7 @@ use self::profile::{DataVolume, ProfileFile, ProfileSpec};
 use self::refuse::Refusals;
 use self::released::Released;
 use self::trial::Trials;
+pub use self::variant::Variant;
 use crate::expand::{Source, placeholders};
 use crate::image::Image;
 
@@ -94,8 +96,6 @@ pub struct Profile {
     pub sizes: BTreeMap<String, Value>,
     /// Topology keys to spread over.
     pub spread: Vec<String>,
-    /// The profile that says so, this one or an ancestor.
-    pub spread_by: String,
     /// Directories besides the data that the image writes to; `None` where that is not known.
     pub scratch: Option<Vec<String>>,
     /// What it refuses.
@@ -110,11 +110,15 @@ pub struct Profile {
     pub companions: Asked,
     /// What depends on the tag.
     pub axes: Vec<Axis>,
+    /// Which layer gives `spread`, `scratch` and each of `sizes`.
+    by: BTreeMap<String, Arc<str>>,
     /// What it takes away from parents that do not have it.
     idle: Vec<String>,
     /// What all layers offer up to the first that has variants; without those.
     offers: Arc<Vec<Offer>>,
     data: DataVolume,
+    /// Which of them gives each field of it.
+    data_by: BTreeMap<&'static str, Source>,
     /// The first layer that has variants and those behind it, the weakest first.
     varied: Vec<Varied>,
 }
@@ -132,15 +136,6 @@ struct Varied {
     axes: Range<usize>,
     /// What it takes away from the weaker ones, variants and all.
     without: Vec<String>,
-}
-
-/// A profile in the variant that an image needs.
-#[derive(Debug, Clone)]
-pub struct Variant {
-    /// The leaves that it offers.
-    pub offers: Vec<Offer>,
-    /// The data volume.
-    pub data: DataVolume,
 }
 
 /// Why a profile could not be loaded.
@@ -291,7 +286,7 @@ impl Profile {
             size: None,
             sizes: BTreeMap::new(),
             spread: Vec::new(),
-            spread_by: String::new(),
+            by: BTreeMap::new(),
             scratch: None,
             refusals: Refusals::new(),
             peers: BTreeMap::new(),
@@ -302,6 +297,7 @@ impl Profile {
             idle: Vec::new(),
             offers: Arc::default(),
             data: DataVolume::default(),
+            data_by: BTreeMap::new(),
             varied: Vec::new(),
         };
         let (mut companions, mut refuse, mut offers) = (Value::Null, Value::Null, Vec::new());
@@ -321,11 +317,15 @@ impl Profile {
             }
             profile.size = spec.size.clone().or(profile.size);
             profile.sizes.extend(spec.sizes.clone());
+            profile.by.extend(spec.sizes.keys().map(|size| (format!("sizes.{size}"), (*name).into())));
             if let Some(spread) = &spec.spread {
                 profile.spread.clone_from(spread);
-                (*name).clone_into(&mut profile.spread_by);
+                profile.by.insert("spread".to_owned(), (*name).into());
             }
-            profile.scratch = spec.scratch.clone().or(profile.scratch);
+            if let Some(scratch) = &spec.scratch {
+                profile.scratch = Some(scratch.clone());
+                profile.by.insert("scratch".to_owned(), (*name).into());
+            }
             profile.peers.extend(spec.peers.clone());
             profile.yields.extend(spec.yields.clone());
         }
@@ -350,12 +350,19 @@ impl Profile {
             self.varied.push(Varied { name, stateful_set, data, axes, without: spec.without.clone() });
             return;
         }
-        offers::merge(offers, &spec.stateful_set, &Source::Profile { name: Arc::clone(&name) }, false);
+        let source = Source::Profile { name: Arc::clone(&name) };
+        offers::merge(offers, &spec.stateful_set, &source, false);
         self.data = self.data.merged(&spec.data);
+        self.data_by.extend(spec.data.given().map(|field| (field, source.clone())));
         if !axes.is_empty() {
             let (stateful_set, data) = (Value::Null, DataVolume::default());
             self.varied.push(Varied { name, stateful_set, data, axes, without: Vec::new() });
         }
+    }
+
+    /// The layer that gives `field`: this profile or an ancestor.
+    pub(crate) fn layer_of(&self, field: &str) -> Source {
+        Source::Profile { name: self.by.get(field).map_or_else(|| self.name.as_str().into(), Arc::clone) }
     }
 
     /// Where its data is, where that is the same in all variants.
@@ -399,21 +406,22 @@ impl Profile {
     /// cases, in the order of its axes. Names that no axis has are passed over.
     #[must_use]
     pub fn variant(&self, cases: &[&str]) -> Variant {
-        let mut variant = Variant { offers: Vec::clone(&self.offers), data: self.data.clone() };
+        let (offers, data) = (Vec::clone(&self.offers), self.data.clone());
+        let mut variant = Variant { offers, data, data_by: self.data_by.clone() };
         for Varied { name, stateful_set, data, axes, without } in &self.varied {
             without::apply(without, &mut variant.offers, &mut variant.data);
+            let source = Source::Profile { name: Arc::clone(name) };
             if !stateful_set.is_null() {
-                let source = Source::Profile { name: Arc::clone(name) };
                 offers::merge(&mut variant.offers, stateful_set, &source, false);
                 offers::complete(&mut variant.offers);
             }
-            variant.data = variant.data.merged(data);
+            variant.take_data(data, &source);
             let all = self.axes[axes.clone()].iter().flat_map(|axis| &axis.cases);
             for case in all.filter(|case| cases.contains(&case.name.as_str())) {
                 let (profile, of) = (Arc::clone(name), case.name.as_str().into());
                 let source = Source::Variant { profile, variant: of };
                 offers::merge(&mut variant.offers, &case.stateful_set, &source, true);
-                variant.data = variant.data.merged(&case.data);
+                variant.take_data(&case.data, &source);
             }
         }
         variant

@@ -238,6 +238,17 @@ impl DataVolume {
         *self == Self::default()
     }
 
+    /// The names of the fields that it gives.
+    pub(super) fn given(&self) -> impl Iterator<Item = &'static str> {
+        let fields = [
+            ("claim", &self.claim),
+            ("mountPath", &self.mount_path),
+            ("subPath", &self.sub_path),
+            ("size", &self.size),
+        ];
+        fields.into_iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name)
+    }
+
     /// This volume with what `stronger` says in its place.
     #[must_use]
     pub fn merged(&self, stronger: &Self) -> Self {

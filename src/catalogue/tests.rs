@@ -1,6 +1,9 @@
 use super::*;
 use crate::defaults;
 use crate::engine::{Change, Decision, Engine, Offline};
+use crate::expand;
+use crate::intent::Intent;
+use crate::settings::Settings;
 
 #[test]
 fn the_built_in_catalogue_loads() {
@@ -76,6 +79,40 @@ spec:
     // What it leaves to its parent's variants is said to be theirs.
     let (group, source, _) = told("securityContext.runAsGroup");
     assert_eq!((group, source.as_str()), (json!(999), "profile postgresql, variant debian"));
+}
+
+#[test]
+fn a_value_is_said_to_be_of_the_layer_that_holds_it() {
+    let text = "
+apiVersion: stateward.dev/v1alpha1
+kind: StatefulSetProfile
+metadata: {name: ours}
+spec: {summary: ours, extends: postgresql, match: {images: [ours]}, data: {size: 7Gi}, sizes: {tiny: {limits: {memory: 64Mi}}}}
+";
+    let catalogue = Catalogue::built_in().unwrap().with([("ours", text)]).unwrap();
+    let sources = |spec: &str| {
+        let set = format!(
+            "{{metadata: {{name: db}}, spec: {{template: {{spec: {{containers: [{{name: db, image: 'ours:17', {spec}}}]}}}}}}}}"
+        );
+        let set: Value = serde_saphyr::from_str(&set).unwrap();
+        let (intent, _) = Intent::parse(None, None);
+        let settings = Settings::choose(&set, &intent, &catalogue).unwrap();
+        let expansion = expand::expand(&set, &settings);
+        move |end: &str| {
+            let of = expansion.injections.iter().find(|one| one.path.to_string().ends_with(end));
+            of.unwrap_or_else(|| panic!("no {end}")).source.to_string()
+        }
+    };
+    let source = sources("");
+    assert_eq!(source("requests.storage"), "profile ours");
+    assert_eq!(
+        source("volumeMounts[mountPath=\"/var/lib/postgresql/data\"].name"),
+        "profile postgresql, variant 17"
+    );
+    assert_eq!(source("limits.memory"), "profile postgresql");
+    assert_eq!(source(".labelSelector"), "profile default");
+    let read_only = sources("securityContext: {readOnlyRootFilesystem: true}");
+    assert_eq!(read_only("volumeMounts[mountPath=\"/tmp\"].name"), "profile postgresql");
 }
 
 /// The profile that knows an image, and the case of each of its axes that the tag tells.

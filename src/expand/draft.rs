@@ -106,8 +106,20 @@ impl<'a> Draft<'a> {
 
     /// Adds each leaf of `value` that the user has not written. Gives whether any was added.
     pub fn offer(&mut self, path: &Path, value: &Value, source: &Source, data: bool) -> bool {
+        self.offer_by(path, value, |_| source, data)
+    }
+
+    /// The same, where the source of a leaf goes by its last field.
+    pub fn offer_by<'s>(
+        &mut self,
+        path: &Path,
+        value: &Value,
+        source: impl Fn(&str) -> &'s Source,
+        data: bool,
+    ) -> bool {
         let mut any = false;
         for (leaf, value) in offers::leaves(path, value) {
+            let source = source(leaf.last_field().unwrap_or_default());
             any |= self.offer_leaf(leaf, value, source, data);
         }
         any

@@ -19,7 +19,7 @@ pub(super) fn expand(draft: &mut Draft) {
     let (class, source) = match (&settings.intent.size, of_namespace, &settings.profile.size) {
         (Some(size), ..) => (size, Source::Intent { key: key.as_str().into() }),
         (None, Some(size), _) => (size, Source::Namespace { key: key.as_str().into() }),
-        (None, None, Some(size)) => (size, Source::Profile { name: settings.profile.name.as_str().into() }),
+        (None, None, Some(size)) => (size, settings.profile.layer_of(&format!("sizes.{size}"))),
         (None, None, None) => return,
     };
     let Some(resources) = settings.profile.sizes.get(class) else {

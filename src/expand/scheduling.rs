@@ -15,7 +15,7 @@ const SOFT: &str = "ScheduleAnyway";
 
 pub(super) fn expand(draft: &mut Draft) {
     let profile = &draft.settings.profile;
-    let source = Source::Profile { name: profile.spread_by.as_str().into() };
+    let source = profile.layer_of("spread");
     let selector = identity::selector(&draft.settings.name);
     let pod = Path::fields(&["spec", "template", "spec"]);
     for key in &profile.spread {

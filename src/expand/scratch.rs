@@ -5,8 +5,8 @@
 
 use serde_json::json;
 
+use super::Draft;
 use super::storage::{claims, overlap};
-use super::{Draft, Source};
 use crate::path::{ItemKey, Path, Step};
 use crate::settings::text;
 
@@ -18,7 +18,7 @@ pub(super) fn expand(draft: &mut Draft) {
     if !is_root_read_only(draft) {
         return;
     }
-    let source = Source::Profile { name: profile.name.as_str().into() };
+    let source = profile.layer_of("scratch");
     let mounts = draft.main().field("volumeMounts");
     let Some(scratch) = &profile.scratch else {
         let why = format!("profile {} does not know what the image writes to", profile.name);

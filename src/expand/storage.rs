@@ -21,10 +21,12 @@ struct Wanted {
     access: String,
     path: String,
     sub_path: Option<String>,
-    /// Where the size comes from.
+    /// Where the size comes from, and what nobody said.
     source: Source,
-    /// Where the path comes from.
+    class_source: Source,
+    access_source: Source,
     path_source: Source,
+    sub_path_source: Source,
     /// The annotation with which the user asked for it, if so.
     key: Option<String>,
 }
@@ -42,8 +44,11 @@ pub(super) fn expand(draft: &mut Draft) {
             access: volume.access.clone().unwrap_or_else(|| "ReadWriteOnce".to_owned()),
             path: volume.path.clone(),
             sub_path: None,
-            source: source.clone(),
-            path_source: source,
+            class_source: source.clone(),
+            access_source: source.clone(),
+            path_source: source.clone(),
+            sub_path_source: source.clone(),
+            source,
             key: Some(key),
         });
     }
@@ -121,10 +126,12 @@ fn data_volume(draft: &mut Draft) -> Option<Wanted> {
         }
         return None;
     };
-    let profile = Source::Profile { name: draft.settings.profile.name.as_str().into() };
-    let intended = |said: bool, name: &str| {
-        if said { Source::Intent { key: key(name).into() } } else { profile.clone() }
+    let intended = |said: bool, name: &str, field: &str| {
+        let of_profile = || Source::Profile { name: draft.settings.profile.name.as_str().into() };
+        let given = || draft.settings.variant.data_by(field).cloned();
+        if said { Source::Intent { key: key(name).into() } } else { given().unwrap_or_else(of_profile) }
     };
+    let source = intended(asked, "storage", "size");
     Some(Wanted {
         claim: data.claim.clone().unwrap_or_else(|| "data".to_owned()),
         size: size.clone(),
@@ -132,8 +139,17 @@ fn data_volume(draft: &mut Draft) -> Option<Wanted> {
         access: intent.access_mode.clone().unwrap_or_else(|| "ReadWriteOnce".to_owned()),
         path: path.clone(),
         sub_path: if intent.mount_path.is_some() { None } else { data.sub_path.clone() },
-        source: intended(asked, "storage"),
-        path_source: intended(intent.mount_path.is_some(), "mount-path"),
+        class_source: match (&intent.storage_class, &draft.settings.defaults.storage_class) {
+            (None, Some(_)) => Source::Namespace { key: key("storage-class").into() },
+            _ => Source::Intent { key: key("storage-class").into() },
+        },
+        access_source: match intent.access_mode {
+            Some(_) => Source::Intent { key: key("access-mode").into() },
+            None => source.clone(),
+        },
+        source,
+        path_source: intended(intent.mount_path.is_some(), "mount-path", "mountPath"),
+        sub_path_source: intended(false, "mount-path", "subPath"),
         key: asked.then(|| key("storage")),
     })
 }
@@ -186,7 +202,12 @@ fn place(draft: &mut Draft, wanted: &Wanted) {
     if let Some(fault) = idle_wish(draft, wanted, &claim) {
         draft.fault(fault);
     }
-    draft.offer(&claim, &claim_template(draft, wanted), &wanted.source, false);
+    let source = |field: &str| match field {
+        "storageClassName" => &wanted.class_source,
+        "accessModes" => &wanted.access_source,
+        _ => &wanted.source,
+    };
+    draft.offer_by(&claim, &claim_template(draft, wanted), source, false);
     let block = claim.lookup(draft.user).is_some_and(|c| c["spec"]["volumeMode"] == "Block");
     if block {
         draft.withhold(mount, "the claim is a raw block device");
@@ -197,7 +218,9 @@ fn place(draft: &mut Draft, wanted: &Wanted) {
         if let Some(sub_path) = &wanted.sub_path {
             value["subPath"] = Value::from(sub_path.as_str());
         }
-        draft.offer(&mount, &value, &wanted.path_source, true);
+        let source =
+            |field: &str| if field == "subPath" { &wanted.sub_path_source } else { &wanted.path_source };
+        draft.offer_by(&mount, &value, source, true);
     }
 }
 
