@@ -18,7 +18,7 @@ const HANDLERS: [(&str, &str); 4] =
 /// The probe that `path` lies in and the handler below it, if it is part of one.
 #[must_use]
 pub fn probe_of(path: &Path) -> Option<(&str, Option<&str>)> {
-    let at = path.0.iter().position(|step| matches!(step, Step::Field(f) if PROBES.contains(&f.as_ref())))?;
+    let at = probe_at(path)?;
     let Step::Field(probe) = &path.0[at] else {
         return None;
     };
@@ -27,6 +27,16 @@ pub fn probe_of(path: &Path) -> Option<(&str, Option<&str>)> {
         _ => None,
     };
     Some((probe, handler))
+}
+
+/// The steps to the probe that `path` lies in, the container's among them.
+#[must_use]
+pub fn probe_steps(path: &Path) -> Option<&[Step]> {
+    Some(&path.0[..=probe_at(path)?])
+}
+
+fn probe_at(path: &Path) -> Option<usize> {
+    path.0.iter().position(|step| matches!(step, Step::Field(f) if PROBES.contains(&f.as_ref())))
 }
 
 /// The handler that `probe` has complete, if any. A handler without its required field, which

@@ -138,8 +138,9 @@ impl Content {
 impl Catalogue {
     /// This catalogue with the profiles and kept revisions of a cluster.
     ///
-    /// A profile with a fault is passed over, as if it were not there, and nobody else's sets suffer
-    /// from it. Where a revision is not kept yet, the newest one that is stands in for it.
+    /// A profile with a fault is passed over, and nobody else's sets suffer from it. Where it has a fault
+    /// now, or a revision that is not kept yet, the newest one that is stands in for it: its images are to
+    /// get no other profile's defaults, and no set without its data.
     #[must_use]
     pub fn join(&self, given: &[Given], kept: &[Kept]) -> Joined {
         let mut joined = Joined { catalogue: self.clone(), ..Joined::default() };
@@ -168,17 +169,28 @@ impl Catalogue {
             }
             joined.verdicts.insert(one.name.clone(), verdict);
         }
-        joined.resolve_all(self, &newest);
-        joined.tell_ties();
+        let usable = joined.resolve_all(self, &newest);
+        joined.tell_ties(&usable);
         joined
     }
 }
 
 impl Joined {
-    fn resolve_all(&mut self, base: &Catalogue, newest: &BTreeMap<&str, (i64, Arc<Profile>)>) {
+    /// Gives those of the cluster that are used as they are now.
+    fn resolve_all(
+        &mut self,
+        base: &Catalogue,
+        newest: &BTreeMap<&str, (i64, Arc<Profile>)>,
+    ) -> BTreeSet<String> {
         let catalogue = &mut self.catalogue;
-        let mut usable = BTreeSet::new();
-        for name in catalogue.sources.keys() {
+        let (mut usable, mut kept) = (BTreeSet::new(), BTreeSet::new());
+        let faulty = self.verdicts.iter().filter(|(_, verdict)| !verdict.faults.is_empty());
+        let passed_over: BTreeSet<String> = faulty.map(|(name, _)| name.clone()).collect();
+        for name in catalogue
+            .sources
+            .keys()
+            .filter(|name| !passed_over.contains(*name) || !newest.contains_key(name.as_str()))
+        {
             let resolved = chain(name, &catalogue.sources, &base.sources)
                 .and_then(|chain| Ok((check::sized(Profile::of_chain(name, &chain)?)?, chain)));
             let verdict = self.verdicts.get_mut(name).filter(|verdict| verdict.faults.is_empty());
@@ -213,8 +225,11 @@ impl Joined {
                 Err(error) => {
                     if let Some(verdict) = verdict {
                         verdict.faults.push(error.to_string());
+                        kept.extend(newest.contains_key(name.as_str()).then(|| name.clone()));
+                        (stand_in(), false)
+                    } else {
+                        (base.latest.get(name).cloned(), false)
                     }
-                    (base.latest.get(name).cloned(), false)
                 }
             };
             if let Some(verdict) = self.verdicts.get_mut(name) {
@@ -231,15 +246,23 @@ impl Joined {
                 None => _ = catalogue.latest.remove(name),
             }
         }
-        catalogue.clusters = usable;
+        for name in passed_over {
+            let Some((_, profile)) = newest.get(name.as_str()) else { continue };
+            if let Some(verdict) = self.verdicts.get_mut(&name) {
+                verdict.revision = Some(profile.revision.clone());
+            }
+            catalogue.latest.insert(name.clone(), Arc::clone(profile));
+            kept.insert(name);
+        }
+        catalogue.clusters = usable.union(&kept).cloned().collect();
+        usable
     }
 
     /// An image that several of the cluster's profiles match goes to the first by name, and all are told.
-    fn tell_ties(&mut self) {
+    fn tell_ties(&mut self, usable: &BTreeSet<String>) {
         let mut by_image: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         // What a profile says now: one that is new has no revision that is kept yet.
-        let profiles =
-            self.catalogue.clusters.iter().filter_map(|name| self.catalogue.sources.get_key_value(name));
+        let profiles = usable.iter().filter_map(|name| self.catalogue.sources.get_key_value(name));
         for (name, spec) in profiles {
             for image in &spec.matching.images {
                 by_image.entry(image).or_default().insert(name);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::expand::{Family, Source};
 use crate::path::{Path, Step, list_key};
-use crate::union::{PROBES, TIMINGS, probe_of};
+use crate::union::{PROBES, TIMINGS, probe_of, probe_steps};
 
 /// A leaf that a profile would set.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,10 +112,10 @@ pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool
             offers.retain(|offer| !offer.path.starts_with(&path));
             continue;
         }
-        if let Some((probe, Some(_))) = probe_of(&path) {
-            offers.retain(|offer| match probe_of(&offer.path) {
-                Some((other, Some(_))) => other != probe || offer.source == *source,
-                _ => true,
+        if is_handler(&path) {
+            let probe = probe_steps(&path);
+            offers.retain(|offer| {
+                probe_steps(&offer.path) != probe || !is_handler(&offer.path) || offer.source == *source
             });
         }
         let data = data && is_about_data(&path);
@@ -130,6 +130,10 @@ pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool
     }
 }
 
+fn is_handler(path: &Path) -> bool {
+    matches!(probe_of(path), Some((_, Some(_))))
+}
+
 /// Whether stored data may depend on what is at `path`: where it is mounted, whose it is, and what
 /// the server is told, as against where and how the pod runs.
 fn is_about_data(path: &Path) -> bool {
@@ -141,14 +145,16 @@ fn is_about_data(path: &Path) -> bool {
 /// Completes probes with the timings that the API server would fill in, so that what is stored is
 /// what was recorded.
 pub fn complete(offers: &mut Vec<Offer>) {
-    let probes: Vec<(Path, Source)> = PROBES
-        .iter()
-        .filter_map(|probe| {
-            let offer = offers.iter().find(|o| probe_of(&o.path).is_some_and(|(name, _)| name == *probe))?;
-            let depth = offer.path.0.iter().position(|s| matches!(s, Step::Field(f) if f == probe))?;
-            Some((Path::of(&offer.path.0[..=depth]), offer.source.clone()))
-        })
-        .collect();
+    let mut probes: Vec<(Path, Source)> = Vec::new();
+    for name in PROBES {
+        for offer in offers.iter() {
+            let Some(probe) = probe_steps(&offer.path) else { continue };
+            let is_new = || probes.iter().all(|(known, _)| known.0[..] != *probe);
+            if probe.last() == Some(&Step::named(name)) && is_new() {
+                probes.push((Path::of(probe), offer.source.clone()));
+            }
+        }
+    }
     for (probe, source) in probes {
         for (field, default) in TIMINGS {
             let path = probe.field(field);
@@ -192,6 +198,21 @@ mod tests {
                 r#"containers[name="$(main)"].readinessProbe.exec.command = ["x"] (profile b)"#,
             ]
         );
+    }
+
+    #[test]
+    fn a_probe_of_another_container_is_another_probe() {
+        let mut offers = Vec::new();
+        let container = |name: &str, handler: Value| json!({"name": name, "readinessProbe": handler});
+        let main = container("$(main)", json!({"tcpSocket": {"port": 1}}));
+        merge(&mut offers, &json!({"containers": [main]}), &profile("a"), false);
+        let exporter = container("exporter", json!({"httpGet": {"port": 9}}));
+        merge(&mut offers, &json!({"containers": [exporter]}), &profile("b"), false);
+        complete(&mut offers);
+        let shown = shown(&offers);
+        let of = |container: &str| shown.iter().filter(|line| line.contains(container)).count();
+        assert!(shown[0].contains("tcpSocket.port = 1"), "{shown:#?}");
+        assert_eq!((of("$(main)"), of("exporter")), (5, 5), "a handler and four timings each: {shown:#?}");
     }
 
     #[test]

@@ -82,6 +82,39 @@ spec:
 }
 
 #[test]
+fn a_profile_may_add_a_container_with_probes_of_its_own() {
+    let text = "
+apiVersion: stateward.dev/v1alpha1
+kind: StatefulSetProfile
+metadata: {name: ours}
+spec:
+  summary: ours
+  extends: postgresql
+  match: {images: [ours]}
+  statefulSet: {spec: {template: {spec: {containers: [{name: $(main)}, {name: exporter, image: 'exporter:1',
+    readinessProbe: {httpGet: {path: /, port: 9187, scheme: HTTP}}}]}}}}
+";
+    let catalogue = Catalogue::built_in().unwrap().with([("ours", text)]).unwrap();
+    let set: Value = serde_saphyr::from_str(
+        "{metadata: {name: db}, spec: {template: {spec: {containers: [{name: db, image: 'ours:17',
+          readinessProbe: {tcpSocket: {port: 1}}}]}}}}",
+    )
+    .unwrap();
+    let (intent, _) = Intent::parse(None, None);
+    let settings = Settings::choose(&set, &intent, &catalogue).unwrap();
+    let expansion = expand::expand(&set, &settings);
+    let paths: Vec<String> = expansion.injections.iter().map(|one| one.path.to_string()).collect();
+    let has = |part: &str| paths.iter().any(|path| path.contains(part));
+    assert!(
+        has("[name=\"db\"].livenessProbe.tcpSocket") || has("[name=\"db\"].livenessProbe.exec"),
+        "{paths:#?}"
+    );
+    assert!(!has("[name=\"db\"].readinessProbe"), "the user wrote that one: {paths:#?}");
+    assert!(has("[name=\"exporter\"].readinessProbe.httpGet.port"), "{paths:#?}");
+    assert!(has("[name=\"exporter\"].readinessProbe.periodSeconds"), "{paths:#?}");
+}
+
+#[test]
 fn a_value_is_said_to_be_of_the_layer_that_holds_it() {
     let text = "
 apiVersion: stateward.dev/v1alpha1

@@ -12,10 +12,13 @@ use super::{Draft, Family, Offered, Source};
 use crate::fault::{Fault, Reason};
 use crate::intent::{Handler, Intent, PortRef, Probe};
 use crate::names;
-use crate::union::{PROBES, TIMINGS, handler, is_handler, probe_of};
+use crate::path::Path;
+use crate::union::{PROBES, TIMINGS, handler, is_handler, probe_of, probe_steps};
 
 pub(super) fn expand(draft: &mut Draft) {
-    let mut rest = draft.offers(Family::Probes);
+    let main = draft.main();
+    let (mut rest, others): (Vec<_>, Vec<_>) =
+        draft.offers(Family::Probes).into_iter().partition(|offer| offer.path.starts_with(&main));
     for name in PROBES {
         let of_it = |offer: &Offered| probe_of(&offer.path).is_some_and(|(probe, _)| probe == name);
         let offers;
@@ -32,6 +35,14 @@ pub(super) fn expand(draft: &mut Draft) {
             }
             Some(Probe::Check { .. }) => check(draft, name, offers, intent.as_ref(), &source),
             None => profile(draft, name, offers),
+        }
+    }
+    for offer in others {
+        let theirs = probe_steps(&offer.path).and_then(|probe| Path::of(probe).lookup(draft.user));
+        if theirs.is_some_and(|probe| handler(probe).is_some()) {
+            draft.withhold(offer.path, "you wrote it");
+        } else {
+            draft.take(offer);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::hash;
 use crate::ownership::{Named, Parts};
 use crate::path::{ItemKey, Path, Step};
 use crate::record::{Leaf, Record};
-use crate::union::{env_item, handler, probe_of, remnants};
+use crate::union::{env_item, handler, probe_steps, remnants};
 
 /// What an update is computed from.
 #[derive(Debug)]
@@ -330,10 +330,8 @@ fn is_mount(path: &Path) -> bool {
 /// Whether the user's own fields leave no room for ours at `path`: the other member of a union, a
 /// spread constraint for the same topology key, an anti-affinity.
 fn displaced(path: &Path, user: &Value) -> bool {
-    if let Some((probe, _)) = probe_of(path) {
-        let at = path.0.iter().position(|step| matches!(step, Step::Field(f) if f == probe));
-        let probe = at.and_then(|at| Path::of(&path.0[..=at]).lookup(user));
-        return probe.is_some_and(|probe| handler(probe).is_some());
+    if let Some(probe) = probe_steps(path) {
+        return Path::of(probe).lookup(user).is_some_and(|probe| handler(probe).is_some());
     }
     if let Some(item) = env_item(path) {
         return item.lookup(user).is_some();

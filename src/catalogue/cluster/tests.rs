@@ -125,6 +125,35 @@ fn one_with_a_fault_is_passed_over_and_told() {
 }
 
 #[test]
+fn what_is_kept_stands_in_for_one_that_has_a_fault_now() {
+    let parent =
+        given("base", "{summary: x, extends: default, data: {claim: data, mountPath: /data, size: 1Gi}}");
+    let child = given("queue", &QUEUE.replace("extends: default", "extends: base"));
+    let own = given("postgresql", "{summary: ours, extends: postgresql}");
+    let all = [parent, child.clone(), own];
+    let first = built_in().join(&all, &[]);
+    let kept = keep(&first);
+    let good = built_in().join(&all, &kept);
+    let unreadable =
+        |name: &str| Given { name: name.to_owned(), spec: Err("spec.siez: unknown field".to_owned()) };
+    for (what, now) in [
+        ("its parent is gone", vec![child]),
+        ("it has a fault", vec![given("queue", &QUEUE.replace("1Gi", "1GB"))]),
+        ("it cannot be read", vec![unreadable("queue"), unreadable("postgresql")]),
+    ] {
+        let joined = built_in().join(&now, &kept);
+        let used = |image: &str| joined.catalogue.for_image(image).unwrap().id();
+        assert_eq!(used("queue:1"), good.catalogue.for_image("queue:1").unwrap().id(), "{what}");
+        assert!(!joined.verdicts["queue"].faults.is_empty() && !joined.verdicts["queue"].current, "{what}");
+        if joined.verdicts.contains_key("postgresql") {
+            assert_eq!(used("postgres:18"), good.catalogue.for_image("postgres:18").unwrap().id());
+        }
+    }
+    // What is deleted is meant to be.
+    assert!(built_in().join(&[], &kept).catalogue.for_image("queue:1").is_none());
+}
+
+#[test]
 fn a_tie_goes_to_the_first_and_is_told_to_all() {
     let profiles = [given("b", QUEUE), given("a", QUEUE)];
     let joined = built_in().join(&profiles, &keep(&built_in().join(&profiles, &[])));
