@@ -67,6 +67,8 @@ pub struct Summary {
     pub pin: String,
     /// How many warnings.
     pub warnings: usize,
+    /// Whether it refuses a profile for want of a parent: one that was made a moment ago may not be known yet.
+    pub lacks_parent: bool,
 }
 
 /// A body that is no review that we can answer.

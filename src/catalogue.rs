@@ -428,6 +428,9 @@ impl Profile {
     }
 }
 
+/// What is said of a parent that is not there.
+pub const NO_PARENT: &str = "does not exist";
+
 /// The profile and its ancestors, the weakest first. One that extends its own name builds on the one
 /// whose place it takes.
 fn chain<'a>(
@@ -446,7 +449,7 @@ fn chain<'a>(
             return Err(fail("leads back to itself"));
         }
         let known = if of_its_name { replaced } else { sources };
-        let (key, spec) = known.get_key_value(current).ok_or_else(|| fail("does not exist"))?;
+        let (key, spec) = known.get_key_value(current).ok_or_else(|| fail(NO_PARENT))?;
         chain.push((key, spec));
         next = spec.extends.as_deref();
     }

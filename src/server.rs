@@ -26,7 +26,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -51,11 +51,20 @@ pub trait Respond: Send + Sync {
     /// # Errors
     /// As [`Admission::answer`].
     fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Result<Answer, ReviewError>;
+
+    /// Tells when other profiles are known, by which a review may be answered otherwise.
+    fn profile_changes(&self) -> Option<watch::Receiver<u64>> {
+        None
+    }
 }
 
 impl Respond for Admission {
     fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Result<Answer, ReviewError> {
         Self::answer(self, endpoint, body)
+    }
+
+    fn profile_changes(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.profiles.changes())
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Admission, Response, Summary, listed};
 use crate::catalogue::cluster::{Given, Joined};
-use crate::catalogue::{check, profile::ProfileSpec};
+use crate::catalogue::{NO_PARENT, check, profile::ProfileSpec};
 use crate::engine::line;
 use crate::names;
 use crate::settings::text;
@@ -46,6 +46,7 @@ pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summa
         return Response { warnings, ..Response::passed() };
     }
     summary.outcome = "refused";
+    summary.lacks_parent = faults.iter().any(|fault| fault.ends_with(NO_PARENT));
     summary.reasons = faults.iter().map(|_| "Invalid").collect();
     let causes: Vec<Value> =
         faults.iter().map(|fault| json!({"reason": "Invalid", "field": "spec", "message": fault})).collect();

@@ -1,6 +1,7 @@
 //! Answers `/mutate` and `/validate`: HTTP around [`Respond`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::Request;
@@ -15,6 +16,10 @@ use super::body::{self, Held};
 use super::rejection::Rejection;
 use crate::admission::{Answer, Endpoint, Summary};
 use crate::telemetry::Metrics;
+
+/// How long a profile is not refused for want of its parent: `kubectl apply` of a file makes one right after
+/// the other, before our watch has told of the first.
+const PARENT: Duration = Duration::from_secs(1);
 
 /// Answers one request and counts what became of it.
 pub(super) async fn review(webhook: Arc<Webhook>, endpoint: Endpoint, request: Request) -> Response {
@@ -46,9 +51,19 @@ async fn answer(webhook: &Webhook, endpoint: Endpoint, request: Request) -> Resu
     if !is_json(&head.headers) {
         return Err(Rejection::WrongType);
     }
-    let body = body::read(&head.headers, body, &webhook.limits, &webhook.memory).await?;
-    let place = webhook.gate.enter().await.ok_or(Rejection::Busy)?;
-    evaluate(webhook, endpoint, body, place).await
+    let body = Arc::new(body::read(&head.headers, body, &webhook.limits, &webhook.memory).await?);
+    let mut changes = webhook.responder.profile_changes();
+    let patience = Instant::now() + PARENT;
+    loop {
+        let place = webhook.gate.enter().await.ok_or(Rejection::Busy)?;
+        let answer = evaluate(webhook, endpoint, Arc::clone(&body), place).await?;
+        let Some(changes) = changes.as_mut().filter(|_| answer.summary.lacks_parent) else {
+            return Ok(answer);
+        };
+        if !matches!(tokio::time::timeout_at(patience, changes.changed()).await, Ok(Ok(()))) {
+            return Ok(answer);
+        }
+    }
 }
 
 /// Evaluates a short body here and a long one on a thread that may block. The place is kept until
@@ -56,7 +71,7 @@ async fn answer(webhook: &Webhook, endpoint: Endpoint, request: Request) -> Resu
 async fn evaluate(
     webhook: &Webhook,
     endpoint: Endpoint,
-    body: Held,
+    body: Arc<Held>,
     place: OwnedSemaphorePermit,
 ) -> Result<Answer, Rejection> {
     if body.len() <= webhook.limits.inline_bytes {
@@ -89,7 +104,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// One line per review. What changed nothing is worth a line only to those who ask for more.
 fn log(endpoint: Endpoint, summary: &Summary, began: Instant) {
-    let Summary { operation, outcome, injections, reasons, object, uid, pin, warnings } = summary;
+    let Summary { operation, outcome, injections, reasons, object, uid, pin, warnings, lacks_parent: _ } =
+        summary;
     let injected: u64 = injections.iter().map(|(_, number)| number).sum();
     let microseconds = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     if matches!(*outcome, "expanded" | "refused" | "bypassed") {

@@ -296,3 +296,22 @@ fn what_a_namespace_says_in_vain_is_told() {
     let _ = said.mentions(&told.each_ref().map(String::as_str));
     before.assert_not_restarted(&space.snapshot("cache"), "an annotation");
 }
+
+/// The watch may not have told of the parent yet.
+#[test]
+fn a_child_may_stand_behind_its_parent_in_one_file() {
+    let space = Space::new("one-file");
+    let names: Vec<[String; 2]> = (0..5)
+        .map(|number| ["base", "child"].map(|kind| format!("{}-{kind}-{number}", space.name)))
+        .collect();
+    for [base, name] in &names {
+        let both = [parent(base), child(name, base, &json!({}))].map(|one| one.text()).join("\n---\n");
+        let _ = space.as_admin_with(&["create", "-f", "-"], &both).ok();
+    }
+    let orphan = child(&format!("{}-orphan", space.name), "nobody-has-it", &json!({}));
+    let said = send(&space, Client::Apply, &orphan);
+    let _ = said.mentions(&["extends nobody-has-it, which does not exist"]);
+    for name in names.as_flattened() {
+        let _ = space.as_admin_says(&["delete", "statefulsetprofile", name]).ok();
+    }
+}
