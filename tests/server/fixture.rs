@@ -15,20 +15,29 @@ use stateward::server::{Limits, Readiness, Respond, Running, Settings, Webhook};
 use stateward::telemetry::Metrics;
 use time::OffsetDateTime;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// No test waits longer for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Answers as told: `panic` panics, `block` waits for a permit, `fault` is a fault of ours, what is
-/// no JSON object with a uid is refused as the real one would.
+/// Answers as told: `panic` panics, `block` waits for a permit, `fault` is a fault of ours, `child` lacks a
+/// parent that is heard of just then, `orphan` one that is not; what is no JSON object with a uid is refused as
+/// the real one would.
 pub(crate) struct Obedient {
     /// Permits for `block`.
     pub(crate) gate: Arc<Semaphore>,
     /// How many `block` requests have begun.
     pub(crate) blocked: Arc<AtomicUsize>,
+    /// Counts up when a parent is heard of.
+    parents: watch::Sender<u64>,
+}
+
+impl Obedient {
+    pub(crate) fn new(gate: Arc<Semaphore>, blocked: Arc<AtomicUsize>) -> Self {
+        Self { gate, blocked, parents: watch::Sender::new(0) }
+    }
 }
 
 impl Respond for Obedient {
@@ -36,6 +45,7 @@ impl Respond for Obedient {
         let review: serde_json::Value =
             serde_json::from_slice(body).map_err(|error| ReviewError::NotJson(error.to_string()))?;
         let uid = review["request"]["uid"].as_str().unwrap_or_default();
+        let mut lacks_parent = uid == "orphan";
         match uid {
             "" => return Err(ReviewError::NotReview("request.uid is missing".to_owned())),
             "panic" => panic!("poison: a secret value"),
@@ -46,11 +56,20 @@ impl Respond for Obedient {
                     std::thread::park_timeout(Duration::from_millis(2));
                 }
             }
+            "child" if *self.parents.borrow() == 0 => {
+                lacks_parent = true;
+                self.parents.send_modify(|known| *known += 1);
+            }
             _ => {}
         }
-        let summary = Summary { operation: "CREATE", outcome: "unchanged", ..Summary::default() };
+        let outcome = if lacks_parent { "refused" } else { "unchanged" };
+        let summary = Summary { operation: "CREATE", outcome, lacks_parent, ..Summary::default() };
         let body = format!("{{\"uid\":{uid:?},\"endpoint\":\"{endpoint:?}\"}}").into_bytes();
         Ok(Answer { body, summary })
+    }
+
+    fn profile_changes(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.parents.subscribe())
     }
 }
 
@@ -69,7 +88,7 @@ impl Fixture {
         install_provider();
         let metrics = Arc::new(Metrics::new());
         let (gate, blocked) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
-        let responder = Arc::new(Obedient { gate: Arc::clone(&gate), blocked: Arc::clone(&blocked) });
+        let responder = Arc::new(Obedient::new(Arc::clone(&gate), Arc::clone(&blocked)));
         let webhook = Webhook::new(responder, limits.clone(), Arc::clone(&metrics));
         Self { webhook, metrics, readiness: Readiness::new(), gate, blocked, limits }
     }

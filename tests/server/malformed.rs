@@ -156,3 +156,16 @@ async fn a_late_answer_is_given_up() {
     fixture.gate.add_permits(1);
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
 }
+
+#[tokio::test]
+async fn a_profile_is_not_refused_for_want_of_a_parent_that_is_heard_of_meanwhile() {
+    let fixture = Fixture::new(Limits::default());
+    for (uid, outcome) in [("child", "unchanged"), ("orphan", "refused")] {
+        let (status, ..) = sent(&fixture, posted("/validate", JSON, review(uid))).await;
+        assert_eq!(status, StatusCode::OK);
+        let counted = format!("outcome=\"{outcome}\"");
+        let metrics = fixture.metrics.encode();
+        assert!(metrics.contains(&counted), "{uid}: {metrics}");
+        assert_eq!(metrics.contains("outcome=\"refused\""), uid == "orphan", "{metrics}");
+    }
+}

@@ -28,7 +28,7 @@ fn args(volume: &Path, more: &[&str]) -> WebhookArgs {
 }
 
 fn obedient() -> Arc<dyn Respond> {
-    Arc::new(Obedient { gate: Arc::new(Semaphore::new(0)), blocked: Arc::default() })
+    Arc::new(Obedient::new(Arc::new(Semaphore::new(0)), Arc::default()))
 }
 
 async fn failed(args: WebhookArgs) -> StartError {
