@@ -85,6 +85,13 @@ impl Defaults {
         own.or(profile.size.as_ref()).map(String::as_str)
     }
 
+    /// Whether an upgrade gives another size to a set that was pinned to others: not where its user says one.
+    #[must_use]
+    pub fn resize(&self, pinned: &Self, set: &Value, profile: &Profile) -> bool {
+        let own = &set["metadata"]["annotations"][format!("{}{}", names::PREFIX, Self::KEYS[0])];
+        own.is_null() && self.size_in(profile) != pinned.size_in(profile)
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::world::World;
 use crate::catalogue::{Catalogue, Profile};
-use crate::settings::{Defaults, Pin};
+use crate::settings::{Defaults, Pin, text};
 
 /// Sizes that the defaults of a namespace come to, then and now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,19 +17,19 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Of sets of a profile; `None` where both are the same. A class of storage is for claims that are to come.
+    /// Of a set of a profile; `None` where its user says a size, or both are the same. A class of storage is for claims that are to come.
     #[must_use]
-    pub fn of(pinned: &Defaults, today: &Defaults, profile: &Profile) -> Option<Self> {
-        let (then, now) = (pinned.size_in(profile), today.size_in(profile));
-        let text = |size: Option<&str>| size.map(str::to_owned);
-        (then != now).then(|| Self { then: text(then), now: text(now) })
+    pub fn of(set: &Value, pinned: &Defaults, today: &Defaults, profile: &Profile) -> Option<Self> {
+        let size = |defaults: &Defaults| defaults.size_in(profile).map(str::to_owned);
+        today.resize(pinned, set, profile).then(|| Self { then: size(pinned), now: size(today) })
     }
 
     /// Of a set in a cluster, by the revision that it has. `None`, too, where its namespace may not be read.
     #[must_use]
-    pub fn behind(pin: &Pin, namespace: &str, world: &World, catalogue: &Catalogue) -> Option<Self> {
+    pub fn behind(pin: &Pin, set: &Value, world: &World, catalogue: &Catalogue) -> Option<Self> {
         let profile = catalogue.revision(&pin.profile, &pin.revision)?;
-        Self::of(&pin.defaults, &world.defaults(namespace)?, profile)
+        let today = world.defaults(text(&set["metadata"]["namespace"]))?;
+        Self::of(set, &pin.defaults, &today, profile)
     }
 
     /// What the namespace's defaults say now.
@@ -60,7 +60,7 @@ mod tests {
         let catalogue = Catalogue::built_in().unwrap();
         let redis = catalogue.latest("redis").unwrap();
         let now = Defaults { storage_class: None, ..defaults(now) };
-        Sizes::of(&defaults(then), &now, redis).map(|sizes| sizes.words())
+        Sizes::of(&json!({}), &defaults(then), &now, redis).map(|sizes| sizes.words())
     }
 
     #[test]
@@ -79,6 +79,10 @@ mod tests {
             sizes(Some("medium"), Some("large")).unwrap(),
             "size large in place of size medium, as its namespace has it now"
         );
+        let redis = Catalogue::built_in().unwrap().latest("redis").unwrap().clone();
+        let own_size = json!({"metadata": {"annotations": {"stateward.dev/size": "small"}}});
+        let (then, now) = (defaults(Some("medium")), defaults(Some("large")));
+        assert_eq!(Sizes::of(&own_size, &then, &now, &redis), None, "its user says one");
         assert!(sizes(Some("large"), None).unwrap().starts_with(&format!("size {} in", own.unwrap())));
     }
 }

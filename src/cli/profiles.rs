@@ -14,7 +14,6 @@ use super::report::{Exit, Report};
 use super::world::{Listed, SetsFormat, World};
 use crate::catalogue::{Catalogue, Profile};
 use crate::record::Record;
-use crate::settings::text;
 
 /// Arguments of `profiles`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -116,7 +115,7 @@ fn counts(cluster: &Cluster, namespace: Option<&str>, catalogue: &Catalogue) -> 
 
 fn count(set: &Value, world: &World, catalogue: &Catalogue, counts: &mut Counts) {
     let Some(pin) = Record::pin_of(set) else { return };
-    let sizes = Sizes::behind(&pin, text(&set["metadata"]["namespace"]), world, catalogue);
+    let sizes = Sizes::behind(&pin, set, world, catalogue);
     let count = counts.entry((pin.profile, pin.revision)).or_default();
     count.sets += 1;
     count.otherwise += u64::from(sizes.is_some());

@@ -134,7 +134,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     }
     let pin = Record::pin_of(set);
     let latest = pin.as_ref().and_then(|pin| engine.catalogue.latest(&pin.profile)).map(|latest| latest.id());
-    let behind = pin.as_ref().map(|pin| behind(pin, namespace, world, engine)).unwrap_or_default();
+    let behind = pin.as_ref().map(|pin| behind(pin, set, world, engine)).unwrap_or_default();
     problems.extend(engine.counted_wrong(set));
     if pin.is_none() {
         problems.push(
@@ -171,10 +171,10 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
 }
 
 /// What an upgrade would bring, in words: another revision, other defaults of the namespace.
-fn behind(pin: &Pin, namespace: &str, world: &World, engine: &Engine) -> Vec<String> {
+fn behind(pin: &Pin, set: &Value, world: &World, engine: &Engine) -> Vec<String> {
     let latest = engine.catalogue.latest(&pin.profile).filter(|latest| latest.revision != pin.revision);
     let revision = latest.map(|latest| format!("{} is the current revision", latest.id()));
-    let sizes = Sizes::behind(pin, namespace, world, &engine.catalogue).map(|sizes| sizes.words());
+    let sizes = Sizes::behind(pin, set, world, &engine.catalogue).map(|sizes| sizes.words());
     revision.into_iter().chain(sizes).collect()
 }
 

@@ -309,7 +309,7 @@ impl Stores {
         let mut known = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
         if known.0 != changes || !known.1.as_ref().is_some_and(|before| Arc::ptr_eq(before, &joined)) {
             let sets = self.wake.sets().state();
-            let is_resized = |pin: &Pin, namespace: &str| self.is_resized(pin, namespace, &joined.catalogue);
+            let is_resized = |pin: &Pin, set: &Value| self.is_resized(pin, set, &joined.catalogue);
             let uses = Uses::of(sets.iter().map(|set| set.manifest()), is_resized);
             *known = (changes, Some(joined), Arc::new(uses));
         }
@@ -317,11 +317,11 @@ impl Stores {
     }
 
     /// Whether an upgrade would give another size to a set of this pin, by what its namespace says today.
-    fn is_resized(&self, pin: &Pin, namespace: &str, catalogue: &Catalogue) -> bool {
+    fn is_resized(&self, pin: &Pin, set: &Value, catalogue: &Catalogue) -> bool {
         let Some(profile) = catalogue.revision(&pin.profile, &pin.revision) else { return false };
-        let found = self.namespaces.get("", namespace);
+        let found = self.namespaces.get("", text(&set["metadata"]["namespace"]));
         let today = Defaults::of(&found.map(|found| annotations_of(&found)).unwrap_or_default());
-        today.size_in(profile) != pin.defaults.size_in(profile)
+        today.resize(&pin.defaults, set, profile)
     }
 
     /// A set.

@@ -29,11 +29,11 @@ impl Uses {
     /// Of these sets, of which some are of another size by what their namespaces say today.
     pub(in crate::controller) fn of(
         sets: impl Iterator<Item = Value>,
-        is_resized: impl Fn(&Pin, &str) -> bool,
+        is_resized: impl Fn(&Pin, &Value) -> bool,
     ) -> Self {
         sets.fold(Self::default(), |mut uses, set| {
             if let Some(pin) = uses.take_set(&set)
-                && is_resized(&pin, text(&set["metadata"]["namespace"]))
+                && is_resized(&pin, &set)
             {
                 *uses.resized.entry((pin.profile, pin.revision)).or_default() += 1;
             }
