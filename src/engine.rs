@@ -352,6 +352,8 @@ fn short(path: &Path) -> String {
 #[cfg(test)]
 mod namespace_tests;
 #[cfg(test)]
+mod size_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod wishes_tests;

@@ -11,7 +11,7 @@ use super::warnings::{changed_keys, line};
 use super::{Engine, immutable, short};
 use crate::catalogue::Case;
 use crate::expand::update::is_immutable;
-use crate::expand::{Expansion, Family};
+use crate::expand::{Expansion, Family, Injection, Source};
 use crate::fault::{Fault, Reason};
 use crate::image::Image;
 use crate::names;
@@ -42,6 +42,8 @@ struct Clash<'a> {
     path: Path,
     old: Option<&'a Value>,
     new: Option<&'a Value>,
+    /// Whether it is but the size of a claim that is there, and nobody asks for another one for this set.
+    is_size: bool,
 }
 
 /// Refuses what this request's settings would do to data, or says that it is not done.
@@ -49,19 +51,32 @@ pub(super) fn keep(request: &mut Request, expansions: &Expansions) {
     if request.record.adopted || Arc::ptr_eq(&expansions.middle, &expansions.new) {
         return;
     }
-    let value = |expansion: &'_ Expansion, path: &Path| -> Option<usize> {
-        expansion.injections.iter().position(|injection| injection.path == *path)
-    };
-    let clashes: Vec<Clash> = differences(&expansions.middle, &expansions.new)
-        .into_iter()
+    let before = request.before;
+    let middle = |path: &Path| expansions.middle.injections.iter().find(|old| old.path == *path);
+    let new = |path: &Path| expansions.new.injections.iter().find(|new| new.path == *path);
+    let differ = differences(&expansions.middle, &expansions.new).into_iter();
+    // A size that is asked for may be the profile's, whose claims kept a former one.
+    let late = expansions.new.injections.iter().filter(|new| {
+        let same = middle(&new.path).is_some_and(|old| !is_asked(old) && old.value == new.value);
+        same && is_asked(new) && is_size(&new.path) && new.path.lookup(before).is_some()
+    });
+    let clashes: Vec<Clash> = differ
         .filter(|(path, data)| stays(path, *data))
-        .map(|(path, _)| Clash {
-            old: value(&expansions.middle, &path).map(|at| &expansions.middle.injections[at].value),
-            new: value(&expansions.new, &path).map(|at| &expansions.new.injections[at].value),
-            path,
+        .map(|(path, _)| path)
+        .chain(late.map(|injection| injection.path.clone()))
+        .map(|path| {
+            let (old, new) = (middle(&path), new(&path));
+            let there = path.lookup(before).filter(|_| is_size(&path));
+            let is_size = is_size(&path) && there.is_some() && new.is_some_and(|new| !is_asked(new));
+            Clash {
+                old: there.or(old.map(|injection| &injection.value)),
+                new: new.map(|injection| &injection.value),
+                is_size: is_size && expansions.moved,
+                path,
+            }
         })
         // An annotation that was taken away and comes back asks for what is there.
-        .filter(|clash| clash.new != clash.path.lookup(request.before))
+        .filter(|clash| clash.new != clash.path.lookup(before))
         .collect();
     if clashes.is_empty() {
         return;
@@ -71,18 +86,32 @@ pub(super) fn keep(request: &mut Request, expansions: &Expansions) {
     request.warnings.extend(warning);
 }
 
+/// Whether a path is the size of a claim template.
+fn is_size(path: &Path) -> bool {
+    let is = |step: &Step, name: &str| matches!(step, Step::Field(field) if field == name);
+    matches!(&*path.0, [_, list, .., last] if is(list, "volumeClaimTemplates") && is(last, "storage"))
+}
+
+/// Whether an annotation of the set asks for it.
+fn is_asked(injection: &Injection) -> bool {
+    matches!(injection.source, Source::Intent { .. })
+}
+
 /// Faults for what was added or changed; a warning for what was merely taken away, since nothing
-/// follows from that.
+/// follows from that. So it is with the size that another revision gives: it is for claims that are to
+/// come, and a profile that says another one must not keep its sets from every later revision.
 fn judge(before: &Value, after: &Value, clashes: &[Clash], moved: bool) -> (Vec<Fault>, Option<String>) {
     let metadata = &after["metadata"];
     let present =
         |key: &String| !metadata["annotations"][key].is_null() || !metadata["labels"][key].is_null();
     let (changed, gone): (Vec<_>, Vec<_>) =
         changed_keys(before, after).into_iter().filter(|key| places_data(key, moved)).partition(present);
+    let places: Vec<&Clash> = clashes.iter().filter(|clash| !clash.is_size).collect();
     let faults: Vec<Fault> = changed
         .iter()
+        .filter(|_| !places.is_empty())
         .map(|key| {
-            let problem = format!("stored data stays where it is, and this would change {}", told(clashes));
+            let problem = format!("stored data stays where it is, and this would change {}", told(&places));
             Fault::new(Reason::Data, key, problem, steps(key, before, after))
         })
         .collect();
@@ -96,10 +125,10 @@ fn judge(before: &Value, after: &Value, clashes: &[Clash], moved: bool) -> (Vec<
 }
 
 /// Clashes in words: `mountPath /data from nothing to "data"`.
-fn told(clashes: &[Clash]) -> String {
+fn told(clashes: &[&Clash]) -> String {
     let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), crate::hash::canonical);
     let words =
-        |clash: &Clash| format!("{} from {} to {}", short(&clash.path), shown(clash.old), shown(clash.new));
+        |clash: &&Clash| format!("{} from {} to {}", short(&clash.path), shown(clash.old), shown(clash.new));
     clashes.iter().map(words).collect::<Vec<_>>().join(", ")
 }
 
