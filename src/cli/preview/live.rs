@@ -103,6 +103,7 @@ fn written(set: &Value) -> Value {
             for field in ["apiVersion", "kind"] {
                 user[field] = set[field].clone();
             }
+            drop_remains(&mut user);
             user
         }
         Read::Absent | Read::Newer => set.clone(),
@@ -113,6 +114,16 @@ fn written(set: &Value) -> Value {
         }
     }
     user
+}
+
+/// Takes out claim templates of ours: the API server wrote a status and more into them, which nobody else has
+/// written. A user's own has a `spec`, without which it is no claim template.
+fn drop_remains(user: &mut Value) {
+    let Some(claims) = user["spec"]["volumeClaimTemplates"].as_array_mut() else { return };
+    claims.retain(|claim| claim["spec"].as_object().is_some_and(|spec| !spec.is_empty()));
+    if let (true, Some(spec)) = (claims.is_empty(), user["spec"].as_object_mut()) {
+        spec.remove("volumeClaimTemplates");
+    }
 }
 
 /// The profile and variant that a new set gets, or its faults.

@@ -119,6 +119,20 @@ fn what_changes_beside_a_set_is_told() {
     assert!(report.stdout.contains("1 of 1 set would change and 0 pods restart"), "{}", report.stdout);
 }
 
+/// The API server writes a status into claim templates, and that is nothing of the user's.
+#[test]
+fn a_claim_of_another_name_is_nothing_that_new_sets_are_refused_for() {
+    let data = |claim: &str| queue("64Mi", &format!(", data: {{claim: {claim}, mountPath: /data, size: 1Gi}}"));
+    let known = Known::offline(Catalogue::built_in().unwrap()).applied(&[data("data")]);
+    let mut sets: Vec<Value> = world(&known, &[("q", "queue:1")]).sets().cloned().collect();
+    sets[0]["spec"]["volumeClaimTemplates"][0]["status"] = json!({"phase": "Pending"});
+    let new = [data("store")];
+    let after = known.with(&new);
+    let world = World::default().with("StatefulSet", sets);
+    let outlooks = Judge::new(&world, &known, &after, &new).outlooks(world.sets()).unwrap();
+    assert_eq!(outlooks[0].anew, Vec::<String>::new());
+}
+
 #[test]
 fn nothing_new_changes_nothing() {
     let known = Known::offline(Catalogue::built_in().unwrap()).applied(&[queue("64Mi", "")]);
