@@ -139,8 +139,11 @@ fn one(name: &str, known: &Known, counts: Option<&Counts>) -> Value {
     let current = latest.map(|latest| latest.revision.as_str());
     let is_current = |revision: &str| Some(revision) == current;
     let sets = || of_this().map(|(_, count)| count.sets).sum::<u64>();
-    let behind = |((_, revision), count): (&(String, String), &Count)| {
-        if is_current(revision) { count.otherwise } else { count.sets }
+    let behind = |((_, revision), count): (&(String, String), &Count)| match current {
+        Some(current) if current == revision => count.otherwise,
+        Some(_) => count.sets,
+        // There is nothing to be behind.
+        None => 0,
     };
     let mut revisions: Vec<&str> =
         catalogue.revisions(name).map(|profile| profile.revision.as_str()).collect();

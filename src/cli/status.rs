@@ -144,7 +144,8 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     }
     let known =
         companions::of_stored(set, &engine.catalogue, &granted.configuration, &world.labels(namespace));
-    let lost = pin.as_ref().filter(|_| known.is_none()).map(|pin| lost(name, pin));
+    let gone = pin.as_ref().and_then(|pin| gone(pin, &engine.catalogue));
+    let lost = pin.as_ref().filter(|_| known.is_none()).map(|pin| lost(name, pin, gone.is_some()));
     let desired = known.unwrap_or_default();
     let settled = settle(desired.clone(), set, &world.neighbours(namespace));
     let beside = match lost {
@@ -160,7 +161,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     problems.extend(lost.clone());
     json!({
         "namespace": namespace, "name": name, "pin": pin.map(|pin| pin.to_string()), "latest": latest, "behind": behind,
-        "namespaceFaults": faults_of_namespace(namespace, world, engine),
+        "gone": gone, "namespaceFaults": faults_of_namespace(namespace, world, engine),
         "replicas": replicas(set),
         "ready": set["status"]["readyReplicas"].as_u64().unwrap_or(0),
         "companions": beside, "claims": claims, "pods": pods,
@@ -170,22 +171,33 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     })
 }
 
-/// What an upgrade would bring, in words: another revision, other defaults of the namespace.
+/// What an upgrade would bring, in words: another revision, other defaults of the namespace. Nothing where the
+/// profile is gone, to whose revisions it would move.
 fn behind(pin: &Pin, set: &Value, world: &World, engine: &Engine) -> Vec<String> {
-    let latest = engine.catalogue.latest(&pin.profile).filter(|latest| latest.revision != pin.revision);
-    let revision = latest.map(|latest| format!("{} is the current revision", latest.id()));
+    let Some(latest) = engine.catalogue.latest(&pin.profile) else { return Vec::new() };
+    let revision =
+        (latest.revision != pin.revision).then(|| format!("{} is the current revision", latest.id()));
     let sizes = Sizes::behind(pin, set, world, &engine.catalogue).map(|sizes| sizes.words());
     revision.into_iter().chain(sizes).collect()
 }
 
-/// What is wrong with a set whose revision is gone.
-fn lost(name: &str, pin: &Pin) -> String {
+/// That the profile of a set is gone: the set stays as it is, and no upgrade moves it.
+fn gone(pin: &Pin, catalogue: &Catalogue) -> Option<String> {
+    catalogue.latest(&pin.profile).is_none().then(|| format!("there is no profile {} any more", pin.profile))
+}
+
+/// What is wrong with a set whose revision is gone, and perhaps its profile.
+fn lost(name: &str, pin: &Pin, is_profile_gone: bool) -> String {
+    let remedy = if is_profile_gone {
+        "apply the profile again".to_owned()
+    } else {
+        let key = names::PROFILE_REVISION;
+        format!("stateward upgrade {name}, or the annotation {key}: latest, moves it to one that is known")
+    };
     format!(
         "the revision {}@{} that it is pinned to is not known here: what takes computing is refused, and what stands \
-         beside it is kept as it is; stateward upgrade {name}, or the annotation {}: latest, moves it to one that is known",
-        pin.profile,
-        pin.revision,
-        names::PROFILE_REVISION
+         beside it is kept as it is; {remedy}",
+        pin.profile, pin.revision
     )
 }
 

@@ -122,7 +122,8 @@ fn what_changes_beside_a_set_is_told() {
 /// The API server writes a status into claim templates, and that is nothing of the user's.
 #[test]
 fn a_claim_of_another_name_is_nothing_that_new_sets_are_refused_for() {
-    let data = |claim: &str| queue("64Mi", &format!(", data: {{claim: {claim}, mountPath: /data, size: 1Gi}}"));
+    let data =
+        |claim: &str| queue("64Mi", &format!(", data: {{claim: {claim}, mountPath: /data, size: 1Gi}}"));
     let known = Known::offline(Catalogue::built_in().unwrap()).applied(&[data("data")]);
     let mut sets: Vec<Value> = world(&known, &[("q", "queue:1")]).sets().cloned().collect();
     sets[0]["spec"]["volumeClaimTemplates"][0]["status"] = json!({"phase": "Pending"});

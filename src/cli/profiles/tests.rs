@@ -46,6 +46,14 @@ fn all_of_one() {
 }
 
 #[test]
+fn sets_of_a_profile_that_is_gone_are_behind_nothing() {
+    let counts =
+        Counts::from([(("gone".to_owned(), "0badc0de".to_owned()), Count { sets: 6, otherwise: 1 })]);
+    let gone = one("gone", &known(), Some(&counts));
+    assert_eq!((&gone["from"], &gone["sets"], &gone["behind"]), (&json!("nowhere"), &json!(6), &json!(0)));
+}
+
+#[test]
 fn where_they_come_from() {
     let known = Known::offline(Catalogue::built_in().unwrap());
     assert_eq!(known.origin("redis"), "built-in");

@@ -422,6 +422,19 @@ fn what_an_upgrade_would_bring_is_told() {
 }
 
 #[test]
+fn a_profile_that_is_gone_is_told() {
+    let mut world = settled(|_| {});
+    let record = world.known_mut("StatefulSet")[0]["metadata"]["annotations"][names::RECORD].clone();
+    let record = text(&record).replace("postgresql@", "queue@");
+    world.known_mut("StatefulSet")[0]["metadata"]["annotations"][names::RECORD] = json!(record);
+    let status = status(&world);
+    let told = told(&status);
+    assert!(told.contains(": there is no profile queue any more\n"), "{told}");
+    assert!(told.contains("; apply the profile again\n"), "{told}");
+    assert_eq!(status["behind"], json!([]));
+}
+
+#[test]
 fn what_a_namespace_says_in_vain_is_told() {
     let mut world = settled(|_| {});
     assert_eq!(status(&world)["namespaceFaults"], json!([]));

@@ -12,7 +12,8 @@ pub(super) fn told(status: &Value) -> String {
     let mut row = |what: &str, text: &str| _ = writeln!(out, "  {what:<11} {text}");
     let list = |field: &'static str| status[field].as_array().into_iter().flatten();
     let pin = text(&status["pin"]);
-    row("profile", if pin.is_empty() { "none" } else { pin });
+    let gone = status["gone"].as_str().map(|gone| format!(": {gone}")).unwrap_or_default();
+    row("profile", &if pin.is_empty() { "none".to_owned() } else { format!("{pin}{gone}") });
     for behind in list("behind") {
         row("behind", text(behind));
     }
