@@ -71,6 +71,8 @@ pub struct Catalogue {
     revisions: BTreeMap<(String, String), Arc<Profile>>,
     /// The names of profiles that come from the cluster: they win over the built-in ones.
     clusters: BTreeSet<String>,
+    /// A fault of each profile of the cluster that is passed over for it, with nothing in its place.
+    faulty: BTreeMap<String, String>,
     /// Revisions that built-in profiles once had.
     released: Arc<Released>,
     /// What the revisions of profiles from files hold: nothing else knows it.

@@ -360,11 +360,17 @@ fn has_container(object: &Value, name: &str) -> bool {
     containers(object).iter().any(|container| container["name"] == name)
 }
 
-/// The fault of naming a profile that is not there.
+/// The fault of naming a profile that is not there, or that is passed over for a fault of its own.
 #[must_use]
 pub fn unknown_profile(name: &str, catalogue: &Catalogue) -> Fault {
+    if let Some(fault) = catalogue.fault_of(name) {
+        let problem = format!("profile {name} has a fault: {fault}");
+        return Fault::new(Reason::NotFound, names::PROFILE, problem, "mend it");
+    }
     let known: Vec<&str> = catalogue.profiles().map(|profile| profile.name.as_str()).collect();
-    let near = known.iter().find(|known| strsim::damerau_levenshtein(known, name) <= 2);
+    // Of a short name, all others are near.
+    let far = (name.chars().count() / 3).min(2);
+    let near = known.iter().find(|known| strsim::damerau_levenshtein(known, name) <= far);
     let remedy = match near {
         Some(near) => format!("did you mean {near}? There are {}", known.join(", ")),
         None => format!("write one of {}", known.join(", ")),
@@ -383,6 +389,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::catalogue::cluster::Given;
+
+    /// A profile with a name of two letters.
+    const D1: &str = "{apiVersion: stateward.dev/v1alpha1, kind: StatefulSetProfile, metadata: {name: d1}, spec: \
+        {summary: x, extends: default}}";
 
     fn set(containers: &Value) -> Value {
         json!({"metadata": {"name": "db"}, "spec": {"template": {"spec": {"containers": containers}}}})
@@ -423,6 +434,24 @@ mod tests {
              There are cassandra, consul, default, elasticsearch, etcd, kafka, mariadb, memcached, mongodb, \
              mysql, nats, opensearch, postgresql, rabbitmq, redis, solr, valkey, zookeeper"
         );
+    }
+
+    #[test]
+    fn of_a_short_name_no_other_is_near() {
+        let told = unknown_profile("nat", &Catalogue::built_in().unwrap()).remedy;
+        assert!(told.starts_with("did you mean nats? "), "{told}");
+        let told = unknown_profile("qq", &Catalogue::built_in().unwrap().with([("x", D1)]).unwrap()).remedy;
+        assert!(told.starts_with("write one of cassandra, "), "{told}");
+    }
+
+    #[test]
+    fn a_profile_with_a_fault_is_not_called_absent() {
+        let spec = serde_json::from_value(json!({"summary": "x", "extends": "nothing"})).unwrap();
+        let given = Given { name: "qq".into(), spec: Ok(Arc::new(spec)) };
+        let joined = Catalogue::built_in().unwrap().join(&[given], &[]);
+        let told = unknown_profile("qq", &joined.catalogue).to_string();
+        assert!(told.starts_with("stateward.dev/profile: profile qq has a fault: "), "{told}");
+        assert!(told.ends_with("; mend it"), "{told}");
     }
 
     #[test]

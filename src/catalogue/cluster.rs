@@ -171,7 +171,18 @@ impl Catalogue {
         }
         let usable = joined.resolve_all(self, &newest);
         joined.tell_ties(&usable);
+        let Joined { catalogue, verdicts, .. } = &mut joined;
+        let fault = |verdict: &Verdict| verdict.faults.first().cloned();
+        let passed_over = verdicts.iter().filter(|(name, _)| catalogue.latest(name).is_none());
+        catalogue.faulty =
+            passed_over.filter_map(|(name, verdict)| Some((name.clone(), fault(verdict)?))).collect();
         joined
+    }
+
+    /// The fault for which a profile of the cluster is passed over, with nothing in its place.
+    #[must_use]
+    pub fn fault_of(&self, name: &str) -> Option<&str> {
+        self.faulty.get(name).map(String::as_str)
     }
 }
 

@@ -181,15 +181,20 @@ fn behind(pin: &Pin, set: &Value, world: &World, engine: &Engine) -> Vec<String>
     revision.into_iter().chain(sizes).collect()
 }
 
-/// That the profile of a set is gone: the set stays as it is, and no upgrade moves it.
+/// That the profile of a set is gone, or passed over for a fault: the set stays as it is, and no upgrade moves
+/// it.
 fn gone(pin: &Pin, catalogue: &Catalogue) -> Option<String> {
-    catalogue.latest(&pin.profile).is_none().then(|| format!("there is no profile {} any more", pin.profile))
+    let profile = &pin.profile;
+    catalogue.latest(profile).is_none().then(|| match catalogue.fault_of(profile) {
+        Some(fault) => format!("profile {profile} has a fault: {fault}"),
+        None => format!("there is no profile {profile} any more"),
+    })
 }
 
 /// What is wrong with a set whose revision is gone, and perhaps its profile.
 fn lost(name: &str, pin: &Pin, is_profile_gone: bool) -> String {
     let remedy = if is_profile_gone {
-        "apply the profile again".to_owned()
+        "apply the profile again, without a fault".to_owned()
     } else {
         let key = names::PROFILE_REVISION;
         format!("stateward upgrade {name}, or the annotation {key}: latest, moves it to one that is known")

@@ -157,7 +157,19 @@ impl Engine {
                 _ => Ok(None),
             };
         };
-        self.find(key, wish, label.unwrap_or(&record.pin.profile)).map(Some)
+        let profile = label.unwrap_or(&record.pin.profile);
+        self.find(key, wish, profile).map(Some).map_err(|fault| self.held_by_pin(fault, profile, &record.pin))
+    }
+
+    /// A fault of a move, where it is the set's own profile that is gone or has a fault: the set may wait for
+    /// it, and the defaults of any other one are not its own.
+    fn held_by_pin(&self, fault: Fault, profile: &str, pin: &Pin) -> Fault {
+        if profile != pin.profile || self.catalogue.latest(profile).is_some() {
+            return fault;
+        }
+        let again =
+            if self.catalogue.fault_of(profile).is_some() { "mend it" } else { "apply the profile again" };
+        Fault { remedy: format!("{again}; until then the set stays at {pin}"), ..fault }
     }
 
     /// The fault of another label on a pinned set whose wish is `standing`.

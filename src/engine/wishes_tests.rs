@@ -1,9 +1,12 @@
 //! A standing wish and one for once, in one request.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Admitted, Change, Decision, Engine, Offline};
 use crate::catalogue::Catalogue;
+use crate::catalogue::cluster::Given;
 use crate::defaults;
 
 const STANDING: &str = "stateward.dev/profile-revision";
@@ -100,4 +103,26 @@ fn a_new_set_is_told_too() {
         made.warnings
     );
     assert!(made.result["metadata"]["annotations"].get(ONCE).is_none());
+}
+
+/// Whoever followed the names of all profiles turned a queue into another database.
+#[test]
+fn a_set_whose_own_profile_is_gone_is_told_to_wait_for_it() {
+    let (with, _) = engine();
+    let before = admit(&with, None, &set(&json!({}))).result;
+    let built_in = Catalogue::built_in().unwrap();
+    let spec = serde_json::from_value(json!({"summary": "x", "extends": "nothing"})).unwrap();
+    let faulty = Given { name: "queue".into(), spec: Ok(Arc::new(spec)) };
+    for (catalogue, problem, remedy) in [
+        (built_in.clone(), "there is no profile \"queue\"; ", "; apply the profile again; "),
+        (built_in.join(&[faulty], &[]).catalogue, "profile queue has a fault: ", "; mend it; "),
+    ] {
+        let after = annotated(&before, &[(ONCE, "latest")]);
+        let change = Change { namespace: "shop", before: Some(&before), after: &after };
+        let decision = Engine::new(catalogue).admit(change, &Offline).unwrap();
+        let Decision::Refused { faults, .. } = decision else { panic!("{decision:?}") };
+        let told = faults[0].to_string();
+        assert!(told.contains(problem) && told.contains(remedy), "{told}");
+        assert!(told.contains("until then the set stays at queue@"), "{told}");
+    }
 }

@@ -430,7 +430,7 @@ fn a_profile_that_is_gone_is_told() {
     let status = status(&world);
     let told = told(&status);
     assert!(told.contains(": there is no profile queue any more\n"), "{told}");
-    assert!(told.contains("; apply the profile again\n"), "{told}");
+    assert!(told.contains("; apply the profile again, without a fault\n"), "{told}");
     assert_eq!(status["behind"], json!([]));
 }
 
