@@ -34,8 +34,8 @@ pub struct AdoptArgs {
     pub dry_run: bool,
 }
 
-/// Reads the cluster and tells. Exit code 1 where a set could not be adopted or a companion not
-/// be made.
+/// Reads the cluster and tells. Exit code 1 where a set would be refused or a companion not be made; without
+/// `--dry-run` all is a matter of usage.
 pub fn run(
     args: &AdoptArgs,
     namespace: Option<&str>,

@@ -36,7 +36,7 @@ const ALL: [Codes; 13] = [
     codes("lint", "faults found", FILES),
     codes("explain", "a set is refused, or a profile beside it cannot be used", BOTH),
     codes("status", "something is wrong, or still is when the time to wait is over", BOTH),
-    codes("adopt", "a set could not be adopted, or a companion not be made", BOTH),
+    codes("adopt", "with --dry-run: a set would be refused, or a companion not be made", BOTH),
     Codes { command: "eject", found: None, others: BOTH },
     codes("profiles", "a profile has a fault", BOTH),
     codes("preview", "something in a set or beside it would change, or would be refused", BOTH),

@@ -78,7 +78,16 @@ impl Outlook {
         out.extend(self.moved.refused.iter().map(|fault| format!("  refused: {fault}\n")));
         out.extend(self.anew.iter().map(|line| format!("  a new one like it: {line}\n")));
         let new = if self.is_there { "" } else { ", if it is new" };
-        (format!("{new}: {}", self.moved.way()), out)
+        (format!("{new}: {}", self.way()), out)
+    }
+
+    /// From where to where. A manifest that is refused stays at no revision, since it is at none.
+    fn way(&self) -> String {
+        match (self.is_there, self.moved.from.as_str(), self.moved.to.as_str()) {
+            (false, "", "") => "is refused today".to_owned(),
+            (false, from, "") => format!("gets {from} today"),
+            _ => self.moved.way(),
+        }
     }
 }
 

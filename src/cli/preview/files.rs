@@ -31,7 +31,14 @@ pub(super) fn outlooks(
                 anew.push(format!("is refused no more, and gets {}", is.pin));
             }
             (was, Decision::Refused { faults, .. }) => {
-                let known = if let Decision::Refused { faults, .. } = was { faults } else { Vec::new() };
+                let known = match was {
+                    Decision::Refused { faults, .. } => faults,
+                    Decision::Admitted(was) => {
+                        moved.from = was.pin;
+                        Vec::new()
+                    }
+                    Decision::Ignored | Decision::Unchanged { .. } => Vec::new(),
+                };
                 let news = faults.iter().filter(|fault| !known.iter().any(|old| old.same_as(fault)));
                 moved.refused = news.map(ToString::to_string).collect();
             }

@@ -164,3 +164,22 @@ fn manifests_are_compared_as_if_new() {
     assert_eq!(report.exit, Exit::Findings);
     insta::assert_snapshot!(report.stdout);
 }
+
+#[test]
+fn a_manifest_that_is_refused_is_at_no_revision() {
+    let refuse = ", refuse: {three: {replicas: {from: 3}, problem: too many, remedy: write fewer}}";
+    let (fine, strict) = (queue("64Mi", ""), queue("64Mi", refuse));
+    let source = Source::parse("q.json".to_owned(), manifest("q", "queue:1").to_string()).unwrap();
+    let told = |old: &Given, new: &Given| {
+        let known = Known::offline(Catalogue::built_in().unwrap()).applied(std::slice::from_ref(old));
+        let after = known.with(std::slice::from_ref(new));
+        let outlooks = files::outlooks(std::slice::from_ref(&source), "default", &known, &after).unwrap();
+        report(SetsFormat::Text, &[], &outlooks, String::new()).stdout
+    };
+    let freed = told(&strict, &fine);
+    assert!(freed.starts_with("StatefulSet shop/q, if it is new: is refused today\n"), "{freed}");
+    assert!(freed.contains("  a new one like it: is refused no more, and gets queue@"), "{freed}");
+    let refused = told(&fine, &strict);
+    assert!(refused.starts_with("StatefulSet shop/q, if it is new: gets queue@"), "{refused}");
+    assert!(refused.contains(" today\n  refused: spec.replicas: 3 replicas of queue: too many"), "{refused}");
+}
