@@ -135,6 +135,9 @@ impl Content {
     }
 }
 
+/// The newest kept revision of each profile, with its number.
+type Newest<'k> = BTreeMap<&'k str, (i64, Arc<Profile>)>;
+
 impl Catalogue {
     /// This catalogue with the profiles and kept revisions of a cluster.
     ///
@@ -145,7 +148,7 @@ impl Catalogue {
     pub fn join(&self, given: &[Given], kept: &[Kept]) -> Joined {
         let mut joined = Joined { catalogue: self.clone(), ..Joined::default() };
         let catalogue = &mut joined.catalogue;
-        let mut newest: BTreeMap<&str, (i64, Arc<Profile>)> = BTreeMap::new();
+        let mut newest = Newest::new();
         for kept in kept {
             let key = (kept.profile.clone(), kept.revision.clone());
             if kept.number == Kept::BESIDE && catalogue.revisions.contains_key(&key) {
@@ -187,21 +190,24 @@ impl Catalogue {
 }
 
 impl Joined {
+    /// Puts what is kept in the place of those with a fault, and gives their names.
+    fn stand_in(&mut self, newest: &Newest<'_>) -> BTreeSet<String> {
+        let faulty = self.verdicts.iter_mut().filter(|(_, verdict)| !verdict.faults.is_empty());
+        let kept = faulty.filter_map(|(name, verdict)| {
+            let (_, profile) = newest.get(name.as_str())?;
+            verdict.revision = Some(profile.revision.clone());
+            self.catalogue.latest.insert(name.clone(), Arc::clone(profile));
+            Some(name.clone())
+        });
+        kept.collect()
+    }
+
     /// Gives those of the cluster that are used as they are now.
-    fn resolve_all(
-        &mut self,
-        base: &Catalogue,
-        newest: &BTreeMap<&str, (i64, Arc<Profile>)>,
-    ) -> BTreeSet<String> {
+    fn resolve_all(&mut self, base: &Catalogue, newest: &Newest<'_>) -> BTreeSet<String> {
+        let kept = self.stand_in(newest);
         let catalogue = &mut self.catalogue;
-        let (mut usable, mut kept) = (BTreeSet::new(), BTreeSet::new());
-        let faulty = self.verdicts.iter().filter(|(_, verdict)| !verdict.faults.is_empty());
-        let passed_over: BTreeSet<String> = faulty.map(|(name, _)| name.clone()).collect();
-        for name in catalogue
-            .sources
-            .keys()
-            .filter(|name| !passed_over.contains(*name) || !newest.contains_key(name.as_str()))
-        {
+        let (mut usable, mut orphans) = (BTreeSet::new(), BTreeSet::new());
+        for name in catalogue.sources.keys().filter(|name| !kept.contains(*name)) {
             let resolved = chain(name, &catalogue.sources, &base.sources)
                 .and_then(|chain| Ok((check::sized(Profile::of_chain(name, &chain)?)?, chain)));
             let verdict = self.verdicts.get_mut(name).filter(|verdict| verdict.faults.is_empty());
@@ -236,7 +242,7 @@ impl Joined {
                 Err(error) => {
                     if let Some(verdict) = verdict {
                         verdict.faults.push(error.to_string());
-                        kept.extend(newest.contains_key(name.as_str()).then(|| name.clone()));
+                        orphans.extend(newest.contains_key(name.as_str()).then(|| name.clone()));
                         (stand_in(), false)
                     } else {
                         (base.latest.get(name).cloned(), false)
@@ -257,15 +263,7 @@ impl Joined {
                 None => _ = catalogue.latest.remove(name),
             }
         }
-        for name in passed_over {
-            let Some((_, profile)) = newest.get(name.as_str()) else { continue };
-            if let Some(verdict) = self.verdicts.get_mut(&name) {
-                verdict.revision = Some(profile.revision.clone());
-            }
-            catalogue.latest.insert(name.clone(), Arc::clone(profile));
-            kept.insert(name);
-        }
-        catalogue.clusters = usable.union(&kept).cloned().collect();
+        catalogue.clusters = [&usable, &kept, &orphans].into_iter().flatten().cloned().collect();
         usable
     }
 
