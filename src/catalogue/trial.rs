@@ -23,6 +23,7 @@ use crate::fault::{Fault, Reason};
 use crate::intent::{Intent, Storage};
 use crate::path::{Path, Step};
 use crate::settings::{Settings, containers_path};
+use crate::union::PROBES;
 use crate::{defaults, edit, names, validate};
 
 /// The name of the stand-in's main container: one that no profile gives to another.
@@ -31,6 +32,8 @@ const MAIN: &str = "main-of-the-stand-in";
 const MOST: usize = 16;
 /// As many verdicts are remembered.
 const REMEMBERED: usize = 1024;
+/// The hooks of a container.
+const HOOKS: [&str; 2] = ["postStart", "preStop"];
 
 /// What came of trying a profile. Each line begins with the field of the profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -157,12 +160,18 @@ impl Trial {
                 faults.push(fault);
             }
         }
-        for fault in faults {
+        for fault in &faults {
             let place = self.place(&fault.field);
-            let Fault { problem, remedy, reason, .. } = fault;
-            if matches!(reason, Reason::Missing | Reason::NotFound) {
-                let line = format!("{place}: {problem}; a set that brings it by itself alone is not refused");
-                tried.remark(line);
+            let Fault { field, problem, remedy, reason } = fault;
+            let brought = match reason {
+                Reason::NotFound => true,
+                Reason::Missing => !self.is_half_said(field, &faults),
+                _ => false,
+            };
+            if brought {
+                tried.remark(format!(
+                    "{place}: {problem}, and a set that does not bring it is refused; {remedy}"
+                ));
             } else {
                 tried.fault(format!("{place}: {problem}, and each set of it would be refused; {remedy}"));
             }
@@ -191,6 +200,32 @@ impl Trial {
                 };
                 tried.remark(format!("{place}: no set gets it; {remedy}"));
             }
+        }
+    }
+
+    /// Whether what is missing at `field` belongs to what is the profile's or the user's as a whole, so that
+    /// no set adds to it: a reference, a handler, a claim that the profile mounts itself. What the claim of
+    /// the data lacks may come from annotations.
+    fn is_half_said(&self, field: &str, faults: &[Fault]) -> bool {
+        if let Some((claim, missing)) = field.split_once("].spec.")
+            && claim.starts_with("spec.volumeClaimTemplates[")
+        {
+            let claim = format!("{claim}]");
+            let data = self.settings.variant.data.claim.as_deref().unwrap_or("data");
+            let is_data = claim.ends_with(&format!("[name={data:?}]"));
+            // Of one that is not mounted, that is the fault.
+            let is_mounted = !faults.iter().any(|fault| fault.field == claim);
+            return is_mounted && !is_data && matches!(missing, "accessModes" | "resources.requests.storage");
+        }
+        let mut steps = field.rsplitn(3, '.');
+        let (Some(missing), Some(_), Some(around)) = (steps.next(), steps.next(), steps.next()) else {
+            return false;
+        };
+        let is_in = |name: &str| around.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
+        match missing {
+            "command" | "port" => PROBES.into_iter().chain(HOOKS).any(is_in),
+            "fieldPath" | "key" | "name" | "resource" => is_in("valueFrom"),
+            _ => false,
         }
     }
 
