@@ -258,14 +258,26 @@ impl Trial {
         }
     }
 
-    /// The injection that says what stands at `field`: around it, or else within it.
+    /// The injection that says what stands at `field`: around it, or else within it, or beside it in the same
+    /// item. Of several, one of the profile's own: what its parents say was fit without it.
     fn injection(&self, field: &str) -> Option<&Injection> {
-        let all = || self.expansion.injections.iter().map(|one| (one, one.path.to_string()));
-        let around = all().filter(|(_, path)| begins(field, path)).max_by_key(|(_, path)| path.len());
-        // The keys of an item are no leaves: those beside them tell where it comes from.
-        let item = field.rsplit_once("].").map(|(item, _)| format!("{item}]"));
-        let beside = || all().find(|(_, path)| item.as_ref().is_some_and(|item| begins(path, item)));
-        around.or_else(|| all().find(|(_, path)| begins(path, field))).or_else(beside).map(|(one, _)| one)
+        let all: Vec<_> = self.expansion.injections.iter().map(|one| (one, one.path.to_string())).collect();
+        let around = all.iter().filter(|(_, path)| begins(field, path)).max_by_key(|(_, path)| path.len());
+        // What is missing and the keys of an item are no leaves: those nearest to them tell where it comes from.
+        let item = field.rsplit_once("].").map_or(field.len(), |(item, _)| item.len() + 1);
+        let parts = std::iter::successors(Some(field), |part| Some(part.rsplit_once('.')?.0))
+            .take_while(|part| part.len() >= item);
+        let within = |part| {
+            let found = || all.iter().filter(|(_, path)| begins(path, part));
+            found().find(|(one, _)| self.is_own(&one.source)).or_else(|| found().next())
+        };
+        around.or_else(|| parts.into_iter().find_map(within)).map(|(one, _)| *one)
+    }
+
+    /// Whether the profile says it itself, and none of its parents.
+    fn is_own(&self, source: &Source) -> bool {
+        matches!(source, Source::Variant { profile: name, .. } | Source::Profile { name }
+            if **name == *self.settings.profile.name)
     }
 
     /// The field of what no part of a StatefulSet says: sizes and data.

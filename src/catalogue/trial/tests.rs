@@ -222,6 +222,58 @@ fn what_a_set_may_bring_refuses_nothing() {
 }
 
 #[test]
+fn what_a_profile_says_by_halves_is_its_fault() {
+    let claim = "volumeClaimTemplates: [{metadata: {name: more}, spec: {accessModes: [ReadWriteOnce]}}]";
+    let mounted = main("volumeMounts: [{name: more, mountPath: /more}]")
+        .replace("spec: {template", "spec: {CLAIM, template");
+    for (fields, start) in [
+        (
+            main("env: [{name: A, valueFrom: {secretKeyRef: {name: s}}}]"),
+            format!("{MAIN_AT}.env[name=\"A\"].valueFrom.secretKeyRef.key: no key, and each set of it would be refused"),
+        ),
+        (main("livenessProbe: {httpGet: {path: /}}"), format!("{MAIN_AT}.livenessProbe.httpGet.port: no port, and")),
+        (
+            main("lifecycle: {preStop: {exec: {command: []}}}"),
+            format!("{MAIN_AT}.lifecycle.preStop.exec.command: no command, and"),
+        ),
+        (
+            mounted.replace("CLAIM", claim),
+            "spec.statefulSet.spec.volumeClaimTemplates[name=\"more\"].spec.resources.requests.storage: no size, and"
+                .to_owned(),
+        ),
+    ] {
+        let (faults, remarks) = of(&fields);
+        assert_eq!((faults.len(), remarks.len()), (1, 0), "{fields}: {faults:#?} {remarks:#?}");
+        assert!(faults[0].starts_with(&start), "{start}: {faults:#?}");
+    }
+    // A set may ask for such a volume, and the profile says of which class it is then.
+    let class = "statefulSet: {spec: {volumeClaimTemplates: [{metadata: {name: NAME}, spec: {storageClassName: fast}}]}}";
+    for name in ["data", "wal"] {
+        let (faults, remarks) = of(&class.replace("NAME", name));
+        assert_eq!(faults, [""; 0], "{name}");
+        assert!(
+            remarks.iter().any(|one| one.ends_with("is refused; write the size, for example storage: 20Gi")),
+            "{remarks:?}"
+        );
+    }
+}
+
+#[test]
+fn what_a_child_adds_is_told_as_its_own() {
+    for (fields, start) in [
+        (
+            "readinessProbe: {httpGet: {path: /, port: 1}, tcpSocket: {port: 1}}",
+            "readinessProbe: has 2 handlers",
+        ),
+        ("readinessProbe: {httpGet: {path: /}}", "readinessProbe.httpGet.port: no port"),
+    ] {
+        let (faults, _) = of(&main(fields));
+        assert_eq!(faults.len(), 1, "{faults:#?}");
+        assert!(faults[0].starts_with(&format!("{MAIN_AT}.{start}")), "{faults:#?}");
+    }
+}
+
+#[test]
 fn variables_and_commands_are_nothing_to_speak_of() {
     let said = "env: [{name: low.er, value: x}, {name: B, value: $(low.er)}], args: [$(POD_IP), $$(memory.x), '$(a b)'],
         lifecycle: {preStop: {exec: {command: [sh, -c, \"kill $(cat /x) $(uname) $(hostname)\"]}}}";
