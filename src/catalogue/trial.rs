@@ -18,7 +18,7 @@ use super::profile::ProfileSpec;
 use super::{Axis, Profile, check};
 use crate::companions::{self, Labels};
 use crate::configuration::Configuration;
-use crate::expand::{self, Expansion, Family, Injection, Source};
+use crate::expand::{self, Expansion, Injection, Source, Withheld};
 use crate::fault::{Fault, Reason};
 use crate::intent::{Intent, Storage};
 use crate::path::{Path, Step};
@@ -124,13 +124,20 @@ pub(super) fn combinations(axes: &[Axis]) -> Vec<Vec<String>> {
 struct Trial {
     settings: Settings,
     expansion: Expansion,
+    /// The set as its author writes it.
+    bare: Value,
+    /// The same as it reaches us, with what the API server fills in.
+    sent: Value,
     /// The set, expanded.
     set: Value,
 }
 
 impl Trial {
     fn new(profile: &Arc<Profile>, cases: &[String], replicas: u64, size: Option<&String>) -> Self {
-        let mut set = stand_in(profile, replicas);
+        let bare = stand_in(profile, replicas);
+        let mut sent = bare.clone();
+        defaults::apply(&mut sent);
+        let mut set = sent.clone();
         let mut intent = Intent { size: size.cloned(), ..Intent::default() };
         let settings = |intent: &Intent| {
             Settings::new(&set, intent, MAIN.to_owned(), Arc::clone(profile), cases.to_vec())
@@ -147,7 +154,7 @@ impl Trial {
             // What has no place is among what was withheld.
             _ = edit::set(&mut set, path, value.clone());
         }
-        Self { settings: chosen, expansion, set }
+        Self { settings: chosen, expansion, bare, sent, set }
     }
 
     fn judge(&self, tried: &mut Tried) {
@@ -192,13 +199,24 @@ impl Trial {
                 || withheld
                     .iter()
                     .any(|one| reaches(&offer.path, &one.path) || reaches(&one.path, &offer.path));
+            let place = || self.place_of(offer);
             if !taken {
-                let place = self.place_of(offer);
-                let remedy = match offer.family {
-                    Family::Resources => "requests and limits of the main container stand under sizes",
-                    _ => "take it out",
+                let of_main = offer.path.starts_with(&containers_path().named("$(main)").field("resources"));
+                let remedy = if of_main {
+                    "requests and limits of the main container stand under sizes"
+                } else {
+                    "take it out"
                 };
-                tried.remark(format!("{place}: no set gets it; {remedy}"));
+                tried.remark(format!("{}: no set gets it; {remedy}", place()));
+            } else if withheld
+                .iter()
+                .any(|one| reaches(&offer.path, &one.path) && self.is_filled_in(offer, one))
+            {
+                tried.remark(format!(
+                    "{}: no set gets it: the API server has filled in its own by then, which counts as the user's; \
+                     take it out",
+                    place()
+                ));
             }
         }
     }
@@ -227,6 +245,13 @@ impl Trial {
             "fieldPath" | "key" | "name" | "resource" => is_in("valueFrom"),
             _ => false,
         }
+    }
+
+    /// Whether an offer is withheld because of what the API server fills in, and says something else.
+    fn is_filled_in(&self, offer: &Offer, withheld: &Withheld) -> bool {
+        let path = &withheld.path;
+        let stands = path.lookup(&self.sent).filter(|_| path.lookup(&self.bare).is_none());
+        stands.is_some_and(|value| *value != offer.value)
     }
 
     /// The field of the profile that `field` of the set comes from.
@@ -336,13 +361,11 @@ fn stand_in(profile: &Profile, replicas: u64) -> Value {
     if !declares {
         main["ports"] = json!([{"containerPort": 8080, "protocol": "TCP"}]);
     }
-    let mut set = json!({
+    json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet",
         "metadata": {"name": "stand-in", "namespace": "stand-in"},
         "spec": {"replicas": replicas, "template": {"spec": {"containers": [main]}}},
-    });
-    defaults::apply(&mut set);
-    set
+    })
 }
 
 fn is_of(offer: &Offer, injection: &Injection) -> bool {

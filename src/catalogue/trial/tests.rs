@@ -211,6 +211,10 @@ fn what_a_set_may_bring_refuses_nothing() {
             main("resources: {requests: {cpu: '1'}}"),
             "resources.requests.cpu: no set gets it; requests and limits of the main container stand under sizes",
         ),
+        (
+            pod("resources: {requests: {cpu: '1'}}"),
+            "spec.template.spec.resources.requests.cpu: no set gets it; take it out",
+        ),
         (main("args: [--id=$(nmae)]"), "args[0]: $(nmae) stands for nothing; did you mean $(name)?"),
         (pod("hostname: $(POD_NAME)"), "hostname: $(POD_NAME) is filled in by nobody there"),
     ] {
@@ -255,6 +259,29 @@ fn what_a_profile_says_by_halves_is_its_fault() {
             remarks.iter().any(|one| one.ends_with("is refused; write the size, for example storage: 20Gi")),
             "{remarks:?}"
         );
+    }
+}
+
+#[test]
+fn what_the_api_server_fills_in_first_is_told() {
+    for (fields, field) in [
+        (pod("schedulerName: mine"), "schedulerName"),
+        (pod("dnsPolicy: None"), "dnsPolicy"),
+        (main("imagePullPolicy: Always"), "imagePullPolicy"),
+        (main("terminationMessagePolicy: FallbackToLogsOnError"), "terminationMessagePolicy"),
+    ] {
+        let (faults, remarks) = of(&fields);
+        assert_eq!((faults.len(), remarks.len()), (0, 1), "{fields}: {faults:#?} {remarks:#?}");
+        let line = format!("{field}: no set gets it: the API server has filled in its own by then");
+        assert!(remarks[0].contains(&line), "{remarks:#?}");
+    }
+    // Those of other containers, what it fills in itself, and what does not count as anybody's.
+    for fields in [
+        pod("restartPolicy: Always, terminationGracePeriodSeconds: 60, \
+             containers: [{name: other, image: x, imagePullPolicy: Always}]"),
+        main("imagePullPolicy: IfNotPresent, terminationMessagePath: /dev/termination-log"),
+    ] {
+        assert_eq!(of(&fields), Default::default());
     }
 }
 
