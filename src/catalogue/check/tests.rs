@@ -1,0 +1,81 @@
+use super::*;
+
+fn spec(text: &str) -> ProfileSpec {
+    serde_saphyr::from_str(text).unwrap()
+}
+
+#[test]
+fn all_faults_are_told() {
+    let spec = spec(
+        "{summary: x, sizes: {small: {limits: {memory: 1GB}, requests: {cpu: 2}}}, data: {size: big, mountPath: data},
+          statefulSet: {metadata: {name: x}, spec: {replicas: 3, template: {spec: {containers: [{image: x}]}}}}}",
+    );
+    let found = faults(&spec);
+    let starts = [
+        "spec.statefulSet.spec.replicas: ",
+        "spec.statefulSet.metadata: ",
+        "spec.statefulSet.spec.template.spec.containers[0].name: ",
+        "spec.sizes.small.limits.memory: \"1GB\": ",
+        "spec.data.size: ",
+        "spec.data.mountPath: \"data\" is not absolute",
+    ];
+    assert_eq!(found.len(), starts.len(), "{found:#?}");
+    for (fault, start) in found.iter().zip(starts) {
+        assert!(fault.starts_with(start), "{fault}");
+    }
+}
+
+#[test]
+fn values_of_other_types_are_told_with_their_places() {
+    let spec = spec(
+        "{summary: x, data: {claim: Data_}, match: {images: [reg.io/team/z, team/z, library/foo]},
+          statefulSet: {spec: {template: {spec: {terminationGracePeriodSeconds: soon, hostNetwork: 1,
+            containers: [{name: $(main), env: {A: b}, ports: [{containerPort: 80}]}]}}}}}",
+    );
+    let found = faults(&spec);
+    let pod = "spec.statefulSet.spec.template.spec";
+    for start in [
+        format!("{pod}.containers[0].env: is a map; write a list: - name: …"),
+        format!("{pod}.hostNetwork: is 1; write true or false"),
+        format!("{pod}.terminationGracePeriodSeconds: is the text \"soon\"; write a whole number"),
+        "spec.data.claim: \"Data_\" is not a DNS label".to_owned(),
+        "spec.match.images: reg.io/team/z is never met, being read as team/z; write team/z".to_owned(),
+        "spec.match.images: library/foo is never met, being read as foo; write foo".to_owned(),
+    ] {
+        assert!(found.iter().any(|fault| fault.starts_with(&start)), "{start}: {found:#?}");
+    }
+    assert_eq!(found.len(), 6, "{found:#?}");
+    assert!(unknown_fields(&spec).is_empty());
+}
+
+#[test]
+fn a_profile_of_wrong_values_alone_is_not_read_for_ever() {
+    let ports: Vec<Value> = (0..500).map(|_| serde_json::json!({"containerPort": "x"})).collect();
+    let mut spec =
+        spec("{summary: x, statefulSet: {spec: {template: {spec: {containers: [{name: $(main)}]}}}}}");
+    spec.stateful_set["spec"]["template"]["spec"]["containers"][0]["ports"] = Value::from(ports);
+    assert_eq!(faults(&spec).len(), MOST);
+}
+
+#[test]
+fn unknown_fields_are_told_where_they_stand() {
+    let spec = spec(
+        "{summary: x, statefulSet: {spec: {template: {spec: {hostNetwrk: true, containers: [
+            {name: $(main), readinessProbe: {tcpSocket: {port: $(port)}}, securityContext: {runAsUsr: 1}}]}}}}}",
+    );
+    assert_eq!(
+        unknown_fields(&spec),
+        [
+            "spec.statefulSet.spec.template.spec.containers[0].securityContext.runAsUsr is no field that this \
+             version of stateward knows",
+            "spec.statefulSet.spec.template.spec.hostNetwrk is no field that this version of stateward knows",
+        ]
+    );
+}
+
+#[test]
+fn the_built_in_ones_are_without() {
+    for (name, spec) in &super::super::Catalogue::built_in().unwrap().sources {
+        assert_eq!((faults(spec), unknown_fields(spec)), (vec![], vec![]), "{name}");
+    }
+}
