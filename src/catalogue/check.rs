@@ -291,10 +291,9 @@ pub(super) fn lost(at: &str, written: &Value, read: &Value, unknown: &mut Vec<St
     match written {
         Value::Object(map) => {
             for (field, value) in map {
-                // Null and empty maps say nothing that could be kept.
-                let empty = value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
                 match read.get(field) {
-                    _ if empty => {}
+                    // It says nothing that could be kept.
+                    _ if value.is_null() => {}
                     Some(read) => lost(&format!("{at}.{field}"), value, read, unknown),
                     None => {
                         unknown

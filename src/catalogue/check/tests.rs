@@ -74,6 +74,27 @@ fn unknown_fields_are_told_where_they_stand() {
 }
 
 #[test]
+fn an_empty_map_is_kept_where_its_field_is_known() {
+    let spec = spec(
+        "{summary: x, statefulSet: {status: {}, spec: {updateStrategy: {rollingUpdate: {}},
+          ordinals: {}, persistentVolumeClaimRetentionPolicy: {}, volumeClaimTemplates: [{metadata: {name: x}, spec: {}}],
+          template: {metadata: {labels: {}, annotations: {}}, spec: {affinity: {podAntiAffinity: {}}, securitycontext: {},
+            nodeSelector: {}, securityContext: {seLinuxOptions: {}}, dnsConfig: {}, resources: {},
+            topologySpreadConstraints: [{labelSelector: {matchLabels: {}}}],
+            volumes: [{name: x, emptydir: {}}, {name: w, emptyDir: {}}, {name: z, secret: {}}],
+            containers: [{name: $(main), resources: {requests: {}}, lifecycle: {}, readinessProbe: {httpGet: null},
+              securityContext: {capabilities: {}}, env: [{name: A, valueFrom: {}}], envFrom: [{secretRef: {}}]}]}}}}}",
+    );
+    let pod = "spec.statefulSet.spec.template.spec";
+    assert_eq!(faults(&spec), [""; 0]);
+    assert_eq!(
+        unknown_fields(&spec),
+        ["securitycontext", "volumes[0].emptydir"]
+            .map(|field| format!("{pod}.{field} is no field that this version of stateward knows"))
+    );
+}
+
+#[test]
 fn the_built_in_ones_are_without() {
     for (name, spec) in &super::super::Catalogue::built_in().unwrap().sources {
         assert_eq!((faults(spec), unknown_fields(spec)), (vec![], vec![]), "{name}");
