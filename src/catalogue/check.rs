@@ -21,6 +21,10 @@ pub fn faults(spec: &ProfileSpec) -> Vec<String> {
         of_set(&at, set, &mut faults);
     }
     for (class, amounts) in &spec.sizes {
+        if !names::dns_label(class) {
+            let (problem, remedy) = names::not_a_label(class);
+            faults.push(format!("spec.sizes: {problem}, and no set could name it; {remedy}"));
+        }
         for kind in ["requests", "limits"] {
             for (resource, amount) in amounts[kind].as_object().into_iter().flatten() {
                 let text = amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);

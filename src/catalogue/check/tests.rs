@@ -7,7 +7,7 @@ fn spec(text: &str) -> ProfileSpec {
 #[test]
 fn all_faults_are_told() {
     let spec = spec(
-        "{summary: x, sizes: {small: {limits: {memory: 1GB}, requests: {cpu: 2}}}, data: {size: big, mountPath: data},
+        "{summary: x, sizes: {Big One: {}, small: {limits: {memory: 1GB}, requests: {cpu: 2}}}, data: {size: big, mountPath: data},
           statefulSet: {metadata: {name: x}, spec: {replicas: 3, template: {spec: {containers: [{image: x}]}}}}}",
     );
     let found = faults(&spec);
@@ -15,6 +15,7 @@ fn all_faults_are_told() {
         "spec.statefulSet.spec.replicas: ",
         "spec.statefulSet.metadata: ",
         "spec.statefulSet.spec.template.spec.containers[0].name: ",
+        "spec.sizes: \"Big One\" is not a DNS label",
         "spec.sizes.small.limits.memory: \"1GB\": ",
         "spec.data.size: ",
         "spec.data.mountPath: \"data\" is not absolute",
