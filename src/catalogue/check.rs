@@ -81,8 +81,26 @@ fn images(spec: &ProfileSpec, faults: &mut Vec<String>) {
         if name != image {
             faults
                 .push(format!("spec.match.images: {image} is never met, being read as {name}; write {name}"));
+        } else if image.contains('*') {
+            faults.push(format!("spec.match.images: {image}: there are no patterns; write each repository"));
+        // Of an empty one the schema tells.
+        } else if !image.is_empty() && !is_repository(image) {
+            faults.push(format!(
+                "spec.match.images: {image:?} is no repository, and no image has it; write lower-case letters, digits \
+                 and between them . _ - and /"
+            ));
         }
     }
+}
+
+/// Whether an image may have this repository (`distribution/reference`), runs of separators let pass.
+fn is_repository(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.split('/').all(|part| {
+        part.starts_with(is_plain)
+            && part.ends_with(is_plain)
+            && part.chars().all(|c| is_plain(c) || matches!(c, '.' | '_' | '-'))
+    })
 }
 
 /// A profile whose sets get a size that it has.

@@ -29,7 +29,7 @@ fn all_faults_are_told() {
 #[test]
 fn values_of_other_types_are_told_with_their_places() {
     let spec = spec(
-        "{summary: x, data: {claim: Data_}, match: {images: [reg.io/team/z, team/z, library/foo]},
+        "{summary: x, data: {claim: Data_}, match: {images: [reg.io/team/z, team/z, library/foo, UPPER/x, t/*, a b, a_b/c.d--e]},
           statefulSet: {spec: {template: {spec: {terminationGracePeriodSeconds: soon, hostNetwork: 1,
             containers: [{name: $(main), env: {A: b}, ports: [{containerPort: 80}]}]}}}}}",
     );
@@ -42,10 +42,13 @@ fn values_of_other_types_are_told_with_their_places() {
         "spec.data.claim: \"Data_\" is not a DNS label".to_owned(),
         "spec.match.images: reg.io/team/z is never met, being read as team/z; write team/z".to_owned(),
         "spec.match.images: library/foo is never met, being read as foo; write foo".to_owned(),
+        "spec.match.images: \"UPPER/x\" is no repository".to_owned(),
+        "spec.match.images: t/*: there are no patterns".to_owned(),
+        "spec.match.images: \"a b\" is no repository".to_owned(),
     ] {
         assert!(found.iter().any(|fault| fault.starts_with(&start)), "{start}: {found:#?}");
     }
-    assert_eq!(found.len(), 6, "{found:#?}");
+    assert_eq!(found.len(), 9, "{found:#?}");
     assert!(unknown_fields(&spec).is_empty());
 }
 
