@@ -46,6 +46,7 @@ pub fn faults(spec: &ProfileSpec) -> Vec<String> {
         let (problem, remedy) = names::not_a_label(claim);
         faults.push(format!("spec.data.claim: {problem}; {remedy}"));
     }
+    faults.extend(cases(spec));
     images(spec, &mut faults);
     faults
 }
@@ -91,6 +92,32 @@ fn images(spec: &ProfileSpec, faults: &mut Vec<String>) {
             ));
         }
     }
+}
+
+/// Cases that no image is of, and names that stand for two: pins tell cases apart by their names.
+fn cases(spec: &ProfileSpec) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (axis, variant) in spec.variants.iter().enumerate() {
+        for (position, case) in variant.cases.iter().enumerate() {
+            let at = format!("spec.variants[{axis}].cases[{position}]");
+            if variant.cases[..position].iter().any(|other| other.name == case.name) {
+                faults.push(format!(
+                    "{at}.name: {:?} is the name of another case too; give each a name of its own",
+                    case.name
+                ));
+            }
+            if let (Some(from), Some(to)) = (case.major_from, case.major_to)
+                && from > to
+                && case.tag_contains.is_none()
+                && !case.otherwise
+            {
+                faults.push(format!(
+                    "{at}: majorFrom {from} is above majorTo {to}, and no image is of it; write {to} and {from}"
+                ));
+            }
+        }
+    }
+    faults
 }
 
 /// Whether an image may have this repository (`distribution/reference`), runs of separators let pass.

@@ -53,6 +53,22 @@ fn values_of_other_types_are_told_with_their_places() {
 }
 
 #[test]
+fn cases_that_are_never_taken_or_not_told_apart_are_told() {
+    let spec = spec(
+        "{summary: x, variants: [{name: v, unknown: x, cases: [{name: a, majorFrom: 5, majorTo: 3},
+          {name: a, otherwise: true}, {name: b, majorFrom: 3, majorTo: 3}]},
+          {name: w, unknown: x, cases: [{name: a, majorFrom: 5, majorTo: 3, tagContains: x}]}]}",
+    );
+    assert_eq!(
+        faults(&spec),
+        [
+            "spec.variants[0].cases[0]: majorFrom 5 is above majorTo 3, and no image is of it; write 3 and 5",
+            "spec.variants[0].cases[1].name: \"a\" is the name of another case too; give each a name of its own",
+        ]
+    );
+}
+
+#[test]
 fn a_profile_of_wrong_values_alone_is_not_read_for_ever() {
     let ports: Vec<Value> = (0..500).map(|_| serde_json::json!({"containerPort": "x"})).collect();
     let mut spec =
