@@ -21,7 +21,7 @@ use crate::configuration::Configuration;
 use crate::expand::{self, Expansion, Injection, Source, Withheld};
 use crate::fault::{Fault, Reason};
 use crate::intent::{Intent, Storage};
-use crate::path::{Path, Step};
+use crate::path::{Path, Scalar, Step};
 use crate::settings::{Settings, containers_path};
 use crate::union::PROBES;
 use crate::{defaults, edit, names, validate};
@@ -317,11 +317,27 @@ impl Trial {
             });
             return format!("spec.sizes.{class}.{}", rest.collect::<Vec<_>>().join("."));
         }
+        if let Some(at) = self.spread_at(path) {
+            return format!("spec.spread[{at}]");
+        }
         let data = path.0.iter().any(|step| match step {
             Step::Field(field) => matches!(field.as_ref(), "volumeClaimTemplates" | "volumeMounts"),
             Step::Item(_) => false,
         });
         if data { "spec.data".to_owned() } else { "spec".to_owned() }
+    }
+}
+
+impl Trial {
+    /// Which key of `spread` makes the constraint at `path`.
+    fn spread_at(&self, path: &Path) -> Option<usize> {
+        let is_list = |step: &Step| matches!(step, Step::Field(name) if name == "topologySpreadConstraints");
+        let at = path.0.iter().position(is_list)?;
+        let Some(Step::Item(key)) = path.0.get(at + 1) else { return None };
+        let is_of = |topology: &String| {
+            key.0.iter().any(|(_, value)| *value == Scalar::Text(topology.clone().into()))
+        };
+        self.settings.profile.spread.iter().position(is_of)
     }
 }
 

@@ -71,6 +71,10 @@ fn values_that_every_set_would_be_refused_for_are_told_at_their_fields() {
                 .to_owned(),
             "spec.variants[0].cases[1].statefulSet.spec.template.spec.tolerations".to_owned(),
         ),
+        (
+            "spread: [kubernetes.io/hostname, 'bad key!']".to_owned(),
+            "spec.spread[1]: \"bad key!\" is not the key of a label".to_owned(),
+        ),
         (main("args: [\"$(memory.50.Mi)\"]"), format!("{MAIN_AT}.args[0]: $(memory.50.Mi) stands for nothing")),
         (
             format!("peers: {{all: {{each: $(name).x, separator: x}}}}, {}", main("args: [$(peers.all)]")),
