@@ -71,8 +71,19 @@ fn of_set(at: &str, set: &Value, faults: &mut Vec<String>) {
     if let Some(at) = nameless(at, set) {
         faults.push(format!("{at}: a container has no name; write $(main) for the main one"));
     }
+    for (field, only) in IDENTITY {
+        if !set[field].is_null() && set[field] != only {
+            faults.push(format!(
+                "{at}.{field}: is {}, where a StatefulSet stands; take {field} out",
+                set[field]
+            ));
+        }
+    }
     let (_, wrong) = read(set.clone());
-    faults.extend(wrong.into_iter().map(|wrong| format!("{at}.{wrong}")));
+    faults.extend(wrong.into_iter().map(|wrong| {
+        // What is wrong with the whole has no field.
+        if wrong.starts_with(':') { format!("{at}{wrong}") } else { format!("{at}.{wrong}") }
+    }));
 }
 
 /// What is wrong with the images that pick it.
@@ -145,12 +156,19 @@ pub(super) fn sized(profile: Profile) -> Result<Profile, LoadError> {
     Err(LoadError::Part { name: profile.name.clone(), part: "size", what })
 }
 
+/// What says that an object is a StatefulSet, which a part of one need not say.
+const IDENTITY: [(&str, &str); 2] = [("apiVersion", "apps/v1"), ("kind", "StatefulSet")];
+
 /// As many values of a wrong type are told: each costs to read all of it once more.
 const MOST: usize = 20;
 
 /// Reads a partial StatefulSet, and tells of each value that is not of its field's type, which is then left out.
 fn read(mut set: Value) -> (Option<StatefulSet>, Vec<String>) {
     let mut wrong: Vec<String> = Vec::new();
+    // Of another kind nothing would be read; that it is one is told apart.
+    if let Some(set) = set.as_object_mut() {
+        set.retain(|field, _| IDENTITY.iter().all(|(other, _)| field != other));
+    }
     loop {
         let error = match serde_path_to_error::deserialize::<_, StatefulSet>(&set) {
             Ok(read) => return (Some(read), wrong),

@@ -8,13 +8,14 @@ fn spec(text: &str) -> ProfileSpec {
 fn all_faults_are_told() {
     let spec = spec(
         "{summary: x, sizes: {Big One: {}, small: {limits: {memory: 1GB}, requests: {cpu: 2}}}, data: {size: big, mountPath: data},
-          statefulSet: {metadata: {name: x}, spec: {replicas: 3, template: {spec: {containers: [{image: x}]}}}}}",
+          statefulSet: {kind: Deployment, metadata: {name: x}, spec: {replicas: 3, template: {spec: {containers: [{image: x}]}}}}}",
     );
     let found = faults(&spec);
     let starts = [
         "spec.statefulSet.spec.replicas: ",
         "spec.statefulSet.metadata: ",
         "spec.statefulSet.spec.template.spec.containers[0].name: ",
+        "spec.statefulSet.kind: is \"Deployment\", where a StatefulSet stands; take kind out",
         "spec.sizes: \"Big One\" is not a DNS label",
         "spec.sizes.small.limits.memory: \"1GB\": ",
         "spec.data.size: ",
