@@ -290,6 +290,66 @@ fn what_the_api_server_fills_in_first_is_told() {
 }
 
 #[test]
+fn what_kubernetes_alone_knows_of_is_told() {
+    let env = |from: &str| main(&format!("env: [{{name: A, valueFrom: {{{from}}}}}]"));
+    for (fields, part) in [
+        (env("fieldRef: {fieldPath: status.nope}"), "fieldRef.fieldPath: \"status.nope\" is no field"),
+        (
+            env("resourceFieldRef: {resource: limits.nope}"),
+            "resourceFieldRef.resource: \"limits.nope\" is no amount",
+        ),
+        (main("envFrom: [{prefix: a=b, secretRef: {name: s}}]"), "prefix: \"a=b\" has an equals sign"),
+        (
+            main("securityContext: {privileged: true, allowPrivilegeEscalation: false}"),
+            "privileged: stands beside allowPrivilegeEscalation: false",
+        ),
+        (
+            pod(
+                "topologySpreadConstraints: [{topologyKey: zone, whenUnsatisfiable: DoNotSchedule, maxSkew: 0}]",
+            ),
+            "maxSkew: 0 is no difference",
+        ),
+        (
+            pod(
+                "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}",
+            ),
+            "nodeSelectorTerms: is empty",
+        ),
+        (pod("readinessGates: [{conditionType: bad type}]"), "conditionType: \"bad type\" is no type"),
+        (pod("securityContext: {supplementalGroups: [1, -3]}"), "supplementalGroups[1]: -3 is no id"),
+        (pod("hostPID: true, shareProcessNamespace: true"), "hostPID: stands beside shareProcessNamespace"),
+    ] {
+        let (faults, _) = of(&fields);
+        assert_eq!(faults.len(), 1, "{fields}: {faults:#?}");
+        assert!(faults[0].contains(part), "{part}: {faults:#?}");
+    }
+    for (fields, part) in [
+        (
+            pod("securityContext: {seccompProfile: {type: Localhost}}"),
+            "localhostProfile: no localhostProfile",
+        ),
+        (
+            "size: small, sizes: {small: {requests: {nvidia.com/gpu: 1}}}".to_owned(),
+            "spec.sizes.small.requests.nvidia.com/gpu: 1 is requested without a limit, and a set that",
+        ),
+    ] {
+        let (faults, remarks) = of(&fields);
+        assert_eq!((faults.len(), remarks.len()), (0, 1), "{fields}: {faults:#?} {remarks:#?}");
+        assert!(remarks[0].contains(part), "{part}: {remarks:#?}");
+    }
+    for fields in [
+        env("fieldRef: {fieldPath: \"metadata.labels['a/b']\"}"),
+        env("resourceFieldRef: {resource: requests.hugepages-2Mi}"),
+        pod(
+            "securityContext: {supplementalGroups: [0], seccompProfile: {type: Localhost, localhostProfile: x}}",
+        ),
+        "size: small, sizes: {small: {requests: {x.com/gpu: 1}, limits: {x.com/gpu: 1}}}".to_owned(),
+    ] {
+        assert_eq!(of(&fields), Default::default(), "{fields}");
+    }
+}
+
+#[test]
 fn what_a_child_adds_is_told_as_its_own() {
     for (fields, start) in [
         (
