@@ -338,6 +338,8 @@ fn what_kubernetes_alone_knows_of_is_told() {
         assert!(remarks[0].contains(part), "{part}: {remarks:#?}");
     }
     for fields in [
+        // Of no type, which a set may bring.
+        pod("securityContext: {seccompProfile: {localhostProfile: x}}"),
         env("fieldRef: {fieldPath: \"metadata.labels['a/b']\"}"),
         env("resourceFieldRef: {resource: requests.hugepages-2Mi}"),
         pod(

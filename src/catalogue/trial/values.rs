@@ -57,13 +57,8 @@ pub(super) fn walk(at: &str, name: &str, value: &Value, faults: &mut Vec<Fault>)
     match value {
         Value::Object(map) if matches!(name, "matchLabels" | "nodeSelector") => labels(at, map, faults),
         Value::Object(map) => {
-            if name == "seccompProfile" {
-                word(
-                    &field(at, "type"),
-                    &map["type"],
-                    &["Localhost", "RuntimeDefault", "Unconfined"],
-                    faults,
-                );
+            if let ("seccompProfile", Some(kind)) = (name, map.get("type")) {
+                word(&field(at, "type"), kind, &["Localhost", "RuntimeDefault", "Unconfined"], faults);
             }
             together(at, name, map, faults);
             for (name, value) in map.iter().filter(|(name, _)| !FREE.contains(&name.as_str())) {
