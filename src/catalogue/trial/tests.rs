@@ -317,12 +317,21 @@ fn what_kubernetes_alone_knows_of_is_told() {
         ),
         (pod("readinessGates: [{conditionType: bad type}]"), "conditionType: \"bad type\" is no type"),
         (pod("securityContext: {supplementalGroups: [1, -3]}"), "supplementalGroups[1]: -3 is no id"),
+        (
+            pod("securityContext: {sysctls: [{name: Bad Name, value: '1'}]}"),
+            "name: \"Bad Name\" is no name of a kernel parameter",
+        ),
         (pod("hostPID: true, shareProcessNamespace: true"), "hostPID: stands beside shareProcessNamespace"),
     ] {
         let (faults, _) = of(&fields);
         assert_eq!(faults.len(), 1, "{fields}: {faults:#?}");
         assert!(faults[0].contains(part), "{part}: {faults:#?}");
     }
+}
+
+#[test]
+fn what_kubernetes_takes_or_a_set_may_bring_refuses_nothing() {
+    let env = |from: &str| main(&format!("env: [{{name: A, valueFrom: {{{from}}}}}]"));
     for (fields, part) in [
         (
             pod("securityContext: {seccompProfile: {type: Localhost}}"),
@@ -341,6 +350,7 @@ fn what_kubernetes_alone_knows_of_is_told() {
         // Of no type, which a set may bring.
         pod("securityContext: {seccompProfile: {localhostProfile: x}}"),
         env("fieldRef: {fieldPath: \"metadata.labels['a/b']\"}"),
+        pod("securityContext: {sysctls: [{name: net.ipv4.conf.eth0/1.rp_filter, value: '1'}]}"),
         env("resourceFieldRef: {resource: requests.hugepages-2Mi}"),
         pod(
             "securityContext: {supplementalGroups: [0], seccompProfile: {type: Localhost, localhostProfile: x}}",

@@ -80,6 +80,10 @@ pub(super) fn walk(at: &str, name: &str, value: &Value, faults: &mut Vec<Fault>)
                 if matches!(name, "matchExpressions" | "matchFields") {
                     expression(&at, item, faults);
                 } else {
+                    if name == "sysctls" && item["name"].as_str().is_some_and(|name| !is_sysctl(name)) {
+                        let problem = format!("{} is no name of a kernel parameter", item["name"]);
+                        invalid(&field(&at, "name"), problem, "write one such as net.core.somaxconn", faults);
+                    }
                     walk(&at, name, item, faults);
                 }
             }
@@ -164,6 +168,15 @@ fn together(at: &str, name: &str, map: &Map<String, Value>, faults: &mut Vec<Fau
     if name == "resources" {
         unlimited(at, map, faults);
     }
+}
+
+fn is_sysctl(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.split(['.', '/']).all(|part| {
+        part.starts_with(is_plain)
+            && part.ends_with(is_plain)
+            && part.chars().all(|c| is_plain(c) || matches!(c, '-' | '_'))
+    })
 }
 
 fn is_resource(resource: &str) -> bool {
