@@ -149,6 +149,9 @@ fn check_rules(rules: &Value) -> Result<(), String> {
     let Some(map) = rules.as_object().filter(|map| !map.is_empty()) else {
         return Err("networkPolicy: write ingress, egress or both".to_owned());
     };
+    if map.contains_key("policyTypes") {
+        return Err("networkPolicy.policyTypes: take it out: it follows from ingress and egress".to_owned());
+    }
     if let Some(key) = map.keys().find(|key| !matches!(key.as_str(), "ingress" | "egress")) {
         return Err(format!("networkPolicy: unknown field {key}; write ingress, egress or both"));
     }
@@ -184,6 +187,10 @@ mod tests {
         for (wrong, why) in [
             (json!({"networkPolicy": {}}), "write ingress, egress or both"),
             (json!({"networkPolicy": {"podSelector": {}}}), "unknown field podSelector"),
+            (
+                json!({"networkPolicy": {"egress": [], "policyTypes": ["Egress"]}}),
+                "networkPolicy.policyTypes: take it out: it follows",
+            ),
             (
                 json!({"networkPolicy": {"ingress": [{"from": "all"}]}}),
                 "networkPolicy.ingress[0].from: is the text \"all\"; write a list",

@@ -18,28 +18,13 @@ use crate::validate::names;
 pub fn faults(spec: &ProfileSpec) -> Vec<String> {
     let mut faults = super::without::faults(spec);
     for (at, set) in statefulsets(spec) {
-        if !set["spec"]["replicas"].is_null() {
-            faults.push(format!(
-                "{at}.spec.replicas: a profile sets no replicas; take it out, and say under refuse which counts are wrong"
-            ));
-        }
-        if !set["metadata"].is_null() {
-            faults.push(format!(
-                "{at}.metadata: a profile says nothing of the set itself; write it under spec.template"
-            ));
-        }
-        for field in ["selector", "serviceName"] {
-            if !set["spec"][field].is_null() {
-                faults.push(format!("{at}.spec.{field}: it follows from the set's name; take it out"));
-            }
-        }
-        if let Some(at) = nameless(&at, set) {
-            faults.push(format!("{at}: a container has no name; write $(main) for the main one"));
-        }
-        let (_, wrong) = read(set.clone());
-        faults.extend(wrong.into_iter().map(|wrong| format!("{at}.{wrong}")));
+        of_set(&at, set, &mut faults);
     }
     for (class, amounts) in &spec.sizes {
+        if !names::dns_label(class) {
+            let (problem, remedy) = names::not_a_label(class);
+            faults.push(format!("spec.sizes: {problem}, and no set could name it; {remedy}"));
+        }
         for kind in ["requests", "limits"] {
             for (resource, amount) in amounts[kind].as_object().into_iter().flatten() {
                 let text = amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);
@@ -61,14 +46,99 @@ pub fn faults(spec: &ProfileSpec) -> Vec<String> {
         let (problem, remedy) = names::not_a_label(claim);
         faults.push(format!("spec.data.claim: {problem}; {remedy}"));
     }
+    faults.extend(cases(spec));
+    images(spec, &mut faults);
+    faults
+}
+
+/// What is wrong with a partial StatefulSet that stands at `at`.
+fn of_set(at: &str, set: &Value, faults: &mut Vec<String>) {
+    if !set["spec"]["replicas"].is_null() {
+        faults.push(format!(
+            "{at}.spec.replicas: a profile sets no replicas; take it out, and say under refuse which counts are wrong"
+        ));
+    }
+    if !set["metadata"].is_null() {
+        faults.push(format!(
+            "{at}.metadata: a profile says nothing of the set itself; write it under spec.template"
+        ));
+    }
+    for field in ["selector", "serviceName"] {
+        if !set["spec"][field].is_null() {
+            faults.push(format!("{at}.spec.{field}: it follows from the set's name; take it out"));
+        }
+    }
+    if let Some(at) = nameless(at, set) {
+        faults.push(format!("{at}: a container has no name; write $(main) for the main one"));
+    }
+    for (field, only) in IDENTITY {
+        if !set[field].is_null() && set[field] != only {
+            faults.push(format!(
+                "{at}.{field}: is {}, where a StatefulSet stands; take {field} out",
+                set[field]
+            ));
+        }
+    }
+    let (_, wrong) = read(set.clone());
+    faults.extend(wrong.into_iter().map(|wrong| {
+        // What is wrong with the whole has no field.
+        if wrong.starts_with(':') { format!("{at}{wrong}") } else { format!("{at}.{wrong}") }
+    }));
+}
+
+/// What is wrong with the images that pick it.
+fn images(spec: &ProfileSpec, faults: &mut Vec<String>) {
     for image in &spec.matching.images {
         let name = Image::parse(image).name();
         if name != image {
             faults
                 .push(format!("spec.match.images: {image} is never met, being read as {name}; write {name}"));
+        } else if image.contains('*') {
+            faults.push(format!("spec.match.images: {image}: there are no patterns; write each repository"));
+        // Of an empty one the schema tells.
+        } else if !image.is_empty() && !is_repository(image) {
+            faults.push(format!(
+                "spec.match.images: {image:?} is no repository, and no image has it; write lower-case letters, digits \
+                 and between them . _ - and /"
+            ));
+        }
+    }
+}
+
+/// Cases that no image is of, and names that stand for two: pins tell cases apart by their names.
+fn cases(spec: &ProfileSpec) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (axis, variant) in spec.variants.iter().enumerate() {
+        for (position, case) in variant.cases.iter().enumerate() {
+            let at = format!("spec.variants[{axis}].cases[{position}]");
+            if variant.cases[..position].iter().any(|other| other.name == case.name) {
+                faults.push(format!(
+                    "{at}.name: {:?} is the name of another case too; give each a name of its own",
+                    case.name
+                ));
+            }
+            if let (Some(from), Some(to)) = (case.major_from, case.major_to)
+                && from > to
+                && case.tag_contains.is_none()
+                && !case.otherwise
+            {
+                faults.push(format!(
+                    "{at}: majorFrom {from} is above majorTo {to}, and no image is of it; write {to} and {from}"
+                ));
+            }
         }
     }
     faults
+}
+
+/// Whether an image may have this repository (`distribution/reference`), runs of separators let pass.
+fn is_repository(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.split('/').all(|part| {
+        part.starts_with(is_plain)
+            && part.ends_with(is_plain)
+            && part.chars().all(|c| is_plain(c) || matches!(c, '.' | '_' | '-'))
+    })
 }
 
 /// A profile whose sets get a size that it has.
@@ -86,12 +156,19 @@ pub(super) fn sized(profile: Profile) -> Result<Profile, LoadError> {
     Err(LoadError::Part { name: profile.name.clone(), part: "size", what })
 }
 
+/// What says that an object is a StatefulSet, which a part of one need not say.
+const IDENTITY: [(&str, &str); 2] = [("apiVersion", "apps/v1"), ("kind", "StatefulSet")];
+
 /// As many values of a wrong type are told: each costs to read all of it once more.
 const MOST: usize = 20;
 
 /// Reads a partial StatefulSet, and tells of each value that is not of its field's type, which is then left out.
 fn read(mut set: Value) -> (Option<StatefulSet>, Vec<String>) {
     let mut wrong: Vec<String> = Vec::new();
+    // Of another kind nothing would be read; that it is one is told apart.
+    if let Some(set) = set.as_object_mut() {
+        set.retain(|field, _| IDENTITY.iter().all(|(other, _)| field != other));
+    }
     loop {
         let error = match serde_path_to_error::deserialize::<_, StatefulSet>(&set) {
             Ok(read) => return (Some(read), wrong),
@@ -281,10 +358,9 @@ pub(super) fn lost(at: &str, written: &Value, read: &Value, unknown: &mut Vec<St
     match written {
         Value::Object(map) => {
             for (field, value) in map {
-                // Null and empty maps say nothing that could be kept.
-                let empty = value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
                 match read.get(field) {
-                    _ if empty => {}
+                    // It says nothing that could be kept.
+                    _ if value.is_null() => {}
                     Some(read) => lost(&format!("{at}.{field}"), value, read, unknown),
                     None => {
                         unknown
@@ -303,86 +379,4 @@ pub(super) fn lost(at: &str, written: &Value, read: &Value, unknown: &mut Vec<St
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spec(text: &str) -> ProfileSpec {
-        serde_saphyr::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn all_faults_are_told() {
-        let spec = spec(
-            "{summary: x, sizes: {small: {limits: {memory: 1GB}, requests: {cpu: 2}}}, data: {size: big, mountPath: data},
-              statefulSet: {metadata: {name: x}, spec: {replicas: 3, template: {spec: {containers: [{image: x}]}}}}}",
-        );
-        let found = faults(&spec);
-        let starts = [
-            "spec.statefulSet.spec.replicas: ",
-            "spec.statefulSet.metadata: ",
-            "spec.statefulSet.spec.template.spec.containers[0].name: ",
-            "spec.sizes.small.limits.memory: \"1GB\": ",
-            "spec.data.size: ",
-            "spec.data.mountPath: \"data\" is not absolute",
-        ];
-        assert_eq!(found.len(), starts.len(), "{found:#?}");
-        for (fault, start) in found.iter().zip(starts) {
-            assert!(fault.starts_with(start), "{fault}");
-        }
-    }
-
-    #[test]
-    fn values_of_other_types_are_told_with_their_places() {
-        let spec = spec(
-            "{summary: x, data: {claim: Data_}, match: {images: [reg.io/team/z, team/z, library/foo]},
-              statefulSet: {spec: {template: {spec: {terminationGracePeriodSeconds: soon, hostNetwork: 1,
-                containers: [{name: $(main), env: {A: b}, ports: [{containerPort: 80}]}]}}}}}",
-        );
-        let found = faults(&spec);
-        let pod = "spec.statefulSet.spec.template.spec";
-        for start in [
-            format!("{pod}.containers[0].env: is a map; write a list: - name: …"),
-            format!("{pod}.hostNetwork: is 1; write true or false"),
-            format!("{pod}.terminationGracePeriodSeconds: is the text \"soon\"; write a whole number"),
-            "spec.data.claim: \"Data_\" is not a DNS label".to_owned(),
-            "spec.match.images: reg.io/team/z is never met, being read as team/z; write team/z".to_owned(),
-            "spec.match.images: library/foo is never met, being read as foo; write foo".to_owned(),
-        ] {
-            assert!(found.iter().any(|fault| fault.starts_with(&start)), "{start}: {found:#?}");
-        }
-        assert_eq!(found.len(), 6, "{found:#?}");
-        assert!(unknown_fields(&spec).is_empty());
-    }
-
-    #[test]
-    fn a_profile_of_wrong_values_alone_is_not_read_for_ever() {
-        let ports: Vec<Value> = (0..500).map(|_| serde_json::json!({"containerPort": "x"})).collect();
-        let mut spec =
-            spec("{summary: x, statefulSet: {spec: {template: {spec: {containers: [{name: $(main)}]}}}}}");
-        spec.stateful_set["spec"]["template"]["spec"]["containers"][0]["ports"] = Value::from(ports);
-        assert_eq!(faults(&spec).len(), MOST);
-    }
-
-    #[test]
-    fn unknown_fields_are_told_where_they_stand() {
-        let spec = spec(
-            "{summary: x, statefulSet: {spec: {template: {spec: {hostNetwrk: true, containers: [
-                {name: $(main), readinessProbe: {tcpSocket: {port: $(port)}}, securityContext: {runAsUsr: 1}}]}}}}}",
-        );
-        assert_eq!(
-            unknown_fields(&spec),
-            [
-                "spec.statefulSet.spec.template.spec.containers[0].securityContext.runAsUsr is no field that this \
-                 version of stateward knows",
-                "spec.statefulSet.spec.template.spec.hostNetwrk is no field that this version of stateward knows",
-            ]
-        );
-    }
-
-    #[test]
-    fn the_built_in_ones_are_without() {
-        for (name, spec) in &super::super::Catalogue::built_in().unwrap().sources {
-            assert_eq!((faults(spec), unknown_fields(spec)), (vec![], vec![]), "{name}");
-        }
-    }
-}
+mod tests;

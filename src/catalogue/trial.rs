@@ -18,11 +18,12 @@ use super::profile::ProfileSpec;
 use super::{Axis, Profile, check};
 use crate::companions::{self, Labels};
 use crate::configuration::Configuration;
-use crate::expand::{self, Expansion, Family, Injection, Source};
+use crate::expand::{self, Expansion, Injection, Source, Withheld};
 use crate::fault::{Fault, Reason};
 use crate::intent::{Intent, Storage};
-use crate::path::{Path, Step};
+use crate::path::{Path, Scalar, Step};
 use crate::settings::{Settings, containers_path};
+use crate::union::PROBES;
 use crate::{defaults, edit, names, validate};
 
 /// The name of the stand-in's main container: one that no profile gives to another.
@@ -31,6 +32,8 @@ const MAIN: &str = "main-of-the-stand-in";
 const MOST: usize = 16;
 /// As many verdicts are remembered.
 const REMEMBERED: usize = 1024;
+/// The hooks of a container.
+const HOOKS: [&str; 2] = ["postStart", "preStop"];
 
 /// What came of trying a profile. Each line begins with the field of the profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -121,13 +124,20 @@ pub(super) fn combinations(axes: &[Axis]) -> Vec<Vec<String>> {
 struct Trial {
     settings: Settings,
     expansion: Expansion,
+    /// The set as its author writes it.
+    bare: Value,
+    /// The same as it reaches us, with what the API server fills in.
+    sent: Value,
     /// The set, expanded.
     set: Value,
 }
 
 impl Trial {
     fn new(profile: &Arc<Profile>, cases: &[String], replicas: u64, size: Option<&String>) -> Self {
-        let mut set = stand_in(profile, replicas);
+        let bare = stand_in(profile, replicas);
+        let mut sent = bare.clone();
+        defaults::apply(&mut sent);
+        let mut set = sent.clone();
         let mut intent = Intent { size: size.cloned(), ..Intent::default() };
         let settings = |intent: &Intent| {
             Settings::new(&set, intent, MAIN.to_owned(), Arc::clone(profile), cases.to_vec())
@@ -144,7 +154,7 @@ impl Trial {
             // What has no place is among what was withheld.
             _ = edit::set(&mut set, path, value.clone());
         }
-        Self { settings: chosen, expansion, set }
+        Self { settings: chosen, expansion, bare, sent, set }
     }
 
     fn judge(&self, tried: &mut Tried) {
@@ -157,12 +167,18 @@ impl Trial {
                 faults.push(fault);
             }
         }
-        for fault in faults {
+        for fault in &faults {
             let place = self.place(&fault.field);
-            let Fault { problem, remedy, reason, .. } = fault;
-            if matches!(reason, Reason::Missing | Reason::NotFound) {
-                let line = format!("{place}: {problem}; a set that brings it by itself alone is not refused");
-                tried.remark(line);
+            let Fault { field, problem, remedy, reason } = fault;
+            let brought = match reason {
+                Reason::NotFound => true,
+                Reason::Missing => !self.is_half_said(field, &faults),
+                _ => false,
+            };
+            if brought {
+                tried.remark(format!(
+                    "{place}: {problem}, and a set that does not bring it is refused; {remedy}"
+                ));
             } else {
                 tried.fault(format!("{place}: {problem}, and each set of it would be refused; {remedy}"));
             }
@@ -183,15 +199,59 @@ impl Trial {
                 || withheld
                     .iter()
                     .any(|one| reaches(&offer.path, &one.path) || reaches(&one.path, &offer.path));
+            let place = || self.place_of(offer);
             if !taken {
-                let place = self.place_of(offer);
-                let remedy = match offer.family {
-                    Family::Resources => "requests and limits of the main container stand under sizes",
-                    _ => "take it out",
+                let of_main = offer.path.starts_with(&containers_path().named("$(main)").field("resources"));
+                let remedy = if of_main {
+                    "requests and limits of the main container stand under sizes"
+                } else {
+                    "take it out"
                 };
-                tried.remark(format!("{place}: no set gets it; {remedy}"));
+                tried.remark(format!("{}: no set gets it; {remedy}", place()));
+            } else if withheld
+                .iter()
+                .any(|one| reaches(&offer.path, &one.path) && self.is_filled_in(offer, one))
+            {
+                tried.remark(format!(
+                    "{}: no set gets it: the API server has filled in its own by then, which counts as the user's; \
+                     take it out",
+                    place()
+                ));
             }
         }
+    }
+
+    /// Whether what is missing at `field` belongs to what is the profile's or the user's as a whole, so that
+    /// no set adds to it: a reference, a handler, a claim that the profile mounts itself. What the claim of
+    /// the data lacks may come from annotations.
+    fn is_half_said(&self, field: &str, faults: &[Fault]) -> bool {
+        if let Some((claim, missing)) = field.split_once("].spec.")
+            && claim.starts_with("spec.volumeClaimTemplates[")
+        {
+            let claim = format!("{claim}]");
+            let data = self.settings.variant.data.claim.as_deref().unwrap_or("data");
+            let is_data = claim.ends_with(&format!("[name={data:?}]"));
+            // Of one that is not mounted, that is the fault.
+            let is_mounted = !faults.iter().any(|fault| fault.field == claim);
+            return is_mounted && !is_data && matches!(missing, "accessModes" | "resources.requests.storage");
+        }
+        let mut steps = field.rsplitn(3, '.');
+        let (Some(missing), Some(_), Some(around)) = (steps.next(), steps.next(), steps.next()) else {
+            return false;
+        };
+        let is_in = |name: &str| around.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
+        match missing {
+            "command" | "port" => PROBES.into_iter().chain(HOOKS).any(is_in),
+            "fieldPath" | "key" | "name" | "resource" => is_in("valueFrom"),
+            _ => false,
+        }
+    }
+
+    /// Whether an offer is withheld because of what the API server fills in, and says something else.
+    fn is_filled_in(&self, offer: &Offer, withheld: &Withheld) -> bool {
+        let path = &withheld.path;
+        let stands = path.lookup(&self.sent).filter(|_| path.lookup(&self.bare).is_none());
+        stands.is_some_and(|value| *value != offer.value)
     }
 
     /// The field of the profile that `field` of the set comes from.
@@ -223,14 +283,26 @@ impl Trial {
         }
     }
 
-    /// The injection that says what stands at `field`: around it, or else within it.
+    /// The injection that says what stands at `field`: around it, or else within it, or beside it in the same
+    /// item. Of several, one of the profile's own: what its parents say was fit without it.
     fn injection(&self, field: &str) -> Option<&Injection> {
-        let all = || self.expansion.injections.iter().map(|one| (one, one.path.to_string()));
-        let around = all().filter(|(_, path)| begins(field, path)).max_by_key(|(_, path)| path.len());
-        // The keys of an item are no leaves: those beside them tell where it comes from.
-        let item = field.rsplit_once("].").map(|(item, _)| format!("{item}]"));
-        let beside = || all().find(|(_, path)| item.as_ref().is_some_and(|item| begins(path, item)));
-        around.or_else(|| all().find(|(_, path)| begins(path, field))).or_else(beside).map(|(one, _)| one)
+        let all: Vec<_> = self.expansion.injections.iter().map(|one| (one, one.path.to_string())).collect();
+        let around = all.iter().filter(|(_, path)| begins(field, path)).max_by_key(|(_, path)| path.len());
+        // What is missing and the keys of an item are no leaves: those nearest to them tell where it comes from.
+        let item = field.rsplit_once("].").map_or(field.len(), |(item, _)| item.len() + 1);
+        let parts = std::iter::successors(Some(field), |part| Some(part.rsplit_once('.')?.0))
+            .take_while(|part| part.len() >= item);
+        let within = |part| {
+            let found = || all.iter().filter(|(_, path)| begins(path, part));
+            found().find(|(one, _)| self.is_own(&one.source)).or_else(|| found().next())
+        };
+        around.or_else(|| parts.into_iter().find_map(within)).map(|(one, _)| *one)
+    }
+
+    /// Whether the profile says it itself, and none of its parents.
+    fn is_own(&self, source: &Source) -> bool {
+        matches!(source, Source::Variant { profile: name, .. } | Source::Profile { name }
+            if **name == *self.settings.profile.name)
     }
 
     /// The field of what no part of a StatefulSet says: sizes and data.
@@ -245,11 +317,27 @@ impl Trial {
             });
             return format!("spec.sizes.{class}.{}", rest.collect::<Vec<_>>().join("."));
         }
+        if let Some(at) = self.spread_at(path) {
+            return format!("spec.spread[{at}]");
+        }
         let data = path.0.iter().any(|step| match step {
             Step::Field(field) => matches!(field.as_ref(), "volumeClaimTemplates" | "volumeMounts"),
             Step::Item(_) => false,
         });
         if data { "spec.data".to_owned() } else { "spec".to_owned() }
+    }
+}
+
+impl Trial {
+    /// Which key of `spread` makes the constraint at `path`.
+    fn spread_at(&self, path: &Path) -> Option<usize> {
+        let is_list = |step: &Step| matches!(step, Step::Field(name) if name == "topologySpreadConstraints");
+        let at = path.0.iter().position(is_list)?;
+        let Some(Step::Item(key)) = path.0.get(at + 1) else { return None };
+        let is_of = |topology: &String| {
+            key.0.iter().any(|(_, value)| *value == Scalar::Text(topology.clone().into()))
+        };
+        self.settings.profile.spread.iter().position(is_of)
     }
 }
 
@@ -289,13 +377,11 @@ fn stand_in(profile: &Profile, replicas: u64) -> Value {
     if !declares {
         main["ports"] = json!([{"containerPort": 8080, "protocol": "TCP"}]);
     }
-    let mut set = json!({
+    json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet",
         "metadata": {"name": "stand-in", "namespace": "stand-in"},
         "spec": {"replicas": replicas, "template": {"spec": {"containers": [main]}}},
-    });
-    defaults::apply(&mut set);
-    set
+    })
 }
 
 fn is_of(offer: &Offer, injection: &Injection) -> bool {

@@ -71,6 +71,10 @@ fn values_that_every_set_would_be_refused_for_are_told_at_their_fields() {
                 .to_owned(),
             "spec.variants[0].cases[1].statefulSet.spec.template.spec.tolerations".to_owned(),
         ),
+        (
+            "spread: [kubernetes.io/hostname, 'bad key!']".to_owned(),
+            "spec.spread[1]: \"bad key!\" is not the key of a label".to_owned(),
+        ),
         (main("args: [\"$(memory.50.Mi)\"]"), format!("{MAIN_AT}.args[0]: $(memory.50.Mi) stands for nothing")),
         (
             format!("peers: {{all: {{each: $(name).x, separator: x}}}}, {}", main("args: [$(peers.all)]")),
@@ -211,6 +215,10 @@ fn what_a_set_may_bring_refuses_nothing() {
             main("resources: {requests: {cpu: '1'}}"),
             "resources.requests.cpu: no set gets it; requests and limits of the main container stand under sizes",
         ),
+        (
+            pod("resources: {requests: {cpu: '1'}}"),
+            "spec.template.spec.resources.requests.cpu: no set gets it; take it out",
+        ),
         (main("args: [--id=$(nmae)]"), "args[0]: $(nmae) stands for nothing; did you mean $(name)?"),
         (pod("hostname: $(POD_NAME)"), "hostname: $(POD_NAME) is filled in by nobody there"),
     ] {
@@ -218,6 +226,153 @@ fn what_a_set_may_bring_refuses_nothing() {
         assert_eq!(faults, [""; 0], "{fields}");
         assert_eq!(remarks.len(), 1, "{fields}: {remarks:#?}");
         assert!(remarks[0].contains(remark), "{remark}: {remarks:#?}");
+    }
+}
+
+#[test]
+fn what_a_profile_says_by_halves_is_its_fault() {
+    let claim = "volumeClaimTemplates: [{metadata: {name: more}, spec: {accessModes: [ReadWriteOnce]}}]";
+    let mounted = main("volumeMounts: [{name: more, mountPath: /more}]")
+        .replace("spec: {template", "spec: {CLAIM, template");
+    for (fields, start) in [
+        (
+            main("env: [{name: A, valueFrom: {secretKeyRef: {name: s}}}]"),
+            format!("{MAIN_AT}.env[name=\"A\"].valueFrom.secretKeyRef.key: no key, and each set of it would be refused"),
+        ),
+        (main("livenessProbe: {httpGet: {path: /}}"), format!("{MAIN_AT}.livenessProbe.httpGet.port: no port, and")),
+        (
+            main("lifecycle: {preStop: {exec: {command: []}}}"),
+            format!("{MAIN_AT}.lifecycle.preStop.exec.command: no command, and"),
+        ),
+        (
+            mounted.replace("CLAIM", claim),
+            "spec.statefulSet.spec.volumeClaimTemplates[name=\"more\"].spec.resources.requests.storage: no size, and"
+                .to_owned(),
+        ),
+    ] {
+        let (faults, remarks) = of(&fields);
+        assert_eq!((faults.len(), remarks.len()), (1, 0), "{fields}: {faults:#?} {remarks:#?}");
+        assert!(faults[0].starts_with(&start), "{start}: {faults:#?}");
+    }
+    // A set may ask for such a volume, and the profile says of which class it is then.
+    let class = "statefulSet: {spec: {volumeClaimTemplates: [{metadata: {name: NAME}, spec: {storageClassName: fast}}]}}";
+    for name in ["data", "wal"] {
+        let (faults, remarks) = of(&class.replace("NAME", name));
+        assert_eq!(faults, [""; 0], "{name}");
+        assert!(
+            remarks.iter().any(|one| one.ends_with("is refused; write the size, for example storage: 20Gi")),
+            "{remarks:?}"
+        );
+    }
+}
+
+#[test]
+fn what_the_api_server_fills_in_first_is_told() {
+    for (fields, field) in [
+        (pod("schedulerName: mine"), "schedulerName"),
+        (pod("dnsPolicy: None"), "dnsPolicy"),
+        (main("imagePullPolicy: Always"), "imagePullPolicy"),
+        (main("terminationMessagePolicy: FallbackToLogsOnError"), "terminationMessagePolicy"),
+    ] {
+        let (faults, remarks) = of(&fields);
+        assert_eq!((faults.len(), remarks.len()), (0, 1), "{fields}: {faults:#?} {remarks:#?}");
+        let line = format!("{field}: no set gets it: the API server has filled in its own by then");
+        assert!(remarks[0].contains(&line), "{remarks:#?}");
+    }
+    // Those of other containers, what it fills in itself, and what does not count as anybody's.
+    for fields in [
+        pod("restartPolicy: Always, terminationGracePeriodSeconds: 60, \
+             containers: [{name: other, image: x, imagePullPolicy: Always}]"),
+        main("imagePullPolicy: IfNotPresent, terminationMessagePath: /dev/termination-log"),
+    ] {
+        assert_eq!(of(&fields), Default::default());
+    }
+}
+
+#[test]
+fn what_kubernetes_alone_knows_of_is_told() {
+    let env = |from: &str| main(&format!("env: [{{name: A, valueFrom: {{{from}}}}}]"));
+    for (fields, part) in [
+        (env("fieldRef: {fieldPath: status.nope}"), "fieldRef.fieldPath: \"status.nope\" is no field"),
+        (
+            env("resourceFieldRef: {resource: limits.nope}"),
+            "resourceFieldRef.resource: \"limits.nope\" is no amount",
+        ),
+        (main("envFrom: [{prefix: a=b, secretRef: {name: s}}]"), "prefix: \"a=b\" has an equals sign"),
+        (
+            main("securityContext: {privileged: true, allowPrivilegeEscalation: false}"),
+            "privileged: stands beside allowPrivilegeEscalation: false",
+        ),
+        (
+            pod(
+                "topologySpreadConstraints: [{topologyKey: zone, whenUnsatisfiable: DoNotSchedule, maxSkew: 0}]",
+            ),
+            "maxSkew: 0 is no difference",
+        ),
+        (
+            pod(
+                "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}",
+            ),
+            "nodeSelectorTerms: is empty",
+        ),
+        (pod("readinessGates: [{conditionType: bad type}]"), "conditionType: \"bad type\" is no type"),
+        (pod("securityContext: {supplementalGroups: [1, -3]}"), "supplementalGroups[1]: -3 is no id"),
+        (
+            pod("securityContext: {sysctls: [{name: Bad Name, value: '1'}]}"),
+            "name: \"Bad Name\" is no name of a kernel parameter",
+        ),
+        (pod("hostPID: true, shareProcessNamespace: true"), "hostPID: stands beside shareProcessNamespace"),
+    ] {
+        let (faults, _) = of(&fields);
+        assert_eq!(faults.len(), 1, "{fields}: {faults:#?}");
+        assert!(faults[0].contains(part), "{part}: {faults:#?}");
+    }
+}
+
+#[test]
+fn what_kubernetes_takes_or_a_set_may_bring_refuses_nothing() {
+    let env = |from: &str| main(&format!("env: [{{name: A, valueFrom: {{{from}}}}}]"));
+    for (fields, part) in [
+        (
+            pod("securityContext: {seccompProfile: {type: Localhost}}"),
+            "localhostProfile: no localhostProfile",
+        ),
+        (
+            "size: small, sizes: {small: {requests: {nvidia.com/gpu: 1}}}".to_owned(),
+            "spec.sizes.small.requests.nvidia.com/gpu: 1 is requested without a limit, and a set that",
+        ),
+    ] {
+        let (faults, remarks) = of(&fields);
+        assert_eq!((faults.len(), remarks.len()), (0, 1), "{fields}: {faults:#?} {remarks:#?}");
+        assert!(remarks[0].contains(part), "{part}: {remarks:#?}");
+    }
+    for fields in [
+        // Of no type, which a set may bring.
+        pod("securityContext: {seccompProfile: {localhostProfile: x}}"),
+        env("fieldRef: {fieldPath: \"metadata.labels['a/b']\"}"),
+        pod("securityContext: {sysctls: [{name: net.ipv4.conf.eth0/1.rp_filter, value: '1'}]}"),
+        env("resourceFieldRef: {resource: requests.hugepages-2Mi}"),
+        pod(
+            "securityContext: {supplementalGroups: [0], seccompProfile: {type: Localhost, localhostProfile: x}}",
+        ),
+        "size: small, sizes: {small: {requests: {x.com/gpu: 1}, limits: {x.com/gpu: 1}}}".to_owned(),
+    ] {
+        assert_eq!(of(&fields), Default::default(), "{fields}");
+    }
+}
+
+#[test]
+fn what_a_child_adds_is_told_as_its_own() {
+    for (fields, start) in [
+        (
+            "readinessProbe: {httpGet: {path: /, port: 1}, tcpSocket: {port: 1}}",
+            "readinessProbe: has 2 handlers",
+        ),
+        ("readinessProbe: {httpGet: {path: /}}", "readinessProbe.httpGet.port: no port"),
+    ] {
+        let (faults, _) = of(&main(fields));
+        assert_eq!(faults.len(), 1, "{faults:#?}");
+        assert!(faults[0].starts_with(&format!("{MAIN_AT}.{start}")), "{faults:#?}");
     }
 }
 

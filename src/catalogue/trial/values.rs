@@ -24,6 +24,19 @@ const WORDS: &[(&str, &[&str])] = &[
     ("whenUnsatisfiable", &["DoNotSchedule", "ScheduleAnyway"]),
 ];
 
+/// What a pod is told of itself (`fieldRef`), in variables or in files, besides single labels and annotations.
+const FIELD_PATHS: &[&str] = &[
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "spec.nodeName",
+    "spec.serviceAccountName",
+    "status.hostIP",
+    "status.hostIPs",
+    "status.podIP",
+    "status.podIPs",
+];
+
 /// Maps whose keys are people's own words.
 const FREE: &[&str] = &["annotations", "labels", "limits", "requests"];
 
@@ -39,30 +52,38 @@ pub(super) fn faults(set: &Value) -> Vec<Fault> {
     faults
 }
 
-/// What is wrong with the selectors in `value`, which stands at `at`.
+/// What is wrong with the values below `value`, which stands at `at`.
 pub(super) fn walk(at: &str, name: &str, value: &Value, faults: &mut Vec<Fault>) {
     match value {
         Value::Object(map) if matches!(name, "matchLabels" | "nodeSelector") => labels(at, map, faults),
         Value::Object(map) => {
-            if name == "seccompProfile" {
-                word(
-                    &field(at, "type"),
-                    &map["type"],
-                    &["Localhost", "RuntimeDefault", "Unconfined"],
-                    faults,
-                );
+            if let ("seccompProfile", Some(kind)) = (name, map.get("type")) {
+                word(&field(at, "type"), kind, &["Localhost", "RuntimeDefault", "Unconfined"], faults);
             }
+            together(at, name, map, faults);
             for (name, value) in map.iter().filter(|(name, _)| !FREE.contains(&name.as_str())) {
                 walk(&field(at, name), name, value, faults);
             }
         }
         Value::Array(items) => {
+            if items.is_empty() && name == "nodeSelectorTerms" {
+                invalid(
+                    at,
+                    "is empty, and no node would do",
+                    "list at least one term, or take it out",
+                    faults,
+                );
+            }
             for (position, item) in items.iter().enumerate() {
                 let key = list_key(name).and_then(|list| list.of(item));
                 let at = key.map_or_else(|| format!("{at}[{position}]"), |key| format!("{at}{key}"));
                 if matches!(name, "matchExpressions" | "matchFields") {
                     expression(&at, item, faults);
                 } else {
+                    if name == "sysctls" && item["name"].as_str().is_some_and(|name| !is_sysctl(name)) {
+                        let problem = format!("{} is no name of a kernel parameter", item["name"]);
+                        invalid(&field(&at, "name"), problem, "write one such as net.core.somaxconn", faults);
+                    }
                     walk(&at, name, item, faults);
                 }
             }
@@ -79,7 +100,25 @@ fn leaf(at: &str, name: &str, value: &Value, faults: &mut Vec<Fault>) {
         let remedy = "write the key of a label of nodes, such as kubernetes.io/hostname";
         faults.push(Fault::new(Reason::Invalid, at, format!("{value} is not the key of a label"), remedy));
     }
-    let is_id = matches!(name, "fsGroup" | "runAsGroup" | "runAsUser");
+    match (name, value.as_str().unwrap_or_default()) {
+        ("fieldPath", path) if !path.is_empty() && !is_field_path(path) => {
+            let remedy = format!("write {} or metadata.labels['KEY']", FIELD_PATHS.join(", "));
+            invalid(at, format!("{path:?} is no field that pods are told of"), remedy, faults);
+        }
+        ("prefix", prefix) if prefix.contains('=') => {
+            let problem = format!("{prefix:?} has an equals sign, which no name of a variable has");
+            invalid(at, problem, "write letters, digits and underscores", faults);
+        }
+        ("conditionType", kind) if !kind.is_empty() && !is_key(kind) => {
+            let remedy = "write one such as example.com/in-sync";
+            invalid(at, format!("{kind:?} is no type of a condition"), remedy, faults);
+        }
+        _ => {}
+    }
+    if name == "maxSkew" && value.as_i64().is_some_and(|skew| skew < 1) {
+        invalid(at, format!("{value} is no difference that could be kept"), "write 1 or more", faults);
+    }
+    let is_id = matches!(name, "fsGroup" | "runAsGroup" | "runAsUser" | "supplementalGroups");
     if is_id && value.as_i64().is_some_and(|id| !(0..=i64::from(i32::MAX)).contains(&id)) {
         let problem = format!("{value} is no id of a user or group");
         faults.push(Fault::new(Reason::Invalid, at, problem, "write a number from 0 to 2147483647"));
@@ -91,6 +130,83 @@ fn leaf(at: &str, name: &str, value: &Value, faults: &mut Vec<Fault>) {
         let remedy = "write lower-case letters, digits, dots and hyphens, a letter or digit first and last";
         faults.push(Fault::new(Reason::Invalid, at, problem, remedy));
     }
+}
+
+fn is_field_path(path: &str) -> bool {
+    let of_map = ["metadata.annotations", "metadata.labels"];
+    let is_map =
+        |name: &&str| path.strip_prefix(*name).is_some_and(|key| key.is_empty() || key.starts_with('['));
+    FIELD_PATHS.contains(&path) || of_map.iter().any(is_map)
+}
+
+/// What the API server refuses of values that stand beside each other in `map`.
+fn together(at: &str, name: &str, map: &Map<String, Value>, faults: &mut Vec<Fault>) {
+    let is = |field: &str, value: bool| map.get(field).is_some_and(|given| *given == value);
+    if is("privileged", true) && is("allowPrivilegeEscalation", false) {
+        let remedy = "write allowPrivilegeEscalation: true, or take privileged out";
+        invalid(&field(at, "privileged"), "stands beside allowPrivilegeEscalation: false", remedy, faults);
+    }
+    if is("hostPID", true) && is("shareProcessNamespace", true) {
+        let remedy = "keep one of them";
+        invalid(&field(at, "hostPID"), "stands beside shareProcessNamespace: true", remedy, faults);
+    }
+    if name == "seccompProfile"
+        && map.get("type").is_some_and(|kind| kind == "Localhost")
+        && map.get("localhostProfile").and_then(Value::as_str).is_none_or(str::is_empty)
+    {
+        let (at, remedy) = (field(at, "localhostProfile"), "write the profile's file on the nodes");
+        faults.push(Fault::new(Reason::Missing, at, "no localhostProfile, which Localhost needs", remedy));
+    }
+    if name == "resourceFieldRef"
+        && let Some(resource) = map.get("resource").and_then(Value::as_str)
+        && !is_resource(resource)
+    {
+        let remedy = "write limits.cpu, limits.memory, requests.cpu or requests.memory";
+        let problem = format!("{resource:?} is no amount that containers are told of");
+        invalid(&field(at, "resource"), problem, remedy, faults);
+    }
+    if name == "resources" {
+        unlimited(at, map, faults);
+    }
+}
+
+fn is_sysctl(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.split(['.', '/']).all(|part| {
+        part.starts_with(is_plain)
+            && part.ends_with(is_plain)
+            && part.chars().all(|c| is_plain(c) || matches!(c, '-' | '_'))
+    })
+}
+
+fn is_resource(resource: &str) -> bool {
+    let amount = resource.strip_prefix("limits.").or_else(|| resource.strip_prefix("requests."));
+    amount.is_some_and(|kind| {
+        matches!(kind, "cpu" | "memory" | "ephemeral-storage") || kind.starts_with("hugepages-")
+    })
+}
+
+/// Devices and huge pages are requested as far as they are limited. A set may bring the limit.
+fn unlimited(at: &str, map: &Map<String, Value>, faults: &mut Vec<Fault>) {
+    let amounts = |kind: &str| map.get(kind).and_then(Value::as_object);
+    for (resource, amount) in amounts("requests").into_iter().flatten() {
+        let is_device = resource.contains('/') && !resource.contains("kubernetes.io/");
+        let is_limited = amounts("limits").is_some_and(|limits| limits.contains_key(resource));
+        if (is_device || resource.starts_with("hugepages-")) && !is_limited {
+            let at = field(&field(at, "requests"), resource);
+            let remedy = format!("write the same amount of {resource} under limits");
+            faults.push(Fault::new(
+                Reason::Missing,
+                at,
+                format!("{amount} is requested without a limit"),
+                remedy,
+            ));
+        }
+    }
+}
+
+fn invalid(at: &str, problem: impl Into<String>, remedy: impl Into<String>, faults: &mut Vec<Fault>) {
+    faults.push(Fault::new(Reason::Invalid, at, problem, remedy));
 }
 
 fn word(at: &str, value: &Value, words: &[&str], faults: &mut Vec<Fault>) {

@@ -81,6 +81,18 @@ fn walk(schema: &Value, value: &Value, at: &str, faults: &mut Vec<Fault>) {
     }
     if !is_of_type(schema, value) {
         let wanted = schema["type"].as_str().map_or("a number or a text", named);
+        if let (true, Some(number)) = (schema["x-kubernetes-int-or-string"] == true, value.as_f64()) {
+            let thousandths = number * 1000.0;
+            // As the people of Kubernetes write it; of other resources a fraction is likely something else.
+            let written = at.rsplit('.').next() == Some("cpu") && number > 0.0 && thousandths.fract() == 0.0;
+            let instead = if written { format!("write {thousandths}m, or ") } else { String::new() };
+            return fault(
+                faults,
+                at,
+                format!("is {value}, no whole number"),
+                format!("{instead}put it in quotes"),
+            );
+        }
         return fault(faults, at, format!("is {}", type_of(value)), format!("write {wanted}"));
     }
     if let Some(values) = schema["enum"].as_array().filter(|values| !values.contains(value)) {
@@ -268,6 +280,16 @@ mod tests {
                 "/spec/sizes/small/limits/memory",
                 json!(true),
                 "spec.sizes.small.limits.memory: is true or false; write a number or a text",
+            ),
+            (
+                "/spec/sizes/small/limits/cpu",
+                json!(0.5),
+                "spec.sizes.small.limits.cpu: is 0.5, no whole number; write 500m, or put it in quotes",
+            ),
+            (
+                "/spec/sizes/small/limits/memory",
+                json!(1.5),
+                "spec.sizes.small.limits.memory: is 1.5, no whole number; put it in quotes",
             ),
             (
                 "/spec/companions/disruptionBudget",
