@@ -9,6 +9,7 @@ mod placeholders;
 mod values;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -45,9 +46,9 @@ pub(super) struct Tried {
 }
 
 /// Verdicts by profile and revision: whatever matters to them makes another revision. An edit of one
-/// profile tries no other anew.
+/// profile tries no other anew. Whether images pick it is no part of a revision.
 #[derive(Debug, Default)]
-pub(super) struct Trials(Mutex<BTreeMap<(String, String), Arc<Tried>>>);
+pub(super) struct Trials(Mutex<BTreeMap<(String, String, bool), Arc<Tried>>>);
 
 impl Trials {
     /// How many verdicts are remembered.
@@ -58,14 +59,14 @@ impl Trials {
 
     /// The verdict on a profile, of which `own` is what it says itself.
     pub(super) fn of(&self, profile: &Profile, own: Option<&ProfileSpec>) -> Arc<Tried> {
-        let key = (profile.name.clone(), profile.revision.clone());
+        let key = (profile.name.clone(), profile.revision.clone(), profile.images.is_empty());
         // Nothing that holds the lock can leave it half done.
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tried) = known().get(&key) {
             return Arc::clone(tried);
         }
         let (faults, remarks) = own.map_or_else(Default::default, check::keys);
-        let mut tried = tried(profile);
+        let mut tried = guarded(|| tried(profile));
         tried.faults.splice(0..0, faults);
         tried.remarks.splice(0..0, remarks);
         let tried = Arc::new(tried);
@@ -76,6 +77,13 @@ impl Trials {
         all.insert(key, Arc::clone(&tried));
         tried
     }
+}
+
+/// A trial that ends by a fault of ours tells so: it must not take down who hears of a profile.
+fn guarded(trial: impl FnOnce() -> Tried) -> Tried {
+    let remark = "spec: it could not be tried on sets, which is a fault of stateward's; please report it";
+    std::panic::catch_unwind(AssertUnwindSafe(trial))
+        .unwrap_or_else(|_| Tried { remarks: vec![remark.to_owned()], ..Tried::default() })
 }
 
 /// Tries a profile: in its variants, with one replica and with three, and in each of its sizes.
@@ -172,7 +180,10 @@ impl Trial {
             let Fault { field, problem, remedy, reason } = fault;
             let brought = match reason {
                 Reason::NotFound => true,
-                Reason::Missing => !self.is_half_said(field, &faults),
+                // One without images may be a parent, whose children say the rest.
+                Reason::Missing => {
+                    self.settings.profile.images.is_empty() || !self.is_half_said(field, &faults)
+                }
                 _ => false,
             };
             if brought {

@@ -10,7 +10,7 @@ fn joined(name: &str, fields: &str) -> Joined {
 }
 
 fn of(fields: &str) -> (Vec<String>, Vec<String>) {
-    let joined = joined("queue", &format!("extends: default, {fields}"));
+    let joined = joined("queue", &format!("extends: default, match: {{images: [queue]}}, {fields}"));
     (joined.verdicts["queue"].faults.clone(), joined.remarks.get("queue").cloned().unwrap_or_default())
 }
 
@@ -254,6 +254,11 @@ fn what_a_profile_says_by_halves_is_its_fault() {
         assert_eq!((faults.len(), remarks.len()), (1, 0), "{fields}: {faults:#?} {remarks:#?}");
         assert!(faults[0].starts_with(&start), "{start}: {faults:#?}");
     }
+    // A parent may leave the rest to its children.
+    let half = main("livenessProbe: {httpGet: {path: /}}");
+    let parent = joined("queue", &format!("extends: default, {half}"));
+    assert_eq!(parent.verdicts["queue"].faults, [""; 0]);
+    assert_eq!(parent.remarks["queue"].len(), 1);
     // A set may ask for such a volume, and the profile says of which class it is then.
     let class = "statefulSet: {spec: {volumeClaimTemplates: [{metadata: {name: NAME}, spec: {storageClassName: fast}}]}}";
     for name in ["data", "wal"] {
@@ -411,4 +416,10 @@ fn each_case_is_tried_however_many_there_are() {
     assert_eq!((few.len(), few[5].clone()), (6, vec!["a1".to_owned(), "b2".to_owned()]));
     let many = combinations(&[axis("a", 5), axis("b", 7)]);
     assert_eq!((many.len(), many[6].clone()), (7, vec!["a1".to_owned(), "b6".to_owned()]));
+}
+
+#[test]
+fn a_fault_of_ours_is_a_remark() {
+    let tried = guarded(|| panic!("a fault of ours"));
+    assert!(tried.faults.is_empty() && tried.remarks[0].contains("please report it"), "{tried:?}");
 }
