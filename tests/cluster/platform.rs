@@ -295,7 +295,7 @@ fn what_the_api_server_refuses_of_a_profile_lint_tells() {
         (good().set("/spec/match/images/0", json!("")), "spec.match.images[0]", "spec.match.images[0]"),
         (good().set("/spec/match/images/0", json!("a:1")), "spec.match.images", "spec.match.images"),
         (good().set("/spec/scratch", json!(["run"])), "spec.scratch[0]", "spec.scratch[0]"),
-        (good().set("/spec/companions", policy), "unhealthyPodEvictionPolicy", "Unsupported value"),
+        (good().set("/spec/companions", policy), "unhealthyPodEvictionPolicy", "should match"),
         (
             good().set("/spec/companions", ports(json!({"name": "a", "port": 65_536}))),
             "ports[0].port",
