@@ -140,7 +140,10 @@ show kubectl wait pvc/data-orders-db-0 --for=jsonpath=.status.phase=Bound --time
 show kubectl get pods,persistentvolumeclaims
 
 say 'What stands beside it: a name for each pod, an address for clients. A budget for one pod would forbid every drain.'
-claim 'the Services are there' kubectl wait --for=create service/orders-db-headless service/orders-db --timeout=60s
+# One by one: of several that are not there yet, kubectl waits for none.
+for service in orders-db-headless orders-db; do
+	claim "Service $service is there" kubectl wait --for=create "service/$service" --timeout=60s
+done
 show kubectl get services --selector stateward.dev/statefulset=orders-db
 show kubectl get poddisruptionbudgets
 
