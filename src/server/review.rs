@@ -52,7 +52,9 @@ async fn answer(webhook: &Webhook, endpoint: Endpoint, request: Request) -> Resu
         return Err(Rejection::WrongType);
     }
     let body = Arc::new(body::read(&head.headers, body, &webhook.limits, &webhook.memory).await?);
-    let mut changes = webhook.responder.profile_changes();
+    // Before the first evaluation, so that no change after it is missed. Profiles are validated alone.
+    let validates = endpoint == Endpoint::Validate;
+    let mut changes = validates.then(|| webhook.responder.profile_changes()).flatten();
     let patience = Instant::now() + PARENT;
     loop {
         let place = webhook.gate.enter().await.ok_or(Rejection::Busy)?;
