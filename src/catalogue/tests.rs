@@ -45,26 +45,32 @@ fn a_cycle_is_told() {
     assert_eq!(error.to_string(), "profile b: extends a, which leads back to itself");
 }
 
+/// The built-in profiles, and one of these fields that extends that of PostgreSQL.
+fn with_ours(fields: &str) -> Catalogue {
+    let text = format!(
+        "{{apiVersion: stateward.dev/v1alpha1, kind: StatefulSetProfile, metadata: {{name: ours}},
+          spec: {{summary: ours, extends: postgresql, match: {{images: [ours]}}, {fields}}}}}"
+    );
+    Catalogue::built_in().unwrap().with([("ours", text.as_str())]).unwrap()
+}
+
+/// What a set of it gets whose container has these fields.
+fn injected(catalogue: &Catalogue, fields: &str) -> Vec<expand::Injection> {
+    let set = format!(
+        "{{metadata: {{name: db}}, spec: {{template: {{spec: {{containers: [{{name: db, image: 'ours:17', {fields}}}]}}}}}}}}"
+    );
+    let set: Value = serde_saphyr::from_str(&set).unwrap();
+    let (intent, _) = Intent::parse(None, None);
+    let settings = Settings::choose(&set, &intent, catalogue).unwrap();
+    expand::expand(&set, &settings).injections
+}
+
 #[test]
 fn what_a_profile_says_wins_over_its_parents_variants() {
-    let text = "
-apiVersion: stateward.dev/v1alpha1
-kind: StatefulSetProfile
-metadata: {name: ours}
-spec:
-  summary: ours
-  extends: postgresql
-  data: {mountPath: /elsewhere}
-  statefulSet:
-    spec:
-      template:
-        spec:
-          containers:
-          - name: $(main)
-            securityContext: {runAsUser: 2000}
-            env: [{name: PGDATA, value: /elsewhere/pgdata}]
-";
-    let catalogue = Catalogue::built_in().unwrap().with([("ours", text)]).unwrap();
+    let catalogue = with_ours(
+        "data: {mountPath: /elsewhere}, statefulSet: {spec: {template: {spec: {containers: [{name: $(main),
+            securityContext: {runAsUser: 2000}, env: [{name: PGDATA, value: /elsewhere/pgdata}]}]}}}}",
+    );
     let variant = catalogue.latest("ours").unwrap().variant(&["17", "debian"]);
     assert_eq!(variant.data.mount_path.as_deref(), Some("/elsewhere"));
     let told = |end: &str| {
@@ -83,27 +89,12 @@ spec:
 
 #[test]
 fn a_profile_may_add_a_container_with_probes_of_its_own() {
-    let text = "
-apiVersion: stateward.dev/v1alpha1
-kind: StatefulSetProfile
-metadata: {name: ours}
-spec:
-  summary: ours
-  extends: postgresql
-  match: {images: [ours]}
-  statefulSet: {spec: {template: {spec: {containers: [{name: $(main)}, {name: exporter, image: 'exporter:1',
-    readinessProbe: {httpGet: {path: /, port: 9187, scheme: HTTP}}}]}}}}
-";
-    let catalogue = Catalogue::built_in().unwrap().with([("ours", text)]).unwrap();
-    let set: Value = serde_saphyr::from_str(
-        "{metadata: {name: db}, spec: {template: {spec: {containers: [{name: db, image: 'ours:17',
-          readinessProbe: {tcpSocket: {port: 1}}}]}}}}",
-    )
-    .unwrap();
-    let (intent, _) = Intent::parse(None, None);
-    let settings = Settings::choose(&set, &intent, &catalogue).unwrap();
-    let expansion = expand::expand(&set, &settings);
-    let paths: Vec<String> = expansion.injections.iter().map(|one| one.path.to_string()).collect();
+    let catalogue = with_ours(
+        "statefulSet: {spec: {template: {spec: {containers: [{name: $(main)}, {name: exporter, image: 'exporter:1',
+            readinessProbe: {httpGet: {path: /, port: 9187, scheme: HTTP}}}]}}}}",
+    );
+    let injected = injected(&catalogue, "readinessProbe: {tcpSocket: {port: 1}}");
+    let paths: Vec<String> = injected.iter().map(|one| one.path.to_string()).collect();
     let has = |part: &str| paths.iter().any(|path| path.contains(part));
     assert!(
         has("[name=\"db\"].livenessProbe.tcpSocket") || has("[name=\"db\"].livenessProbe.exec"),
@@ -116,23 +107,11 @@ spec:
 
 #[test]
 fn a_value_is_said_to_be_of_the_layer_that_holds_it() {
-    let text = "
-apiVersion: stateward.dev/v1alpha1
-kind: StatefulSetProfile
-metadata: {name: ours}
-spec: {summary: ours, extends: postgresql, match: {images: [ours]}, data: {size: 7Gi}, sizes: {tiny: {limits: {memory: 64Mi}}}}
-";
-    let catalogue = Catalogue::built_in().unwrap().with([("ours", text)]).unwrap();
-    let sources = |spec: &str| {
-        let set = format!(
-            "{{metadata: {{name: db}}, spec: {{template: {{spec: {{containers: [{{name: db, image: 'ours:17', {spec}}}]}}}}}}}}"
-        );
-        let set: Value = serde_saphyr::from_str(&set).unwrap();
-        let (intent, _) = Intent::parse(None, None);
-        let settings = Settings::choose(&set, &intent, &catalogue).unwrap();
-        let expansion = expand::expand(&set, &settings);
+    let catalogue = with_ours("data: {size: 7Gi}, sizes: {tiny: {limits: {memory: 64Mi}}}");
+    let sources = |fields: &str| {
+        let injected = injected(&catalogue, fields);
         move |end: &str| {
-            let of = expansion.injections.iter().find(|one| one.path.to_string().ends_with(end));
+            let of = injected.iter().find(|one| one.path.to_string().ends_with(end));
             of.unwrap_or_else(|| panic!("no {end}")).source.to_string()
         }
     };

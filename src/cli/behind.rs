@@ -17,7 +17,8 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Of a set of a profile; `None` where its user says a size, or both are the same. A class of storage is for claims that are to come.
+    /// Of a set of a profile; `None` where its user says a size, or both are the same. A class of storage is for
+    /// claims that are to come.
     #[must_use]
     pub fn of(set: &Value, pinned: &Defaults, today: &Defaults, profile: &Profile) -> Option<Self> {
         let size = |defaults: &Defaults| defaults.size_in(profile).map(str::to_owned);
