@@ -81,8 +81,13 @@ impl Defaults {
     /// The size of sets that name none: sizes are each profile's own, and a namespace has sets of many.
     #[must_use]
     pub fn size_in<'a>(&'a self, profile: &'a Profile) -> Option<&'a str> {
-        let own = self.size.as_ref().filter(|size| profile.sizes.contains_key(*size));
-        own.or(profile.size.as_ref()).map(String::as_str)
+        self.own_size_in(profile).or(profile.size.as_ref()).map(String::as_str)
+    }
+
+    /// The size that these give to sets of a profile, which has to have it.
+    #[must_use]
+    pub fn own_size_in(&self, profile: &Profile) -> Option<&String> {
+        self.size.as_ref().filter(|size| profile.sizes.contains_key(*size))
     }
 
     /// Whether an upgrade gives another size to a set that was pinned to others: not where its user says one.

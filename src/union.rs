@@ -29,6 +29,13 @@ pub fn probe_of(path: &Path) -> Option<(&str, Option<&str>)> {
     Some((probe, handler))
 }
 
+/// Whether `user` has a handler of the probe that `path` lies in; `None` where it lies in none.
+#[must_use]
+pub fn has_handler(user: &Value, path: &Path) -> Option<bool> {
+    let probe = Path::of(probe_steps(path)?);
+    Some(probe.lookup(user).is_some_and(|probe| handler(probe).is_some()))
+}
+
 /// The steps to the probe that `path` lies in, the container's among them.
 #[must_use]
 pub fn probe_steps(path: &Path) -> Option<&[Step]> {

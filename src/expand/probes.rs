@@ -12,8 +12,7 @@ use super::{Draft, Family, Offered, Source};
 use crate::fault::{Fault, Reason};
 use crate::intent::{Handler, Intent, PortRef, Probe};
 use crate::names;
-use crate::path::Path;
-use crate::union::{PROBES, TIMINGS, handler, is_handler, probe_of, probe_steps};
+use crate::union::{PROBES, TIMINGS, handler, has_handler, is_handler, probe_of};
 
 pub(super) fn expand(draft: &mut Draft) {
     let main = draft.main();
@@ -38,8 +37,7 @@ pub(super) fn expand(draft: &mut Draft) {
         }
     }
     for offer in others {
-        let theirs = probe_steps(&offer.path).and_then(|probe| Path::of(probe).lookup(draft.user));
-        if theirs.is_some_and(|probe| handler(probe).is_some()) {
+        if has_handler(draft.user, &offer.path) == Some(true) {
             draft.withhold(offer.path, "you wrote it");
         } else {
             draft.take(offer);

@@ -13,9 +13,7 @@ use crate::quantity::Quantity;
 pub(super) fn expand(draft: &mut Draft) {
     let settings = draft.settings;
     let key = format!("{}size", names::PREFIX);
-    // Sizes are each profile's own, and a namespace has sets of many.
-    let of_namespace =
-        settings.defaults.size.as_ref().filter(|size| settings.profile.sizes.contains_key(*size));
+    let of_namespace = settings.defaults.own_size_in(&settings.profile);
     let (class, source) = match (&settings.intent.size, of_namespace, &settings.profile.size) {
         (Some(size), ..) => (size, Source::Intent { key: key.as_str().into() }),
         (None, Some(size), _) => (size, Source::Namespace { key: key.as_str().into() }),

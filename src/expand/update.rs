@@ -16,7 +16,7 @@ use crate::hash;
 use crate::ownership::{Named, Parts};
 use crate::path::{ItemKey, Path, Step};
 use crate::record::{Leaf, Record};
-use crate::union::{env_item, handler, probe_steps, remnants};
+use crate::union::{env_item, handler, has_handler, remnants};
 
 /// What an update is computed from.
 #[derive(Debug)]
@@ -330,8 +330,8 @@ fn is_mount(path: &Path) -> bool {
 /// Whether the user's own fields leave no room for ours at `path`: the other member of a union, a
 /// spread constraint for the same topology key, an anti-affinity.
 fn displaced(path: &Path, user: &Value) -> bool {
-    if let Some(probe) = probe_steps(path) {
-        return Path::of(probe).lookup(user).is_some_and(|probe| handler(probe).is_some());
+    if let Some(written) = has_handler(user, path) {
+        return written;
     }
     if let Some(item) = env_item(path) {
         return item.lookup(user).is_some();
