@@ -155,6 +155,10 @@ impl Fleet {
         for (space, set) in &sets {
             space.snapshot(set.name());
         }
+        // What has just been made has no Services yet, and is not touched.
+        for space in [&one, &two] {
+            let _ = stateward(&["status", "--wait", "--namespace", &space.name], "").ok();
+        }
         let selector = format!("{LABEL}={name}");
         (Self { one, two, selector }, pin)
     }

@@ -40,6 +40,12 @@ fn one(name: &str, image: &str) -> Manifest {
     queue(name, image).set("/spec/replicas", json!(1))
 }
 
+/// Waits until all sets of a namespace are as they should be. What has just been made has no Services yet, and is
+/// not touched.
+fn settled(space: &Space) {
+    let _ = stateward(space, &["status", "--wait"], "").ok();
+}
+
 fn memory(set: &Snapshot) -> Value {
     set.container("queue")["resources"]["limits"]["memory"].clone()
 }
@@ -72,6 +78,7 @@ fn sets_move_one_after_the_other_and_stop_at_the_first_that_does_not_come_back()
         (revised(&space, &profile(&name, "64Mi")), revised(&space, &profile(&other, "64Mi")));
     let manifests = [one("a", &name), one("b", &other), one("c", &name)];
     let before: Vec<Snapshot> = manifests.iter().map(|set| space.create(Client::Apply, set)).collect();
+    settled(&space);
 
     // What an edit would do is told before it is applied.
     let (new, new_of_b) = (profile(&name, "128Mi"), gated(&other));
@@ -188,6 +195,7 @@ fn what_is_refused_is_told_and_goes_nowhere() {
     let name = space.name.clone();
     let first = revised(&space, &profile(&name, "64Mi"));
     let before = space.create(Client::Apply, &one("q", &name));
+    settled(&space);
     let said = stateward(&space, &["upgrade", "q", "--to", "0badc0de"], "");
     assert!(!said.success(), "{said:?}");
     assert!(said.stdout.contains(&format!("nobody knows the revision {name}@0badc0de")), "{said:?}");
@@ -234,6 +242,7 @@ fn a_webhook_that_starts_knows_the_revisions_that_are_kept() {
     });
     before.assert_not_restarted(&space.snapshot("q"), "an annotation that needs the revision");
     assert_eq!(pin(&space, "q"), format!("{name}@{first}"));
+    settled(&space);
     let said = stateward(&space, &["upgrade", "q", "-o", "json"], "").ok();
     expect(&said, &[("q", "moved")]);
     assert_eq!(pin(&space, "q"), format!("{name}@{second}"));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{expect, json_of, memory, one, revised, stateward};
+use super::{expect, json_of, memory, one, revised, settled, stateward};
 use crate::definitions::Definitions;
 use crate::harness::{Client, Space, wait_for};
 use crate::platform::profile;
@@ -26,7 +26,7 @@ fn a_set_moves_where_the_cluster_lacks_what_its_profile_or_its_user_asks_for() {
     };
     revised(&space, &asking("64Mi"));
     space.create(Client::Apply, &one("q", &name));
-    let _ = stateward(&space, &["status", "q", "--wait"], "").ok();
+    settled(&space);
     let (state, problems) = told(&space, "monitor");
     assert!(state.starts_with("none: this cluster has no ServiceMonitor; install "), "{state}");
     assert_eq!(problems, json!([]));

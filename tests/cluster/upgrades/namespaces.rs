@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{expect, json_of, one, revised, stateward};
+use super::{expect, json_of, one, revised, settled, stateward};
 use crate::harness::{Client, Snapshot, Space, cluster, postgres, run, wait_for};
 use crate::platform::{dry_run, profile};
 
@@ -72,7 +72,7 @@ fn other_defaults_of_a_namespace_are_seen_and_brought_by_an_upgrade() {
     let before = space.create(Client::Apply, &postgres("db"));
     let _ = space.send(Client::Apply, &postgres("own").annotate("size", "large")).ok();
     space.snapshot("own");
-    let _ = stateward(&space, &["status", "--wait"], "").ok();
+    settled(&space);
     assert_eq!((counted(&space), behind(&space)), ([json!(2), json!(0), json!(0)], json!([])));
     let _ = stateward(&space, &["diff", "db"], "").ok();
 

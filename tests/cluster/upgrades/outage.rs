@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::{one, pin, revised};
+use super::{one, pin, revised, settled};
 use crate::harness::{Client, Space, block_on, cluster};
 use crate::platform::profile;
 use crate::shared::proxy::{Call, Fault, On, Proxy, Switch};
@@ -50,6 +50,8 @@ impl Fleet {
         for (space, set) in [(&one_of_two, "a"), (&one_of_two, "b"), (&two, "c")] {
             space.create(Client::Apply, &one(set, &name).set("/metadata/labels/team", json!(name)));
         }
+        settled(&one_of_two);
+        settled(&two);
         let second = revised(&one_of_two, &profile(&name, "128Mi"));
         Self { door: test, one: one_of_two, two, first, second }
     }
