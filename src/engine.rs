@@ -354,6 +354,8 @@ mod namespace_tests;
 #[cfg(test)]
 mod size_tests;
 #[cfg(test)]
+mod strategy_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod wishes_tests;

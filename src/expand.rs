@@ -16,6 +16,7 @@ mod scheduling;
 mod scratch;
 mod security;
 mod storage;
+pub mod strategy;
 pub mod update;
 
 use std::fmt;

@@ -74,6 +74,12 @@ fn is_complete(handler: &Value, required: &str) -> bool {
     !value.is_null() && *value != 0
 }
 
+/// Whether an update strategy of this type is the one that `rollingUpdate` is for.
+#[must_use]
+pub fn is_rolling(kind: &Value) -> bool {
+    kind == "RollingUpdate"
+}
+
 /// Whether `path` is a member of a union of `env` (value, valueFrom); gives the item's length.
 #[must_use]
 pub fn env_item(path: &Path) -> Option<Path> {

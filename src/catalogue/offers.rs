@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::expand::{Family, Source};
 use crate::path::{Path, Step, list_key};
-use crate::union::{PROBES, TIMINGS, probe_of, probe_steps};
+use crate::union::{PROBES, TIMINGS, is_rolling, probe_of, probe_steps};
 
 /// A leaf that a profile would set.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,8 +101,8 @@ fn is_key(item: &[Step], key: &crate::path::ItemKey, leaf: &Path) -> bool {
 /// Puts the leaves of a stronger layer over those of the weaker ones.
 ///
 /// `null` takes away what is at or below its path. A probe's handler is a union: a stronger one
-/// drives the weaker one out, and the weaker one's timings stay where the stronger has none. With
-/// `data`, stored data depends on what the layer sets, where that is of a kind to matter to it.
+/// drives the weaker one out, and the weaker one's timings stay where the stronger has none. So do an
+/// update strategy's type and what is for another type. With `data`, stored data depends on what the layer sets, where that is of a kind to matter to it.
 pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool) {
     if layer.is_null() {
         return;
@@ -118,6 +118,9 @@ pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool
                 probe_steps(&offer.path) != probe || !is_handler(&offer.path) || offer.source == *source
             });
         }
+        if let Some(crossed) = other_strategy(&path, &value) {
+            offers.retain(|offer| offer.source == *source || !crossed(offer));
+        }
         let data = data && is_about_data(&path);
         if let Some(offer) = offers.iter_mut().find(|offer| offer.path == path) {
             offer.value = value;
@@ -127,6 +130,24 @@ pub fn merge(offers: &mut Vec<Offer>, layer: &Value, source: &Source, data: bool
             let family = Family::of(&path);
             offers.push(Offer { path, value, source: source.clone(), data, family });
         }
+    }
+}
+
+/// What of an update strategy leaves no room for this: of rolling updates the type of others, and the reverse.
+fn other_strategy(path: &Path, value: &Value) -> Option<fn(&Offer) -> bool> {
+    fn part(path: &Path) -> Option<&str> {
+        match &path.0[..] {
+            [Step::Field(spec), Step::Field(strategy), Step::Field(part), ..] => {
+                (spec == "spec" && strategy == "updateStrategy").then_some(part)
+            }
+            _ => None,
+        }
+    }
+    let of_others = |offer: &Offer| part(&offer.path) == Some("type") && !is_rolling(&offer.value);
+    match part(path)? {
+        "type" if !is_rolling(value) => Some(|offer| part(&offer.path) == Some("rollingUpdate")),
+        "rollingUpdate" => Some(of_others),
+        _ => None,
     }
 }
 
@@ -198,6 +219,31 @@ mod tests {
                 r#"containers[name="$(main)"].readinessProbe.exec.command = ["x"] (profile b)"#,
             ]
         );
+    }
+
+    #[test]
+    fn what_is_for_another_strategy_does_not_come_over() {
+        let strategy = |strategy: Value| json!({"spec": {"updateStrategy": strategy}});
+        let rolling = strategy(json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}));
+        let on_delete = strategy(json!({"type": "OnDelete"}));
+        let two = strategy(json!({"rollingUpdate": {"partition": 2}}));
+        let of = |layers: &[&Value]| {
+            let mut offers = Vec::new();
+            for (layer, name) in layers.iter().zip(["a", "b"]) {
+                merge(&mut offers, layer, &profile(name), false);
+            }
+            shown(&offers)
+        };
+        let (kind, partition) = ("spec.updateStrategy.type", "spec.updateStrategy.rollingUpdate.partition");
+        assert_eq!(of(&[&rolling, &on_delete]), [format!(r#"{kind} = "OnDelete" (profile b)"#)]);
+        assert_eq!(of(&[&on_delete, &two]), [format!("{partition} = 2 (profile b)")]);
+        let both =
+            [format!(r#"{kind} = "RollingUpdate" (profile a)"#), format!("{partition} = 2 (profile b)")];
+        let mut merged = of(&[&rolling, &two]);
+        merged.sort_by_key(|line| !line.contains("type"));
+        assert_eq!(merged, both);
+        // Within one layer it is a fault, and is told.
+        assert_eq!(of(&[&strategy(json!({"type": "OnDelete", "rollingUpdate": {"partition": 2}}))]).len(), 2);
     }
 
     #[test]

@@ -162,6 +162,7 @@ impl Trial {
             // What has no place is among what was withheld.
             _ = edit::set(&mut set, path, value.clone());
         }
+        expand::strategy::settle(&mut set, expansion.injections.iter().map(|one| &one.path));
         Self { settings: chosen, expansion, bare, sent, set }
     }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Admitted, Change, Decision, Engine, EngineError, Facts, data, finish};
 use crate::edit;
-use crate::expand::{Expansion, Injection};
+use crate::expand::{Expansion, Injection, strategy};
 use crate::fault::{Fault, Reason};
 use crate::hash;
 use crate::intent::Intent;
@@ -195,6 +195,7 @@ fn apply(
     let leaves: Vec<(&Path, &Value)> =
         expansion.injections.iter().map(|Injection { path, value, .. }| (path, value)).collect();
     record.created = edit::set_all(result, &leaves);
+    strategy::settle(result, leaves.iter().map(|(path, _)| *path));
     let paths: Vec<&Path> = leaves.iter().map(|(path, _)| *path).collect();
     for ((path, value), there) in leaves.into_iter().zip(lookup_all(sent, &paths)) {
         let over_default = there.is_some() && named.managed(path);

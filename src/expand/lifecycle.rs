@@ -1,11 +1,11 @@
 //! The rest: command and arguments, hooks, grace period, pod management.
 //!
-//! What belongs together is taken or left together: arguments are those of a command, and a hook has
-//! one handler.
+//! What belongs together is taken or left together: arguments are those of a command, a hook has one
+//! handler, and a partition is one of rolling updates.
 
 use serde_json::Value;
 
-use super::{Draft, Family};
+use super::{Draft, Family, strategy};
 use crate::path::Path;
 
 pub(super) fn expand(draft: &mut Draft) {
@@ -22,6 +22,8 @@ pub(super) fn expand(draft: &mut Draft) {
             draft.withhold(offer.path, "you wrote command, which these are not for");
         } else if hooks.iter().any(|hook| offer.path.starts_with(hook) && written(draft, hook)) {
             draft.withhold(offer.path, "you wrote it");
+        } else if let Some(why) = strategy::crossed(draft, &offer) {
+            draft.withhold(offer.path, why);
         } else {
             draft.take(offer);
         }

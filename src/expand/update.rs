@@ -10,7 +10,7 @@ use foldhash::{HashMap, HashSet, HashSetExt};
 
 use serde_json::Value;
 
-use super::{Expansion, Family, Injection, is_api_default};
+use super::{Expansion, Family, Injection, is_api_default, strategy};
 use crate::edit;
 use crate::hash;
 use crate::ownership::{Named, Parts};
@@ -109,6 +109,8 @@ pub fn merge(update: &Update) -> Merged {
         }
     }
     update.untangle(&mut merged.result);
+    let ours = merged.leaves.iter().chain(leaves).map(|leaf| &leaf.path);
+    strategy::settle(&mut merged.result, ours);
     if update.sweep(&mut merged.result) {
         let result = &merged.result;
         merged.leaves.retain(|leaf| leaf.path.lookup(result).is_some());

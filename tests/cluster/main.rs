@@ -41,6 +41,7 @@ mod shared {
     #[allow(dead_code, reason = "the tests of the controller's faults use the rest")]
     pub(crate) mod proxy;
 }
+mod strategies;
 mod takeover;
 mod undo;
 mod upgrades;
