@@ -56,7 +56,7 @@ fn pods_are_replaced_when_they_are_deleted_where_the_profile_says_so() {
         let _ = space.kubectl(&["patch", &set, "--type=merge", "-p", &of(&none)]).ok();
         assert_eq!(strategy(client.name()), on_delete, "{client:?}, without the partition");
     }
-    let explained = space.stateward(&["explain", "apply", "-n", &space.name]).ok();
+    let explained = space.stateward(&["explain", "statefulset", "apply"]).ok();
     let _ = explained.mentions(&["spec.updateStrategy.type"]);
     for profile in [&name, &above] {
         let _ = space.as_admin_says(&["delete", "statefulsetprofile", profile]).ok();
