@@ -153,15 +153,13 @@ pub enum LoadError {
         /// What the parser says.
         message: String,
     },
-    /// A part of it has a fault.
-    #[error("profile {name}: {part}: {what}")]
-    Part {
+    /// Parts of it have faults.
+    #[error("profile {name}: {}", .faults.join("; "))]
+    Faults {
         /// The profile.
         name: String,
-        /// The field of its spec.
-        part: &'static str,
-        /// What is wrong.
-        what: String,
+        /// What is wrong, each with its field and what to write instead.
+        faults: Vec<String>,
     },
     /// `extends` names what is not there, or itself by way of others.
     #[error("profile {name}: extends {parent}, which {what}")]
@@ -212,7 +210,7 @@ impl Catalogue {
         sources.extend(specs);
         for name in sources.keys() {
             let chain = chain(name, &sources, &replaced)?;
-            let profile = Arc::new(Profile::of_chain(name, &chain)?);
+            let profile = Arc::new(Profile::whole(name, &chain)?);
             let key = (name.clone(), profile.revision.clone());
             if !replaced.is_empty() && !self.revisions.contains_key(&key) {
                 self.of_files.insert(key.clone(), Arc::new(Content::of(&chain)));

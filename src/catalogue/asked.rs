@@ -128,37 +128,43 @@ pub struct AskedAccount {
 }
 
 impl Asked {
-    /// Reads `companions` of a profile, its parents' merged in; null where none has it.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse(companions: &Value) -> Result<Self, String> {
+    /// Reads `companions` of a profile, its parents' merged in; null where none has it. Gives what can be
+    /// read, and what is wrong with the rest.
+    #[must_use]
+    pub fn parse(companions: &Value) -> (Self, Vec<String>) {
         if companions.is_null() {
-            return Ok(Self::default());
+            return Default::default();
         }
-        let asked: Self = words::read("", companions)?;
-        if let Some(rules) = &asked.network_policy {
-            check_rules(rules)?;
+        let (asked, mut faults) = words::read_all::<Self>("spec.companions", companions.clone());
+        let mut asked = asked.unwrap_or_default();
+        let wrong = asked.network_policy.as_ref().map(check_rules).unwrap_or_default();
+        if !wrong.is_empty() {
+            asked.network_policy = None;
+            faults.extend(wrong);
         }
-        Ok(asked)
+        (asked, faults)
     }
 }
 
 /// Says what the API server would say of a NetworkPolicy, before there is one.
-fn check_rules(rules: &Value) -> Result<(), String> {
+fn check_rules(rules: &Value) -> Vec<String> {
+    const AT: &str = "spec.companions.networkPolicy";
     let Some(map) = rules.as_object().filter(|map| !map.is_empty()) else {
-        return Err("networkPolicy: write ingress, egress or both".to_owned());
+        return vec![format!("{AT}: says nothing; write ingress, egress or both")];
     };
-    if map.contains_key("policyTypes") {
-        return Err("networkPolicy.policyTypes: take it out: it follows from ingress and egress".to_owned());
-    }
-    if let Some(key) = map.keys().find(|key| !matches!(key.as_str(), "ingress" | "egress")) {
-        return Err(format!("networkPolicy: unknown field {key}; write ingress, egress or both"));
-    }
+    let others = map.keys().filter(|key| !matches!(key.as_str(), "ingress" | "egress"));
+    let mut faults: Vec<String> = others
+        .map(|key| match key.as_str() {
+            "policyTypes" => format!("{AT}.{key}: follows from ingress and egress; take it out"),
+            _ => format!("{AT}.{key}: there is no such field; write ingress, egress or both"),
+        })
+        .collect();
     // The placeholder of the pods is the one text that may stand for a selector.
     let text = rules.to_string().replace("\"podSelector\":\"$(pods)\"", "\"podSelector\":{}");
-    let rules: Value = serde_json::from_str(&text).map_err(|error| format!("networkPolicy: {error}"))?;
-    words::read::<NetworkPolicySpec>("networkPolicy", &rules).map(|_| ())
+    if let Ok(rules) = serde_json::from_str::<Value>(&text) {
+        faults.extend(words::read_all::<NetworkPolicySpec>(AT, rules).1);
+    }
+    faults
 }
 
 #[cfg(test)]
@@ -169,27 +175,30 @@ mod tests {
 
     #[test]
     fn all_of_it_is_read() {
-        let asked = Asked::parse(&json!({
+        let (asked, faults) = Asked::parse(&json!({
             "headlessService": {"ports": [{"name": "gossip", "port": 8301, "protocol": "UDP"}]},
             "disruptionBudget": {"unhealthyPodEvictionPolicy": "IfHealthyBudget"},
             "networkPolicy": {"ingress": [{"from": [{"podSelector": "$(pods)"}]}]},
             "serviceMonitor": {"endpoints": [{"port": "http-metrics"}]},
             "serviceAccount": {"automountServiceAccountToken": true},
-        }))
-        .unwrap();
+        }));
+        assert_eq!(faults, [""; 0]);
         assert_eq!(asked.headless_service.ports[0].protocol, Protocol::Udp);
         assert_eq!(asked.disruption_budget.unhealthy_pod_eviction_policy, EvictionPolicy::IfHealthyBudget);
-        assert_eq!(Asked::parse(&Value::Null), Ok(Asked::default()));
+        assert_eq!(Asked::parse(&Value::Null), Default::default());
     }
 
     #[test]
     fn what_the_api_server_would_refuse_is_refused_here() {
         for (wrong, why) in [
             (json!({"networkPolicy": {}}), "write ingress, egress or both"),
-            (json!({"networkPolicy": {"podSelector": {}}}), "unknown field podSelector"),
+            (
+                json!({"networkPolicy": {"podSelector": {}}}),
+                "networkPolicy.podSelector: there is no such field",
+            ),
             (
                 json!({"networkPolicy": {"egress": [], "policyTypes": ["Egress"]}}),
-                "networkPolicy.policyTypes: take it out: it follows",
+                "spec.companions.networkPolicy.policyTypes: follows",
             ),
             (
                 json!({"networkPolicy": {"ingress": [{"from": "all"}]}}),
@@ -201,12 +210,12 @@ mod tests {
             ),
             (
                 json!({"headlessService": {"ports": [{"port": 1}]}}),
-                "headlessService.ports[0]: name is missing; write name:",
+                "headlessService.ports[0].name: is missing; write name:",
             ),
             (json!({"services": []}), "there is no field \"services\"; write one of headlessService"),
         ] {
-            let error = Asked::parse(&wrong).unwrap_err();
-            assert!(error.contains(why), "{wrong}: {error}");
+            let (_, faults) = Asked::parse(&wrong);
+            assert!(faults.len() == 1 && faults[0].contains(why), "{wrong}: {faults:?}");
         }
     }
 }

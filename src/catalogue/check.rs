@@ -4,10 +4,10 @@ pub mod words;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::Value;
-use serde_path_to_error::Segment;
 
+use super::Profile;
 use super::profile::ProfileSpec;
-use super::{LoadError, Profile};
+use crate::fault::{Fault, Reason};
 use crate::image::Image;
 use crate::path::{ListKey, Path, list_key};
 use crate::quantity::Quantity;
@@ -49,6 +49,32 @@ pub fn faults(spec: &ProfileSpec) -> Vec<String> {
     faults.extend(cases(spec));
     images(spec, &mut faults);
     faults
+}
+
+/// A line of what is wrong with a profile in its parts. Each has the form `field: problem; remedy`.
+#[must_use]
+pub fn parted(line: &str) -> Fault {
+    let (field, rest) = match field_end(line) {
+        Some(end) => (&line[..end], &line[end + 2..]),
+        None => ("spec", line),
+    };
+    let (problem, remedy) = rest.rsplit_once("; ").unwrap_or((rest, ""));
+    Fault::new(Reason::Invalid, field, problem, remedy)
+}
+
+/// Where the field at the beginning of a line ends: keys in it may have colons, and stand in quotes then.
+fn field_end(line: &str) -> Option<usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, c) in line.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            ':' if !quoted && line[at..].starts_with(": ") => return Some(at),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// What is wrong with a partial StatefulSet that stands at `at`.
@@ -141,52 +167,25 @@ fn is_repository(name: &str) -> bool {
     })
 }
 
-/// A profile whose sets get a size that it has.
-///
-/// # Errors
-/// Neither it nor its parents have the class of a set that names none.
-pub(super) fn sized(profile: Profile) -> Result<Profile, LoadError> {
-    let Some(size) = profile.size.as_ref().filter(|size| !profile.sizes.contains_key(*size)) else {
-        return Ok(profile);
-    };
+/// A size that neither it nor its parents have; a set that names none gets none then.
+pub(super) fn unsized_of(profile: &mut Profile) -> Option<String> {
+    let size = profile.size.take_if(|size| !profile.sizes.contains_key(size))?;
     let known: Vec<&str> = profile.sizes.keys().map(String::as_str).collect();
     let known =
         if known.is_empty() { "one, and its amounts under sizes".to_owned() } else { known.join(" or ") };
-    let what = format!("{size:?} is no class of its sizes, nor of its parents'; write {known}");
-    Err(LoadError::Part { name: profile.name.clone(), part: "size", what })
+    Some(format!("spec.size: {size:?} is no class of its sizes, nor of its parents'; write {known}"))
 }
 
 /// What says that an object is a StatefulSet, which a part of one need not say.
 const IDENTITY: [(&str, &str); 2] = [("apiVersion", "apps/v1"), ("kind", "StatefulSet")];
 
-/// As many values of a wrong type are told: each costs to read all of it once more.
-const MOST: usize = 20;
-
 /// Reads a partial StatefulSet, and tells of each value that is not of its field's type, which is then left out.
 fn read(mut set: Value) -> (Option<StatefulSet>, Vec<String>) {
-    let mut wrong: Vec<String> = Vec::new();
     // Of another kind nothing would be read; that it is one is told apart.
     if let Some(set) = set.as_object_mut() {
         set.retain(|field, _| IDENTITY.iter().all(|(other, _)| field != other));
     }
-    loop {
-        let error = match serde_path_to_error::deserialize::<_, StatefulSet>(&set) {
-            Ok(read) => return (Some(read), wrong),
-            Err(error) => error,
-        };
-        let pointer: String = error.path().iter().fold(String::new(), |pointer, segment| match segment {
-            Segment::Seq { index } => format!("{pointer}/{index}"),
-            Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
-            _ => pointer,
-        });
-        let told = words::said(error.path(), &error.inner().to_string());
-        match set.pointer_mut(&pointer) {
-            // What is wrong without its value too is told once.
-            Some(value) if !value.is_null() && wrong.len() < MOST => *value = Value::Null,
-            _ => return (None, if wrong.is_empty() { vec![told] } else { wrong }),
-        }
-        wrong.push(told);
-    }
+    words::read_all("", set)
 }
 
 /// Fields of its StatefulSet that this version of stateward does not know: a typing error, or newer

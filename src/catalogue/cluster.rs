@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::profile::ProfileSpec;
-use super::{Catalogue, LoadError, Profile, chain, check};
+use super::resolve::Resolved;
+use super::{Catalogue, LoadError, Profile, check};
 
 /// A profile object of the cluster.
 #[derive(Debug, Clone)]
@@ -124,7 +125,7 @@ impl Content {
     pub(super) fn resolve(&self) -> Result<Profile, LoadError> {
         let chain: Vec<_> = self.layers.iter().map(|layer| (layer.name.as_str(), &layer.spec)).collect();
         let name = chain.last().map_or("", |(name, _)| *name);
-        Profile::of_chain(name, &chain)
+        Profile::whole(name, &chain)
     }
 
     /// The same by the name that it is kept under, which is what sets are pinned to, however this
@@ -173,6 +174,7 @@ impl Catalogue {
             joined.verdicts.insert(one.name.clone(), verdict);
         }
         let usable = joined.resolve_all(self, &newest);
+        joined.tell_rest(self, given);
         joined.tell_ties(&usable);
         let Joined { catalogue, verdicts, .. } = &mut joined;
         let fault = |verdict: &Verdict| verdict.faults.first().cloned();
@@ -186,6 +188,16 @@ impl Catalogue {
     #[must_use]
     pub fn fault_of(&self, name: &str) -> Option<&str> {
         self.faulty.get(name).map(String::as_str)
+    }
+}
+
+impl Verdict {
+    fn add(&mut self, faults: &[String]) {
+        for fault in faults {
+            if !self.faults.contains(fault) {
+                self.faults.push(fault.clone());
+            }
+        }
     }
 }
 
@@ -208,22 +220,31 @@ impl Joined {
         let catalogue = &mut self.catalogue;
         let (mut usable, mut orphans) = (BTreeSet::new(), BTreeSet::new());
         for name in catalogue.sources.keys().filter(|name| !kept.contains(*name)) {
-            let resolved = chain(name, &catalogue.sources, &base.sources)
-                .and_then(|chain| Ok((check::sized(Profile::of_chain(name, &chain)?)?, chain)));
+            let Resolved { profile, faults } = Resolved::of(name, &catalogue.sources, &base.sources);
+            let is_whole = faults.is_empty();
             let verdict = self.verdicts.get_mut(name).filter(|verdict| verdict.faults.is_empty());
+            let is_clusters = verdict.is_some();
+            if let Some(verdict) = verdict {
+                verdict.faults = faults;
+                if let Some((profile, chain)) = &profile {
+                    let tried = catalogue.trials.of(profile, chain);
+                    verdict.add(&tried.faults);
+                    self.remarks.insert(name.clone(), tried.remarks.clone());
+                }
+                if is_whole {
+                    usable.insert(name.clone());
+                } else {
+                    orphans.extend(newest.contains_key(name.as_str()).then(|| name.clone()));
+                }
+            }
             let stand_in = || {
                 let kept = newest.get(name.as_str()).map(|(_, profile)| Arc::clone(profile));
                 kept.or_else(|| base.latest.get(name).cloned())
             };
-            let (used, current) = match resolved {
-                Ok((profile, chain)) => {
-                    if let Some(verdict) = verdict {
-                        usable.insert(name.clone());
-                        let own = chain.last().map(|(_, spec)| *spec);
-                        let tried = catalogue.trials.of(&profile, own);
-                        verdict.faults.clone_from(&tried.faults);
-                        self.remarks.insert(name.clone(), tried.remarks.clone());
-                    }
+            let (used, current) = match profile.filter(|_| is_whole) {
+                None if is_clusters => (stand_in(), false),
+                None => (base.latest.get(name).cloned(), false),
+                Some((profile, chain)) => {
                     let faulty = self.verdicts.get(name).is_some_and(|verdict| !verdict.faults.is_empty());
                     let key = (name.clone(), profile.revision.clone());
                     if let Some(known) = catalogue.revisions.get(&key) {
@@ -237,15 +258,6 @@ impl Joined {
                         let (revision, content) = (profile.revision, Content::of(&chain));
                         self.unkept.push(Unkept { profile: name.clone(), revision, content });
                         (stand_in(), false)
-                    }
-                }
-                Err(error) => {
-                    if let Some(verdict) = verdict {
-                        verdict.faults.push(error.to_string());
-                        orphans.extend(newest.contains_key(name.as_str()).then(|| name.clone()));
-                        (stand_in(), false)
-                    } else {
-                        (base.latest.get(name).cloned(), false)
                     }
                 }
             };
@@ -265,6 +277,20 @@ impl Joined {
         }
         catalogue.clusters = [&usable, &kept, &orphans].into_iter().flatten().cloned().collect();
         usable
+    }
+
+    /// Of those that have a fault by themselves, what is wrong with them beside their parents.
+    fn tell_rest(&mut self, base: &Catalogue, given: &[Given]) {
+        for one in given {
+            let (Ok(spec), Some(verdict)) = (&one.spec, self.verdicts.get_mut(&one.name)) else { continue };
+            let is_used = |known: &Arc<ProfileSpec>| Arc::ptr_eq(known, spec);
+            if self.catalogue.sources.get(&one.name).is_some_and(is_used) {
+                continue;
+            }
+            let mut sources = self.catalogue.sources.clone();
+            sources.insert(one.name.clone(), Arc::clone(spec));
+            verdict.add(&Resolved::of(&one.name, &sources, &base.sources).faults);
+        }
     }
 
     /// An image that several of the cluster's profiles match goes to the first by name, and all are told.

@@ -10,6 +10,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::check::words;
+
 /// Refusals by their names, which `acknowledge` takes.
 pub type Refusals = BTreeMap<String, Refusal>;
 
@@ -57,24 +59,31 @@ pub struct Unless {
     pub args: Vec<String>,
 }
 
-/// Reads `refuse` of a profile, its parents' merged in; null where none has it.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn parse(refuse: &Value) -> Result<Refusals, String> {
+/// Reads `refuse` of a profile, its parents' merged in; null where none has it. Gives what can be read, and
+/// what is wrong with the rest.
+#[must_use]
+pub fn parse(refuse: &Value) -> (Refusals, Vec<String>) {
+    const AT: &str = "spec.refuse";
     if refuse.is_null() {
-        return Ok(Refusals::new());
+        return Default::default();
     }
-    let refusals: Refusals = super::check::words::read("", refuse)?;
-    for (name, refusal) in &refusals {
-        if refusal.replicas.as_ref().is_some_and(|counts| *counts == Counts::default()) {
-            return Err(format!("{name}: replicas: write from, even, changed or fewer"));
+    let (refusals, mut faults) = words::read_all::<Refusals>(AT, refuse.clone());
+    let mut refusals = refusals.unwrap_or_default();
+    refusals.retain(|name, refusal| {
+        let wrong = if refusal.replicas.as_ref().is_some_and(|counts| *counts == Counts::default()) {
+            format!("{AT}.{name}.replicas: says nothing; write from, even, changed or fewer")
+        } else if refusal.replicas.is_none() && refusal.unless == Unless::default() {
+            format!("{AT}.{name}: refuses every set; write replicas, or unless with env or args")
+        } else {
+            return true;
+        };
+        // One of which a part cannot be read is told already.
+        if !faults.iter().any(|fault| fault.starts_with(&format!("{AT}.{name}."))) {
+            faults.push(wrong);
         }
-        if refusal.replicas.is_none() && refusal.unless == Unless::default() {
-            return Err(format!("{name}: refuses every set; write replicas, or unless with env or args"));
-        }
-    }
-    Ok(refusals)
+        false
+    });
+    (refusals, faults)
 }
 
 impl Refusal {
@@ -170,17 +179,23 @@ mod tests {
     #[test]
     fn what_refuses_everything_or_nothing_is_refused() {
         for (wrong, why) in [
-            (json!({"a": {"problem": "p", "remedy": "r"}}), "a: refuses every set"),
-            (json!({"a": {"problem": "p", "remedy": "r", "replicas": {}}}), "a: replicas: write from"),
-            (json!({"a": {"problem": "p", "replicas": {"from": 2}}}), "a: remedy is missing; write remedy:"),
+            (json!({"a": {"problem": "p", "remedy": "r"}}), "spec.refuse.a: refuses every set"),
+            (
+                json!({"a": {"problem": "p", "remedy": "r", "replicas": {}}}),
+                "spec.refuse.a.replicas: says nothing; write from",
+            ),
+            (
+                json!({"a": {"problem": "p", "replicas": {"from": 2}}}),
+                "spec.refuse.a.remedy: is missing; write remedy:",
+            ),
             (
                 json!({"a": {"problem": "p", "remedy": "r", "count": 2}}),
                 "there is no field \"count\"; write one of replicas",
             ),
         ] {
-            let error = parse(&wrong).unwrap_err();
-            assert!(error.contains(why), "{wrong}: {error}");
+            let (_, faults) = parse(&wrong);
+            assert!(faults.len() == 1 && faults[0].contains(why), "{wrong}: {faults:?}");
         }
-        assert_eq!(parse(&Value::Null), Ok(Refusals::new()));
+        assert_eq!(parse(&Value::Null), Default::default());
     }
 }

@@ -9,12 +9,22 @@ use sha2::{Digest, Sha256};
 use super::offers::{self, Offer};
 use super::profile::{DataVolume, ProfileSpec};
 use super::refuse::{self, Refusals};
-use super::{Asked, LoadError, Profile, Varied, trial};
+use super::{Asked, LoadError, Profile, Varied, check, trial};
 use crate::expand::{Source, placeholders};
+use crate::intent::nearest;
 
 impl Profile {
     /// The profile that these layers make, the weakest first.
-    pub(super) fn of_chain(name: &str, chain: &[(&str, &ProfileSpec)]) -> Result<Self, LoadError> {
+    ///
+    /// # Errors
+    /// Parts of it have faults.
+    pub(super) fn whole(name: &str, chain: &[(&str, &ProfileSpec)]) -> Result<Self, LoadError> {
+        let (profile, faults) = Self::of_chain(name, chain);
+        if faults.is_empty() { Ok(profile) } else { Err(LoadError::Faults { name: name.to_owned(), faults }) }
+    }
+
+    /// The same as far as it can be read, and what is wrong with the rest.
+    pub(super) fn of_chain(name: &str, chain: &[(&str, &ProfileSpec)]) -> (Self, Vec<String>) {
         let mut profile = Self {
             name: name.to_owned(),
             revision: revision(chain),
@@ -68,12 +78,14 @@ impl Profile {
         }
         offers::complete(&mut offers);
         profile.offers = Arc::new(offers);
-        let fault = |part| move |what| LoadError::Part { name: name.to_owned(), part, what };
-        profile.companions = Asked::parse(&companions).map_err(fault("companions"))?;
-        profile.refusals = refuse::parse(&refuse).map_err(fault("refuse"))?;
-        profile.check_peers().map_err(fault("statefulSet"))?;
+        let (asked, mut faults) = Asked::parse(&companions);
+        profile.companions = asked;
+        let (refusals, wrong) = refuse::parse(&refuse);
+        profile.refusals = refusals;
+        faults.extend(wrong);
+        faults.extend(profile.unknown_peers());
         profile.keeps_count = placeholders::keeps_count(&profile);
-        Ok(profile)
+        (profile, faults)
     }
 
     /// Takes a further layer: into the offers as long as there are no variants, which come between.
@@ -97,22 +109,75 @@ impl Profile {
         }
     }
 
-    fn check_peers(&self) -> Result<(), String> {
-        let known = |name: &str| self.peers.contains_key(name);
-        let unknown = |value: &Value| placeholders::unknown_peers(value, known).pop();
-        let mut found = self.values().find_map(unknown);
-        // It may be in what a later layer takes away.
-        if found.is_some() && self.varied.iter().any(|layer| !layer.without.is_empty()) {
-            let variants = trial::combinations(&self.axes);
-            found = variants.iter().find_map(|cases| {
-                let cases: Vec<&str> = cases.iter().map(String::as_str).collect();
-                self.variant(&cases).offers.iter().find_map(|offer| unknown(&offer.value))
-            });
+    /// The lists of peers that are named and not there. What a later layer takes away names none.
+    fn unknown_peers(&self) -> Vec<String> {
+        let unknown =
+            |value: &Value| placeholders::unknown_peers(value, |name| self.peers.contains_key(name));
+        let mut faults = Vec::new();
+        if !self.values().any(|value| !unknown(value).is_empty()) {
+            return faults;
         }
-        match found {
-            Some(name) => Err(format!("$(peers.{name}) is used, and peers has no {name}")),
-            None => Ok(()),
+        for cases in trial::combinations(&self.axes) {
+            let cases: Vec<&str> = cases.iter().map(String::as_str).collect();
+            for offer in &self.variant(&cases).offers {
+                for name in unknown(&offer.value) {
+                    let near = nearest(&name, self.peers.keys().map(String::as_str));
+                    let near = near.map(|near| format!("$(peers.{near}), or ")).unwrap_or_default();
+                    let fault = format!(
+                        "{}: $(peers.{name}) is used, and peers has no {name}; write {near}{name}: {{each: …, separator: \
+                         …}} under peers",
+                        self.place_of(offer)
+                    );
+                    if !faults.contains(&fault) {
+                        faults.push(fault);
+                    }
+                }
+            }
         }
+        faults
+    }
+}
+
+/// A profile of a cluster, as far as it can be made of what there is.
+pub(super) struct Resolved<'s> {
+    /// It and its ancestors; `None` where these lead nowhere.
+    pub(super) profile: Option<(Profile, Vec<(&'s str, &'s ProfileSpec)>)>,
+    /// What is wrong with it besides what a trial finds.
+    pub(super) faults: Vec<String>,
+}
+
+impl<'s> Resolved<'s> {
+    pub(super) fn of(
+        name: &'s str,
+        sources: &'s BTreeMap<String, Arc<ProfileSpec>>,
+        replaced: &'s BTreeMap<String, Arc<ProfileSpec>>,
+    ) -> Self {
+        let chain = match chain(name, sources, replaced) {
+            Ok(chain) => chain,
+            Err(error) => return Self { profile: None, faults: vec![placed(name, &error)] },
+        };
+        let (mut profile, mut faults) = Profile::of_chain(name, &chain);
+        faults.extend(check::unsized_of(&mut profile));
+        if let ([_, ..], [parents @ .., _]) = (faults.as_slice(), chain.as_slice())
+            && let Some((parent, _)) = parents.last()
+        {
+            let theirs = Profile::of_chain(parent, parents).1;
+            for fault in faults.iter_mut().filter(|fault| theirs.contains(fault)) {
+                *fault = format!("spec.extends: profile {parent}: {fault}");
+            }
+        }
+        Self { profile: Some((profile, chain)), faults }
+    }
+}
+
+/// What is wrong with the parents of a profile, told at its own field.
+fn placed(own: &str, error: &LoadError) -> String {
+    match error {
+        LoadError::Extends { name, parent, what } if name == own => {
+            format!("spec.extends: extends {parent}, which {what}; name one that is there")
+        }
+        // It comes by way of a parent.
+        error => format!("spec.extends: {error}; mend that one first"),
     }
 }
 

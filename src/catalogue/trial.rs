@@ -57,15 +57,15 @@ impl Trials {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// The verdict on a profile, of which `own` is what it says itself.
-    pub(super) fn of(&self, profile: &Profile, own: Option<&ProfileSpec>) -> Arc<Tried> {
+    /// The verdict on a profile that these layers make, the weakest first.
+    pub(super) fn of(&self, profile: &Profile, chain: &[(&str, &ProfileSpec)]) -> Arc<Tried> {
         let key = (profile.name.clone(), profile.revision.clone(), profile.images.is_empty());
         // Nothing that holds the lock can leave it half done.
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tried) = known().get(&key) {
             return Arc::clone(tried);
         }
-        let (faults, remarks) = own.map_or_else(Default::default, check::keys);
+        let (faults, remarks) = chain.last().map_or_else(Default::default, |(_, own)| check::keys(own));
         let mut tried = guarded(|| tried(profile));
         tried.faults.splice(0..0, faults);
         tried.remarks.splice(0..0, remarks);
@@ -211,7 +211,7 @@ impl Trial {
                 || withheld
                     .iter()
                     .any(|one| reaches(&offer.path, &one.path) || reaches(&one.path, &offer.path));
-            let place = || self.place_of(offer);
+            let place = || self.settings.profile.place_of(offer);
             if !taken {
                 let of_main = offer.path.starts_with(&containers_path().named("$(main)").field("resources"));
                 let remedy = if of_main {
@@ -274,25 +274,7 @@ impl Trial {
         if !self.settings.variant.offers.iter().any(|offer| is_of(offer, injection)) {
             return self.apart(&injection.path);
         }
-        self.place_by(&injection.source, &shown)
-    }
-
-    fn place_of(&self, offer: &Offer) -> String {
-        self.place_by(&offer.source, &offer.path.to_string())
-    }
-
-    fn place_by(&self, source: &Source, shown: &str) -> String {
-        let own = &self.settings.profile.name;
-        match source {
-            Source::Variant { profile, variant } if **profile == **own => {
-                let (axis, case) = self.settings.profile.case_at(variant);
-                format!("spec.variants[{axis}].cases[{case}].statefulSet.{shown}")
-            }
-            Source::Variant { profile, .. } | Source::Profile { name: profile } if **profile != **own => {
-                format!("spec.extends: profile {profile}: statefulSet.{shown}")
-            }
-            _ => format!("spec.statefulSet.{shown}"),
-        }
+        self.settings.profile.place_by(&injection.source, &shown)
     }
 
     /// The injection that says what stands at `field`: around it, or else within it, or beside it in the same
@@ -368,6 +350,26 @@ impl Tried {
 }
 
 impl Profile {
+    /// The field of the profile that makes an offer.
+    pub(super) fn place_of(&self, offer: &Offer) -> String {
+        self.place_by(&offer.source, &offer.path.to_string())
+    }
+
+    fn place_by(&self, source: &Source, shown: &str) -> String {
+        match source {
+            Source::Variant { profile, variant } if **profile == *self.name => {
+                let (axis, case) = self.case_at(variant);
+                format!("spec.variants[{axis}].cases[{case}].statefulSet.{shown}")
+            }
+            Source::Variant { profile, .. } | Source::Profile { name: profile }
+                if **profile != *self.name =>
+            {
+                format!("spec.extends: profile {profile}: statefulSet.{shown}")
+            }
+            _ => format!("spec.statefulSet.{shown}"),
+        }
+    }
+
     /// Where the case of this name stands among the variants of its layer.
     fn case_at(&self, name: &str) -> (usize, usize) {
         let layers = self.varied.iter().map(|layer| &self.axes[layer.axes.clone()]);

@@ -75,7 +75,7 @@ fn a_profile_of_wrong_values_alone_is_not_read_for_ever() {
     let mut spec =
         spec("{summary: x, statefulSet: {spec: {template: {spec: {containers: [{name: $(main)}]}}}}}");
     spec.stateful_set["spec"]["template"]["spec"]["containers"][0]["ports"] = Value::from(ports);
-    assert_eq!(faults(&spec).len(), MOST);
+    assert_eq!(faults(&spec).len(), words::MOST);
 }
 
 #[test]

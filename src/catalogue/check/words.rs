@@ -7,6 +7,9 @@ use serde_path_to_error::{Path, Segment};
 use crate::intent::nearest;
 use crate::path::{ListKey, list_key};
 
+/// As many values of a wrong type are told: each costs to read all of it once more.
+pub(super) const MOST: usize = 20;
+
 /// Reads a value that stands at `at`.
 ///
 /// # Errors
@@ -14,9 +17,55 @@ use crate::path::{ListKey, list_key};
 pub fn read<T: DeserializeOwned>(at: &str, value: &Value) -> Result<T, String> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let said = self::said(error.path(), &error.inner().to_string());
-        let between = if at.is_empty() || said.starts_with([':', '[']) { "" } else { "." };
-        format!("{at}{between}{said}").trim_start_matches(": ").to_owned()
+        behind_place(at, &said).trim_start_matches(": ").to_owned()
     })
+}
+
+/// Reads as much of a value that stands at `at` as can be read, and tells of all that cannot.
+pub(in crate::catalogue) fn read_all<T: DeserializeOwned>(
+    at: &str,
+    mut value: Value,
+) -> (Option<T>, Vec<String>) {
+    let mut wrong: Vec<String> = Vec::new();
+    loop {
+        let error = match serde_path_to_error::deserialize::<_, T>(&value) {
+            Ok(read) => return (Some(read), wrong),
+            Err(error) => error,
+        };
+        let told = behind_place(at, &said(error.path(), &error.inner().to_string()));
+        // What is wrong without its value too is told once.
+        if wrong.len() >= MOST || !take_out(&mut value, error.path()) {
+            return (None, if wrong.is_empty() { vec![told] } else { wrong });
+        }
+        wrong.push(told);
+    }
+}
+
+/// Takes out what cannot be read, a field with its name; no where there is nothing left to take.
+fn take_out(value: &mut Value, path: &Path) -> bool {
+    let keys = path.iter().filter_map(|segment| match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key } => Some(key.replace('~', "~0").replace('/', "~1")),
+        _ => None,
+    });
+    let keys: Vec<String> = keys.collect();
+    let Some((last, around)) = keys.split_last() else { return false };
+    let around: String = around.iter().map(|key| format!("/{key}")).collect();
+    match value.pointer_mut(&around) {
+        Some(Value::Object(map)) => map.remove(&last.replace("~1", "/").replace("~0", "~")).is_some(),
+        // The others are to keep their places.
+        Some(Value::Array(items)) => {
+            let item = last.parse().ok().and_then(|at: usize| items.get_mut(at));
+            item.is_some_and(|item| !item.take().is_null())
+        }
+        _ => false,
+    }
+}
+
+/// What is said of a part of what stands at `at`.
+fn behind_place(at: &str, said: &str) -> String {
+    let between = if at.is_empty() || said.starts_with([':', '[']) { "" } else { "." };
+    format!("{at}{between}{said}")
 }
 
 /// What a reader says of what stands at `path`, with the path in front.
@@ -38,7 +87,11 @@ pub(super) fn said(path: &Path, error: &str) -> String {
     }
     let list = if at.ends_with(']') { "" } else { last };
     let told = in_words(error, list);
-    // An unknown field is its own place, of which the reader says it already.
+    // What is missing is no part of the way there. An unknown field is, and the reader names it already.
+    if let Some(field) = error.strip_prefix("missing field ") {
+        let between = if at.is_empty() { "" } else { "." };
+        at = format!("{at}{between}{}", unquoted(field));
+    }
     format!("{at}: {told}")
 }
 
@@ -51,7 +104,7 @@ fn in_words(error: &str, name: &str) -> String {
     }
     if let Some(field) = error.strip_prefix("missing field ") {
         let field = unquoted(field);
-        return format!("{field} is missing; write {field}: and its value");
+        return format!("is missing; write {field}: and its value");
     }
     if let Some((variant, expected)) = behind(error, "unknown variant ") {
         return format!(
@@ -102,7 +155,8 @@ fn wanted(expected: &str, name: &str) -> String {
     let whole = |most: &str| format!("a whole number{most}");
     match expected {
         "a boolean" => "true or false".to_owned(),
-        "a string" => "a text, in quotes where it looks like a number".to_owned(),
+        // That is how an enumeration is read.
+        "a string" | "string or map" => "a text, in quotes where it looks like a number".to_owned(),
         "a sequence" => a_list(name),
         "a map" | "map" => "a map: name: value".to_owned(),
         "u16" => whole(" from 0 to 65535"),
@@ -187,7 +241,7 @@ mod tests {
             ),
             (
                 json!({"headlessService": {"ports": [{"port": 1}]}}),
-                "spec.headlessService.ports[0]: name is missing; write name: and its value",
+                "spec.headlessService.ports[0].name: is missing; write name: and its value",
             ),
             (
                 json!({"headlessService": {"ports": [{"name": "a", "port": 70000}]}}),
@@ -200,7 +254,7 @@ mod tests {
             told::<ProfileSpec>(&json!({"summary": "x", "siezs": {}})),
             "spec.siezs: there is no field \"siezs\"; did you mean sizes?"
         );
-        assert_eq!(told::<ProfileSpec>(&json!({})), "spec: summary is missing; write summary: and its value");
+        assert_eq!(told::<ProfileSpec>(&json!({})), "spec.summary: is missing; write summary: and its value");
         assert_eq!(
             told::<ProfileSpec>(&json!({"summary": "x", "variants": {}})),
             "spec.variants: is a map; write a list: - …"

@@ -114,14 +114,68 @@ fn one_with_a_fault_is_passed_over_and_told() {
     let first = built_in().join(&profiles, &[]);
     let joined = built_in().join(&profiles, &keep(&first));
     let faults = |name: &str| joined.verdicts[name].faults.join("; ");
-    assert_eq!(faults("a"), "profile b: extends a, which leads back to itself");
-    assert_eq!(faults("b"), "profile a: extends b, which leads back to itself");
-    assert_eq!(faults("postgresql"), "profile postgresql: extends nothing, which does not exist");
+    let by_the_other = |name: &str, it: &str| {
+        format!("spec.extends: profile {name}: extends {it}, which leads back to itself; mend that one first")
+    };
+    assert_eq!(faults("a"), by_the_other("b", "a"));
+    assert_eq!(faults("b"), by_the_other("a", "b"));
+    assert_eq!(
+        faults("postgresql"),
+        "spec.extends: extends nothing, which does not exist; name one that is there"
+    );
     assert_eq!(faults("redis"), "spec.siez: unknown field");
     assert_eq!(faults("queue"), "");
     for image in ["postgres:18", "redis:8", "queue:1"] {
         assert!(joined.catalogue.for_image(image).is_some(), "{image}");
     }
+}
+
+#[test]
+fn no_fault_hides_another() {
+    let wrong = "{summary: x, extends: default, match: {images: [queue]}, size: huge, peers: {all: {each: x, separator: y}},
+        companions: {services: [], networkPolicy: {spec: {}, policyTypes: []}, disruptionBudget: {unhealthyPodEvictionPolicy: Never}},
+        refuse: {a: {problem: p, remedy: r}, b: {problem: p, replicas: {from: 2}}},
+        variants: [{name: v, unknown: x, cases: [{name: old, majorTo: 3, statefulSet: {spec: {template: {spec: {
+          containers: [{name: $(main), env: [{name: A, value: $(peers.none)}]}]}}}}}]}],
+        statefulSet: {spec: {template: {spec: {nodeSelector: {a b: x},
+          containers: [{name: $(main), args: [x, --of=$(peers.al)]}]}}}}}";
+    let main = "containers[name=\"$(main)\"]";
+    let starts = [
+        "spec.companions.disruptionBudget.unhealthyPodEvictionPolicy: \"Never\" is none of its values; write"
+            .to_owned(),
+        "spec.companions.services: there is no field \"services\"; write one of".to_owned(),
+        "spec.companions.networkPolicy.policyTypes: follows from ingress and egress; take it out".to_owned(),
+        "spec.companions.networkPolicy.spec: there is no such field; write ingress".to_owned(),
+        "spec.refuse.b.remedy: is missing; write remedy:".to_owned(),
+        "spec.refuse.a: refuses every set; write replicas".to_owned(),
+        format!(
+            "spec.statefulSet.spec.template.spec.{main}.args: $(peers.al) is used, and peers has no al; write $(peers.all), or \
+             al: {{each: …, separator: …}} under peers"
+        ),
+        format!(
+            "spec.variants[0].cases[0].statefulSet.spec.template.spec.{main}.env[name=\"A\"].value: $(peers.none) is used, and \
+             peers has no none; write none: {{each: …, separator: …}} under peers"
+        ),
+        "spec.size: \"huge\" is no class of its sizes, nor of its parents'; write large or".to_owned(),
+        "spec.statefulSet.spec.template.spec.nodeSelector[\"a b\"]: \"a b\" is not the key".to_owned(),
+    ];
+    let told = |spec: &str, name: &str, others: &[Given]| {
+        let mut all = vec![given(name, spec)];
+        all.extend_from_slice(others);
+        built_in().join(&all, &[]).verdicts[name].faults.clone()
+    };
+    let mut found = told(wrong, "queue", &[]);
+    assert_eq!(found.len(), starts.len(), "{found:#?}");
+    for start in &starts {
+        assert!(found.iter().any(|fault| fault.starts_with(start)), "{start}: {found:#?}");
+    }
+    // What cannot be tried tells of its parents all the same, and a child of what it has from its own.
+    found = told(&wrong.replace("match: {images: [queue]}", "match: {images: [t/*]}"), "queue", &[]);
+    assert_eq!(found.len(), starts.len(), "{found:#?}");
+    assert!(found[0].starts_with("spec.match.images: t/*: there are no patterns"), "{found:#?}");
+    let child = told("{summary: x, extends: queue}", "child", &[given("queue", wrong)]);
+    assert_eq!(child.len(), starts.len(), "{child:#?}");
+    assert!(child.iter().all(|fault| fault.starts_with("spec.extends: profile queue: ")), "{child:#?}");
 }
 
 #[test]
@@ -201,14 +255,17 @@ fn one_of_a_built_in_name_may_build_on_what_it_takes_the_place_of() {
     assert_ne!(profile.revision, built_in().latest("postgresql").unwrap().revision);
     // Where there is none of the name, there is nothing to build on.
     let joined = built_in().join(&[given("queue", "{summary: x, extends: queue}")], &[]);
-    assert_eq!(joined.verdicts["queue"].faults, ["profile queue: extends queue, which does not exist"]);
+    assert_eq!(
+        joined.verdicts["queue"].faults,
+        ["spec.extends: extends queue, which does not exist; name one that is there"]
+    );
 }
 
 #[test]
 fn a_size_that_neither_it_nor_its_parents_have_is_told() {
     let joined = built_in().join(&[given("ours", "{summary: x, extends: redis, size: gigantic}")], &[]);
     let faults = &joined.verdicts["ours"].faults;
-    assert!(faults[0].starts_with("profile ours: size: \"gigantic\" is no class of its sizes"), "{faults:?}");
+    assert!(faults[0].starts_with("spec.size: \"gigantic\" is no class of its sizes"), "{faults:?}");
     assert!(joined.unkept.is_empty() && joined.catalogue.latest("ours").is_none());
     let joined = built_in().join(&[given("ours", "{summary: x, extends: redis, size: large}")], &[]);
     assert!(joined.verdicts["ours"].faults.is_empty());

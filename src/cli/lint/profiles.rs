@@ -62,7 +62,7 @@ pub(super) fn findings<'s>(sources: &'s [Source], catalogue: &Catalogue) -> (usi
             Ok(spec) => {
                 let verdict = joined.verdicts.get(&one.name);
                 let faults = verdict.into_iter().flat_map(|verdict| &verdict.faults);
-                let faults = faults.map(|why| fault(&placed(&one.name, why))).filter(|why| !is_told(why));
+                let faults = faults.map(|why| check::parted(why)).filter(|why| !is_told(why));
                 findings.extend(faults.map(|why| parts.finding(Gravity::Error, why)));
                 let tried = joined.remarks.get(&one.name).into_iter().flatten().cloned();
                 let remarks = check::unknown_fields(spec).into_iter().chain(check::nulls(spec)).chain(tried);
@@ -72,7 +72,7 @@ pub(super) fn findings<'s>(sources: &'s [Source], catalogue: &Catalogue) -> (usi
         findings.extend(refused.into_iter().map(|why| parts.finding(Gravity::Error, why)));
         if given.iter().filter(|other| other.name == one.name).count() > 1 {
             let why = format!("metadata.name: {} stands in several profiles; rename all but one", one.name);
-            findings.push(parts.finding(Gravity::Error, fault(&why)));
+            findings.push(parts.finding(Gravity::Error, check::parted(&why)));
         }
     }
     (given.len(), findings)
@@ -98,7 +98,7 @@ impl<'s> Parts<'s, '_> {
     }
 
     fn unreadable(&self, why: &str) -> Finding<'s> {
-        let mut finding = self.finding(Gravity::Error, fault(why));
+        let mut finding = self.finding(Gravity::Error, check::parted(why));
         if self.item.index.is_some() {
             return finding;
         }
@@ -113,24 +113,6 @@ impl<'s> Parts<'s, '_> {
         }
         finding
     }
-}
-
-/// What the catalogue says of a profile as a whole, with the field in front.
-fn placed(name: &str, why: &str) -> String {
-    match why.strip_prefix(&format!("profile {name}: ")) {
-        Some(why) if why.starts_with("extends ") => format!("spec.extends: {why}; name one that is there"),
-        Some(why) => format!("spec.{why}"),
-        // It comes by way of a parent.
-        None if why.starts_with("profile ") => format!("spec.extends: {why}"),
-        None => why.to_owned(),
-    }
-}
-
-/// Ours have the form "field: problem; remedy".
-fn fault(text: &str) -> Fault {
-    let (field, rest) = text.split_once(": ").unwrap_or(("spec", text));
-    let (problem, remedy) = rest.rsplit_once("; ").unwrap_or((rest, ""));
-    Fault::new(Reason::Invalid, field, problem, remedy)
 }
 
 fn remark(text: &str) -> Fault {
@@ -164,7 +146,14 @@ mod tests {
             lint(&profile("queue", "  summary: x\n  extends: nothing\n  data:\n    mountPath: data\n"));
         assert_eq!(
             found,
-            [("StatefulSetProfile queue: spec.data.mountPath: \"data\" is not absolute".to_owned(), 9)]
+            [
+                ("StatefulSetProfile queue: spec.data.mountPath: \"data\" is not absolute".to_owned(), 9),
+                (
+                    "StatefulSetProfile queue: spec.extends: extends nothing, which does not exist"
+                        .to_owned(),
+                    7
+                ),
+            ]
         );
         let found = lint(&profile("queue", "  summary: x\n  extends: nothing\n"));
         let (said, line) = &found[0];
@@ -197,6 +186,28 @@ mod tests {
                 ("spec.summary", 6),
             ],
             "{found:?}"
+        );
+    }
+
+    #[test]
+    fn what_the_schema_tells_too_is_told_once() {
+        let spec = "  summary: x\n  extends: default\n  companions:\n    services: []\n    headlessService:\n      ports:\n      \
+                    - port: 1\n    disruptionBudget:\n      unhealthyPodEvictionPolicy: Never\n  refuse:\n    even:\n      \
+                    problem: p\n      replicas: {odd: true}\n";
+        let found = lint(&profile("queue", spec));
+        let mut fields: Vec<&str> =
+            found.iter().map(|(said, _)| said.split(": ").nth(1).unwrap_or_default()).collect();
+        fields.sort_unstable();
+        assert_eq!(
+            fields,
+            [
+                "spec.companions.disruptionBudget.unhealthyPodEvictionPolicy",
+                "spec.companions.headlessService.ports[0].name",
+                "spec.companions.services",
+                "spec.refuse.even.remedy",
+                "spec.refuse.even.replicas.odd",
+            ],
+            "{found:#?}"
         );
     }
 
