@@ -8,6 +8,7 @@ use super::{Admission, Response, Summary, listed};
 use crate::catalogue::cluster::{Given, Joined};
 use crate::catalogue::{NO_PARENT, check, profile::ProfileSpec};
 use crate::engine::line;
+use crate::fault::Fault;
 use crate::names;
 use crate::settings::text;
 
@@ -46,16 +47,23 @@ pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summa
         return Response { warnings, ..Response::passed() };
     }
     summary.outcome = "refused";
-    summary.lacks_parent = faults.iter().any(|fault| fault.ends_with(NO_PARENT));
+    let lacks_parent =
+        |fault: &String| fault.starts_with("spec.extends: extends ") && fault.contains(NO_PARENT);
+    summary.lacks_parent = faults.iter().any(lacks_parent);
     summary.reasons = faults.iter().map(|_| "Invalid").collect();
-    let causes: Vec<Value> =
-        faults.iter().map(|fault| json!({"reason": "Invalid", "field": "spec", "message": fault})).collect();
+    let causes: Vec<Value> = faults.iter().map(|line| cause(line)).collect();
     let status = json!({
         "status": "Failure", "code": 422, "reason": "Invalid",
         "message": listed("StatefulSetProfile", name, faults.iter().cloned()),
         "details": {"group": "stateward.dev", "kind": "StatefulSetProfile", "name": name, "causes": causes},
     });
     Response { allowed: false, status: Some(status), warnings, ..Response::passed() }
+}
+
+/// A fault for programs, in the parts that `lint` tells it in.
+fn cause(line: &str) -> Value {
+    let Fault { field, problem, remedy, reason } = check::parted(line);
+    json!({"reason": reason.as_str(), "field": field, "message": format!("{problem}; {remedy}")})
 }
 
 /// The nulls that client-side apply left out of this request. Its own note of what was applied has them.
@@ -75,13 +83,17 @@ fn faults(name: &str, joined: &Joined, before: &Joined) -> Vec<String> {
         faults.iter().filter_map(|fault| Some(fault.split_once(": ")?.1.to_owned())).collect();
     for (other, verdict) in joined.verdicts.iter().filter(|(other, _)| *other != name) {
         let known = before.verdicts.get(other).map_or(&[][..], |verdict| verdict.faults.as_slice());
-        // A tie is told to both sides, and what a child has of this one to each child; once is enough.
+        // A tie is told to both sides, and what a child has of this one to each child; once is enough. With a
+        // fault of its own, this one is no parent.
+        let orphaned = format!("extends {name}, which {NO_PARENT}");
         let new = verdict.faults.iter().filter(|fault| {
             !known.contains(fault)
                 && !fault.contains("is matched by")
+                && !fault.contains(&orphaned)
                 && !own.iter().any(|own| fault.ends_with(own))
         });
-        faults.extend(new.map(|fault| format!("StatefulSetProfile {other} would have a fault: {fault}")));
+        faults
+            .extend(new.map(|fault| format!("spec: StatefulSetProfile {other} would have a fault: {fault}")));
     }
     faults
 }
@@ -167,9 +179,37 @@ mod tests {
         assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(422)));
         let message = text(&response["status"]["message"]);
         assert!(
-            message.starts_with("StatefulSetProfile queue has 2 faults:\n  spec.statefulSet.spec.replicas"),
+            message.starts_with("StatefulSetProfile queue has 3 faults:\n  spec.statefulSet.spec.replicas"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn causes_name_the_fields_and_tell_what_lint_tells() {
+        let spec =
+            "{summary: x, extends: default, match: {images: [t/*]}, companions: {networkPolicy: {spec: {}}},
+            statefulSet: {spec: {template: {spec: {nodeSelector: {'a: b': x}}}}}}";
+        let response = answer(spec);
+        let causes = response["status"]["details"]["causes"].as_array().unwrap();
+        assert_eq!(causes.len(), 2, "{causes:#?}");
+        let manifest = json!({
+            "apiVersion": "stateward.dev/v1alpha1", "kind": "StatefulSetProfile", "metadata": {"name": "queue"},
+            "spec": serde_saphyr::from_str::<Value>(spec).unwrap(),
+        });
+        let source = crate::cli::input::Source::parse("q.yaml".to_owned(), manifest.to_string()).unwrap();
+        let args = crate::cli::lint::LintArgs {
+            output: crate::cli::lint::LintFormat::Json,
+            ..crate::cli::lint::LintArgs::default()
+        };
+        let engine = Engine::built_in().unwrap();
+        let mut painter = crate::cli::report::Painter::new(false);
+        let linted = crate::cli::lint::run(&args, &[source], "default", &engine, &mut painter).unwrap();
+        let linted: Value = serde_json::from_str(&linted.stdout).unwrap();
+        for (cause, finding) in causes.iter().zip(linted.as_array().unwrap()) {
+            assert_eq!(cause["field"], finding["field"]);
+            let told = format!("{}; {}", text(&finding["problem"]), text(&finding["remedy"]));
+            assert_eq!(cause["message"], told);
+        }
     }
 
     #[test]
