@@ -161,8 +161,9 @@ impl<'s> Resolved<'s> {
         if let ([_, ..], [parents @ .., _]) = (faults.as_slice(), chain.as_slice())
             && let Some((parent, _)) = parents.last()
         {
-            let theirs = Profile::of_chain(parent, parents).1;
-            for fault in faults.iter_mut().filter(|fault| theirs.contains(fault)) {
+            let (mut theirs, mut known) = Profile::of_chain(parent, parents);
+            known.extend(check::unsized_of(&mut theirs));
+            for fault in faults.iter_mut().filter(|fault| known.contains(fault)) {
                 *fault = format!("spec.extends: profile {parent}: {fault}");
             }
         }
