@@ -179,6 +179,11 @@ fn what_would_refuse_every_set_is_refused_of_the_profile() {
             json!({}),
             "\"Is\" is not an operator",
         ),
+        (
+            json!({"hostNetwork": true}),
+            json!({"ports": [{"containerPort": 80, "hostPort": 81}]}),
+            "hostPort: 81 stands beside hostNetwork",
+        ),
     ] {
         let with = |name: &str| {
             let mut container = json!({"name": name, "image": "own:1"});
@@ -202,6 +207,24 @@ fn what_would_refuse_every_set_is_refused_of_the_profile() {
         assert!(!said.success(), "the API server takes it: {words}");
         let _ = said.mentions(&["is invalid"]);
     }
+}
+
+/// Amounts stand under sizes, and not in the template.
+#[test]
+fn huge_pages_alone_are_refused_of_the_profile() {
+    let space = Space::new("profiles-pages");
+    let pages = json!({"limits": {"hugepages-2Mi": "4Mi"}, "requests": {"hugepages-2Mi": "4Mi"}});
+    let sized = json!({"size": "small", "sizes": {"small": pages}});
+    let said = dry_run(&space, &child(&space.name, "default", &sized));
+    assert!(!said.success());
+    let _ = said.mentions(&["spec.sizes.small.limits.hugepages-2Mi: huge pages without cpu or memory"]);
+    let bare = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare"},
+        "spec": {"containers": [{"name": "x", "image": "own:1", "resources": pages}]},
+    });
+    let said = space.as_admin_with(&["create", "--dry-run=server", "-f", "-"], &bare.to_string());
+    assert!(!said.success(), "the API server takes it");
+    let _ = said.mentions(&["HugePages require cpu or memory"]);
 }
 
 #[test]

@@ -335,6 +335,43 @@ fn what_kubernetes_alone_knows_of_is_told() {
 }
 
 #[test]
+fn ports_of_nodes_and_pages_alone_are_told() {
+    let ports = |network: &str, host: &str| {
+        pod(&format!(
+            "{network}, containers: [{{name: $(main), ports: [{{containerPort: 80{host}}}]}},
+             {{name: other, image: x, ports: [{{containerPort: 90}}]}}]"
+        ))
+    };
+    let sizes = |amounts: &str| format!("size: small, sizes: {{small: {{{amounts}}}}}");
+    for (fields, told) in [
+        (
+            ports("hostNetwork: true", ", hostPort: 81"),
+            format!(
+                "{MAIN_AT}.ports[containerPort=80,protocol=\"TCP\"].hostPort: 81 stands beside hostNetwork, where a \
+                 container has its own port 80 alone, and each set of it would be refused; write 80, or take hostPort out"
+            ),
+        ),
+        (
+            sizes("requests: {hugepages-2Mi: 4Mi}, limits: {hugepages-2Mi: 4Mi}"),
+            "spec.sizes.small.limits.hugepages-2Mi: huge pages without cpu or memory, and each set of it would be \
+             refused; write an amount of cpu or memory beside them"
+                .to_owned(),
+        ),
+    ] {
+        let (faults, _) = of(&fields);
+        assert_eq!(faults, [told], "{fields}");
+    }
+    for fields in [
+        ports("hostNetwork: true", ""),
+        ports("hostNetwork: true", ", hostPort: 80"),
+        ports("hostNetwork: false", ", hostPort: 81"),
+        sizes("requests: {memory: 1Gi}, limits: {hugepages-2Mi: 4Mi}"),
+    ] {
+        assert_eq!(of(&fields).0, [""; 0], "{fields}");
+    }
+}
+
+#[test]
 fn what_kubernetes_takes_or_a_set_may_bring_refuses_nothing() {
     let env = |from: &str| main(&format!("env: [{{name: A, valueFrom: {{{from}}}}}]"));
     for (fields, part) in [

@@ -75,8 +75,7 @@ pub(super) fn walk(at: &str, name: &str, value: &Value, faults: &mut Vec<Fault>)
                 );
             }
             for (position, item) in items.iter().enumerate() {
-                let key = list_key(name).and_then(|list| list.of(item));
-                let at = key.map_or_else(|| format!("{at}[{position}]"), |key| format!("{at}{key}"));
+                let at = item_at(at, name, position, item);
                 if matches!(name, "matchExpressions" | "matchFields") {
                     expression(&at, item, faults);
                 } else {
@@ -167,6 +166,55 @@ fn together(at: &str, name: &str, map: &Map<String, Value>, faults: &mut Vec<Fau
     }
     if name == "resources" {
         unlimited(at, map, faults);
+        pages_alone(at, map, faults);
+    }
+    if is("hostNetwork", true) {
+        host_ports(at, map, faults);
+    }
+}
+
+/// In the network of its node, a container has each of its ports there too. One that names none gets it.
+fn host_ports(at: &str, pod: &Map<String, Value>, faults: &mut Vec<Fault>) {
+    for (container, here) in keyed(at, "containers", pod.get("containers")) {
+        for (port, here) in keyed(&here, "ports", container.get("ports")) {
+            let (host, own) = (port["hostPort"].as_i64().unwrap_or(0), port["containerPort"].as_i64());
+            if let Some(own) = own.filter(|own| host != 0 && host != *own) {
+                let problem = format!(
+                    "{host} stands beside hostNetwork, where a container has its own port {own} alone"
+                );
+                let remedy = format!("write {own}, or take hostPort out");
+                invalid(&field(&here, "hostPort"), problem, remedy, faults);
+            }
+        }
+    }
+}
+
+/// The items of a list and where each stands.
+fn keyed<'v>(at: &str, name: &str, list: Option<&'v Value>) -> Vec<(&'v Value, String)> {
+    let at = field(at, name);
+    let items = list.and_then(Value::as_array).into_iter().flatten().enumerate();
+    items.map(|(position, item)| (item, item_at(&at, name, position, item))).collect()
+}
+
+fn item_at(list: &str, name: &str, position: usize, item: &Value) -> String {
+    let key = list_key(name).and_then(|keys| keys.of(item));
+    key.map_or_else(|| format!("{list}[{position}]"), |key| format!("{list}{key}"))
+}
+
+/// Huge pages come with an amount of the processor's or of plain memory.
+fn pages_alone(at: &str, map: &Map<String, Value>, faults: &mut Vec<Fault>) {
+    let amounts = ["requests", "limits"].into_iter().flat_map(|kind| {
+        let amounts = map.get(kind).and_then(Value::as_object).into_iter().flatten();
+        amounts.map(move |(resource, _)| (kind, resource.as_str()))
+    });
+    let amounts: Vec<(&str, &str)> = amounts.collect();
+    if amounts.iter().any(|(_, resource)| matches!(*resource, "cpu" | "memory")) {
+        return;
+    }
+    if let Some((kind, pages)) = amounts.into_iter().rfind(|(_, resource)| resource.starts_with("hugepages-"))
+    {
+        let remedy = "write an amount of cpu or memory beside them";
+        invalid(&field(&field(at, kind), pages), "huge pages without cpu or memory", remedy, faults);
     }
 }
 
