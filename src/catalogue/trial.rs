@@ -7,6 +7,7 @@
 mod beside;
 mod placeholders;
 mod values;
+mod volumes;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -66,7 +67,7 @@ impl Trials {
             return Arc::clone(tried);
         }
         let (faults, remarks) = chain.last().map_or_else(Default::default, |(_, own)| check::keys(own));
-        let mut tried = guarded(|| tried(profile));
+        let mut tried = guarded(|| tried(profile, chain));
         tried.faults.splice(0..0, faults);
         tried.remarks.splice(0..0, remarks);
         let tried = Arc::new(tried);
@@ -87,7 +88,7 @@ fn guarded(trial: impl FnOnce() -> Tried) -> Tried {
 }
 
 /// Tries a profile: in its variants, with one replica and with three, and in each of its sizes.
-fn tried(profile: &Profile) -> Tried {
+fn tried(profile: &Profile, chain: &[(&str, &ProfileSpec)]) -> Tried {
     let shared = Arc::new(profile.clone());
     let mut tried = Tried { remarks: profile.idle.clone(), ..Tried::default() };
     let variants = combinations(&profile.axes);
@@ -107,6 +108,7 @@ fn tried(profile: &Profile) -> Tried {
     }
     beside::judge(profile, &mut tried);
     placeholders::judge_peers(profile, &mut tried);
+    volumes::judge(profile, chain, &mut tried);
     tried
 }
 

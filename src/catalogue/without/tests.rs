@@ -55,7 +55,8 @@ fn join(parent: &str, child: &str) -> Joined {
 fn child(parent: &str, without: &str) -> Arc<Profile> {
     let joined = join(parent, &format!("{{summary: x, extends: parent, {without}}}"));
     assert_eq!(joined.verdicts["child"].faults, [""; 0], "{without}");
-    assert_eq!(joined.remarks["child"], [""; 0], "{without}");
+    let lost = |remark: &&String| !remark.contains("get no volume for");
+    assert_eq!(joined.remarks["child"].iter().find(lost), None, "{without}");
     Arc::clone(joined.catalogue.latest("child").unwrap())
 }
 
@@ -167,4 +168,52 @@ fn what_takes_nothing_away_is_told() {
 fn it_makes_another_revision() {
     let (plain, without) = (child(PARENT, "match: {}"), child(PARENT, "without: [scratch]"));
     assert_ne!(plain.revision, without.revision);
+}
+
+#[test]
+fn a_volume_that_goes_is_told() {
+    let postgresql = include_str!("../postgresql.yaml");
+    let remarks = |parent: &str, fields: &str| {
+        let joined = join(parent, &format!("{{summary: x, extends: parent, {fields}}}"));
+        let mut remarks = joined.remarks["child"].clone();
+        remarks.retain(|remark| remark.contains("get no volume for"));
+        remarks
+    };
+    let spec: Value = serde_saphyr::from_str::<Value>(postgresql).unwrap()["spec"].take();
+    let postgresql = spec.to_string();
+    let told = remarks(&postgresql, "without: [refuse, variants.version]");
+    assert_eq!(
+        told,
+        ["spec.without[1]: sets of it get no volume for its data (/var/lib/postgresql) and its data \
+             (/var/lib/postgresql/data), as those of parent do, and what they store there goes with the pod; say under data \
+             where it is to be"]
+    );
+    // Not those of which the data is where it was, nor another's of its own.
+    for fine in [
+        "without: [variants.base]",
+        "without: [variants.version], data: {mountPath: /pg}",
+        "without: [data], data: {claim: d, mountPath: /pg, size: 1Gi}",
+        "size: large",
+    ] {
+        assert_eq!(remarks(&postgresql, fine), [""; 0], "{fine}");
+    }
+    for entry in ["data", "data.mountPath", "data.size"] {
+        let told = remarks(PARENT, &format!("without: [{entry}]"));
+        assert!(
+            told[0].starts_with("spec.without[0]: sets of it get no volume for its data (/data), "),
+            "{told:?}"
+        );
+    }
+    let claim =
+        "summary: p, statefulSet: {spec: {volumeClaimTemplates: [{metadata: {name: wal}, spec: {}}]}}";
+    let told = remarks(&format!("{{{claim}}}"), "without: ['statefulSet.spec.volumeClaimTemplates[wal]']");
+    assert!(told[0].contains("get no volume for the claim wal, as those of parent do"), "{told:?}");
+    // One case of several.
+    let some = "{summary: p, data: {claim: d, size: 1Gi}, variants: [{name: v, unknown: x, cases: [{name: old, majorTo: 3,
+        data: {mountPath: /old}}, {name: new, majorFrom: 4}]}]}";
+    let told = remarks(some, "without: [variants]");
+    assert!(
+        told[0].starts_with("spec.without[0]: sets of it (old) get no volume for its data (/old), "),
+        "{told:?}"
+    );
 }
