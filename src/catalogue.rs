@@ -7,6 +7,7 @@ pub mod asked;
 pub mod check;
 pub mod cluster;
 pub mod definition;
+mod files;
 pub mod offers;
 pub mod peers;
 pub mod profile;
@@ -27,6 +28,7 @@ use serde_json::Value;
 
 pub use self::asked::Asked;
 use self::cluster::Content;
+pub use self::files::Judged;
 use self::offers::Offer;
 use self::peers::Peers;
 pub use self::profile::{Axis, Case};
@@ -37,6 +39,7 @@ pub use self::resolve::NO_PARENT;
 use self::resolve::chain;
 use self::trial::Trials;
 pub use self::variant::Variant;
+pub(crate) use self::without::FIELDS as HANDED_DOWN;
 use crate::expand::Source;
 use crate::image::Image;
 

@@ -14,7 +14,7 @@ use super::profile::{DataVolume, ProfileSpec};
 use crate::path::{Path, Scalar, Step, write_field};
 
 /// The fields of which something can be taken away.
-pub(super) const FIELDS: [&str; 11] = [
+pub(crate) const FIELDS: [&str; 11] = [
     "companions",
     "data",
     "peers",
