@@ -290,22 +290,45 @@ pub fn left_out(written: &Value, sent: &Value) -> Vec<String> {
         // Of all others a null says no more than that they are not said.
         for field in super::without::FIELDS {
             let Some(value) = spec.get(field) else { continue };
-            each_null((&format!("spec.{field}"), field), field, value, &mut |at, instead| {
-                found.push((at.to_owned(), instead.to_owned()));
+            let whole = format!("spec.{field}");
+            each_null((&whole, field), field, value, &mut |at, instead| {
+                found.push((at.to_owned(), instead.to_owned(), at != whole && takes_by_null(field)));
             });
         }
         found
     };
     let still = nulls(sent);
     let lost = nulls(written).into_iter().filter(|null| !still.contains(null));
-    lost.map(|(at, instead)| {
-        let instead = match instead.as_str() {
-            "" => String::new(),
-            instead => format!("write {instead} under spec.without, or "),
-        };
-        format!("{at}: null was left out by client-side apply; {instead}apply with --server-side")
+    lost.map(|(at, instead, by_null)| {
+        let mut ways = Vec::new();
+        if !instead.is_empty() {
+            ways.push(format!("write {instead} under spec.without"));
+        }
+        if by_null {
+            ways.push("apply with --server-side".to_owned());
+        }
+        format!("{at}: null was left out by client-side apply; {}", ways.join(", or "))
     })
     .collect()
+}
+
+/// The fields below which null takes away. Of others the API server refuses it, or it says nothing.
+fn takes_by_null(field: &str) -> bool {
+    matches!(field, "companions" | "refuse" | "statefulSet" | "variants")
+}
+
+/// The nulls that the API server takes and that take nothing away.
+#[must_use]
+pub fn idle_nulls(spec: &Value) -> Vec<String> {
+    let fields = ["data.claim", "data.mountPath", "data.size", "data.subPath", "scratch", "size", "spread"];
+    let is_null =
+        |field: &&str| spec.pointer(&format!("/{}", field.replace('.', "/"))).is_some_and(Value::is_null);
+    let found = fields.into_iter().filter(is_null);
+    found
+        .map(|field| {
+            format!("spec.{field} is null, which takes nothing away; write {field} under spec.without")
+        })
+        .collect()
 }
 
 /// Calls `tell` for each null below `value`, with its place and what `without` calls it; that is empty

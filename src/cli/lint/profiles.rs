@@ -65,7 +65,9 @@ pub(super) fn findings<'s>(sources: &'s [Source], catalogue: &Catalogue) -> (usi
                 let faults = faults.map(|why| check::parted(why)).filter(|why| !is_told(why));
                 findings.extend(faults.map(|why| parts.finding(Gravity::Error, why)));
                 let tried = joined.remarks.get(&one.name).into_iter().flatten().cloned();
-                let remarks = check::unknown_fields(spec).into_iter().chain(check::nulls(spec)).chain(tried);
+                let idle = check::idle_nulls(&parts.item.object["spec"]);
+                let nulls = check::nulls(spec).into_iter().chain(idle);
+                let remarks = check::unknown_fields(spec).into_iter().chain(nulls).chain(tried);
                 findings.extend(remarks.map(|why| parts.finding(Gravity::Warning, remark(&why))));
             }
         }
@@ -244,6 +246,23 @@ mod tests {
             "{found:?}"
         );
         assert_eq!(found[0].1, 10);
+    }
+
+    #[test]
+    fn nulls_that_take_nothing_away_are_told() {
+        let spec = "  summary: x\n  extends: default\n  size: null\n  data:\n    subPath: null\n";
+        let found = lint(&profile("queue", spec));
+        assert_eq!(
+            found,
+            [
+                ("StatefulSetProfile queue: spec.data.subPath: is null, which takes nothing away; write data.subPath under \
+                 spec.without".to_owned(), 10),
+                ("StatefulSetProfile queue: spec.size: is null, which takes nothing away; write size under spec.without"
+                    .to_owned(), 8),
+            ]
+        );
+        let found = lint(&profile("queue", "  summary: x\n  extends: default\n  data: null\n"));
+        assert_eq!(found, [("StatefulSetProfile queue: spec.data: is null".to_owned(), 8)]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use crate::catalogue::HANDED_DOWN;
 use crate::catalogue::definition::{StatefulSetProfile, definition};
 use crate::fault::{Fault, Reason};
 use crate::settings::text;
@@ -93,7 +94,10 @@ fn walk(schema: &Value, value: &Value, at: &str, faults: &mut Vec<Fault>) {
                 format!("{instead}put it in quotes"),
             );
         }
-        return fault(faults, at, format!("is {}", type_of(value)), format!("write {wanted}"));
+        let is_inherited = |field: &&str| value.is_null() && at.strip_prefix("spec.") == Some(*field);
+        let instead = HANDED_DOWN.into_iter().find(is_inherited);
+        let instead = instead.map(|field| format!(", or {field} under spec.without")).unwrap_or_default();
+        return fault(faults, at, format!("is {}", type_of(value)), format!("write {wanted}{instead}"));
     }
     if let Some(values) = schema["enum"].as_array().filter(|values| !values.contains(value)) {
         let values: Vec<&str> = values.iter().map(text).collect();
@@ -268,6 +272,7 @@ mod tests {
             ("/spec/summary", json!("x".repeat(201)), "spec.summary: has 201 characters; write at most 200"),
             ("/spec/summary", json!(7), "spec.summary: is a number; write a text"),
             ("/spec/summary", Value::Null, "spec.summary: is null; write a text"),
+            ("/spec/peers", Value::Null, "spec.peers: is null; write a map, or peers under spec.without"),
             ("/spec/siez", json!("small"), "spec.siez: there is no such field; did you mean size?"),
             ("/spec/match/images", json!(many), "spec.match.images: has 65 items; write at most 64"),
             ("/spec/match/images/0", json!(""), "spec.match.images[0]: is empty; write one, or take it out"),
