@@ -119,6 +119,20 @@ impl Profiles {
         self.base.join(&profiles, &known.kept())
     }
 
+    /// Whether there is a profile of this name without those of the cluster.
+    pub(crate) fn is_behind(&self, name: &str) -> bool {
+        self.base.latest(name).is_some()
+    }
+
+    /// Takes in one profile object.
+    #[cfg(test)]
+    pub(crate) fn hear(&self, object: &kube::core::DynamicObject) {
+        self.update(|known| {
+            known.profiles.extend(profile(object).map(|profile| (profile.given.name.clone(), profile)));
+            true
+        });
+    }
+
     /// The kept revisions with their states, by the objects' names.
     pub(crate) fn shelf(&self) -> BTreeMap<String, Arc<Shelved>> {
         self.known().revisions.clone()

@@ -1,5 +1,7 @@
 //! Reviews of profiles: what takes several objects to see, or is hidden from the schema.
 
+mod deletion;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -22,9 +24,14 @@ pub(super) fn is_profile(request: &Value) -> bool {
 
 /// Refuses what would not be used, or would take another profile out of use; warns of fields that may
 /// be errors of typing. Nothing is held against an object that is going, or that an update leaves as it
-/// is.
+/// is; whoever deletes one is told what becomes of others.
 pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summary) -> Response {
     let (object, old) = (&request["object"], &request["oldObject"]);
+    if request["operation"] == "DELETE" {
+        summary.outcome = "unchanged";
+        let warnings = deletion::warnings(&admission.profiles, old);
+        return Response { warnings, ..Response::passed() };
+    }
     let lost = left_out(object, old);
     if !object.is_object()
         || !object["metadata"]["deletionTimestamp"].is_null()
@@ -36,12 +43,13 @@ pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summa
     let name = text(&object["metadata"]["name"]);
     let spec = check::words::read::<ProfileSpec>("spec", &object["spec"]).map(Arc::new);
     let unknown = spec.as_ref().map_or_else(|_| Vec::new(), |spec| check::unknown_fields(spec));
+    let idle = check::idle_nulls(&object["spec"]);
     let given = Given { name: name.to_owned(), spec };
     let joined = admission.profiles.with(given);
     let faults = faults(name, &joined, &admission.profiles.joined());
     let remarks = joined.remarks.get(name).into_iter().flatten();
     let warnings: Vec<String> =
-        unknown.iter().chain(remarks).map(|remark| line(remark)).chain(lost).collect();
+        unknown.iter().chain(&idle).chain(remarks).map(|remark| line(remark)).chain(lost).collect();
     if faults.is_empty() {
         summary.outcome = "unchanged";
         return Response { warnings, ..Response::passed() };
@@ -147,8 +155,7 @@ mod tests {
         assert_eq!(
             left_out(&object, &Value::Null),
             [
-                "spec.data.subPath: null was left out by client-side apply; write data.subPath under spec.without, or apply \
-                 with --server-side",
+                "spec.data.subPath: null was left out by client-side apply; write data.subPath under spec.without",
                 "spec.refuse.even: null was left out by client-side apply; write refuse.even under spec.without, or apply \
                  with --server-side",
                 "spec.statefulSet.spec.template.spec.containers[0].env[0].value: null was left out by client-side apply; write \
@@ -163,6 +170,56 @@ mod tests {
         let mut kept = note("{refuse: {even: null}}");
         kept["spec"] = json!({"refuse": {"even": null}});
         assert_eq!(left_out(&kept, &Value::Null), [""; 0]);
+    }
+
+    #[test]
+    fn whoever_deletes_one_is_told_what_becomes_of_others() {
+        let told = |name: &str, in_use: u64, others: &[(&str, &str)]| {
+            let admission = Admission::by(&Engine::built_in().unwrap(), Arc::new(Offline));
+            for (name, parent) in others {
+                let spec = json!({"summary": "x", "extends": parent});
+                let object = json!({"metadata": {"name": name}, "spec": spec, "status": {"inUse": in_use}});
+                admission.profiles.hear(&serde_json::from_value(object).unwrap());
+            }
+            let review = json!({
+                "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+                "request": {
+                    "uid": "1", "operation": "DELETE", "name": name, "object": null,
+                    "resource": {"group": "stateward.dev", "version": "v1alpha1", "resource": "statefulsetprofiles"},
+                    "oldObject": {"metadata": {"name": name}, "spec": {"summary": "x"}},
+                },
+            });
+            let answer = admission.answer(Endpoint::Validate, review.to_string().as_bytes()).unwrap();
+            let response = serde_json::from_slice::<Value>(&answer.body).unwrap()["response"].take();
+            assert_eq!(response["allowed"], true);
+            response.get("warnings").cloned().unwrap_or_else(|| json!([]))
+        };
+        assert_eq!(told("queue", 0, &[("other", "default")]), json!([]));
+        let family = [("a", "b"), ("b", "queue"), ("c", "queue"), ("queue", "queue")];
+        assert_eq!(
+            told("queue", 3, &family),
+            json!([
+                "b, c, a extend queue: what was last kept stands in for each, and an edit is refused until it extends \
+                 another profile",
+                "3 sets are pinned to revisions of queue, which stay as long as they are used; new ones of its images get \
+                 another profile's defaults, and those that name it are refused",
+            ])
+        );
+        assert_eq!(
+            told("redis", 1, &[("ours", "redis"), ("redis", "redis")]),
+            json!([
+                "ours extends redis, which is the built-in one from now on",
+                "1 set is pinned to revisions of redis, which stay as long as they are used; new ones get the \
+                 built-in one",
+            ])
+        );
+        let many: Vec<String> = (1..8).map(|number| format!("child-{number}")).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "queue")).collect();
+        let told = told("queue", 0, &many);
+        assert!(
+            text(&told[0])
+                .starts_with("child-1, child-2, child-3, child-4, child-5 and 2 more extend queue: ")
+        );
     }
 
     #[test]

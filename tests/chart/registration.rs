@@ -25,6 +25,18 @@ fn both_configurations_lead_to_the_service() {
     }
 }
 
+/// Whoever deletes a profile is told what becomes of others, and nothing that is away keeps anybody from it.
+#[test]
+fn deletions_of_profiles_are_heard_of_and_never_held_up() {
+    let chart = objects(&render_set("default"));
+    let entries = object(&chart, KINDS[1], "stateward")["webhooks"].as_array().unwrap();
+    let profiles = entries.iter().find(|entry| entry["name"] == "profiles.validate.stateward.dev").unwrap();
+    assert_eq!(profiles["rules"][0]["operations"], json!(["CREATE", "UPDATE", "DELETE"]));
+    assert_eq!(profiles["failurePolicy"], "Ignore");
+    let deleted = |entry: &&serde_json::Value| entry["rules"].to_string().contains("DELETE");
+    assert_eq!(entries.iter().filter(deleted).count(), 1);
+}
+
 /// Called twice, we would count our own work as the user's.
 #[test]
 fn nobody_is_called_twice() {

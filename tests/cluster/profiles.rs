@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Manifest, Said, Space, wait_for};
+use crate::harness::{Client, Manifest, Said, Space, cluster, wait_for};
 use crate::platform::{apply, profile, queue, wait_admitted, wait_used};
 
 /// A parent with much to take away.
@@ -144,7 +144,15 @@ fn nulls_take_away_by_server_side_apply_and_are_missed_by_no_other() {
         "write statefulSet.spec.template.spec.containers[$(main)].livenessProbe under spec.without",
     ]);
     assert_eq!(has(&space, by(Client::Apply).name()), ["data", "livenessProbe", "limits", "refuse"]);
-    delete(&space, &[by(Client::ServerSide).name(), by(Client::Apply).name(), &above]);
+    // Nowhere else: it is refused, or says nothing.
+    let by_null = |data: Value| child(&format!("{}-data", space.name), &above, &json!({"data": data}));
+    let said = send(&space, Client::ServerSide, &by_null(Value::Null));
+    assert!(!said.success());
+    let _ = said.mentions(&["spec.data: Invalid value: \"null\""]);
+    let none = by_null(json!({"subPath": null}));
+    let said = send(&space, Client::ServerSide, &none).ok();
+    let _ = said.mentions(&["spec.data.subPath is null, which takes nothing away; write data.subPath under"]);
+    delete(&space, &[none.name(), by(Client::ServerSide).name(), by(Client::Apply).name(), &above]);
 }
 
 /// What the API server refuses of the pods is refused of the profile, with the same cause.
@@ -337,4 +345,72 @@ fn a_child_may_stand_behind_its_parent_in_one_file() {
     for name in names.as_flattened() {
         let _ = space.as_admin_says(&["delete", "statefulsetprofile", name]).ok();
     }
+}
+
+#[test]
+fn whoever_deletes_a_parent_is_told_what_becomes_of_its_children() {
+    let space = Space::new("profiles-deleted");
+    let (above, name) = (format!("{}-parent", space.name), format!("{}-child", space.name));
+    apply(&space, &profile(&above, "64Mi"));
+    let revision = wait_used(&space, &above)["revision"].as_str().expect("a revision").to_owned();
+    wait_admitted(&space, &queue("probe", &above), &format!("{above}@{revision}"));
+    let _ = space.create(Client::Apply, &queue("q", &above));
+    apply(&space, &child(&name, &above, &json!({"summary": "a child"})));
+    let _ = wait_used(&space, &name);
+    wait_for("the status to count", || {
+        let said = space.as_admin_says(&["get", "-o", "json", "statefulsetprofile", &above]).ok();
+        let object: Value = serde_json::from_str(&said.stdout).expect("JSON");
+        if object["status"]["inUse"] == 1 { Ok(()) } else { Err(object["status"].to_string()) }
+    });
+    let extends = format!("Warning: {name} extends {above}: what was last kept stands in for it");
+    let pinned =
+        format!("Warning: 1 set is pinned to revisions of {above}, which stay as long as they are used");
+    // The webhook hears of the child by a watch of its own.
+    wait_for("the webhook to know the child", || {
+        let said = space.as_admin_says(&["delete", "--dry-run=server", "statefulsetprofile", &above]).ok();
+        let told = [&extends, &pinned].iter().all(|line| said.stderr.contains(line.as_str()));
+        if told { Ok(()) } else { Err(said.stderr) }
+    });
+    let _ =
+        space.as_admin_says(&["delete", "statefulsetprofile", &above]).ok().mentions(&[&extends, &pinned]);
+    // And so it is: what was kept stands in, and an edit is refused.
+    wait_for("the parent to be missed", || {
+        let said = dry_run(
+            &space,
+            &child(&name, &above, &json!({"summary": "another"})).named(&format!("{name}-2")),
+        );
+        if said.success() { Err("not yet".to_owned()) } else { Ok(()) }
+    });
+    let edit = send(&space, Client::Apply, &child(&name, &above, &json!({"size": "large"})));
+    assert!(!edit.success());
+    let _ = edit.mentions(&["spec.extends: extends", "which does not exist"]);
+    let set = queue("of-the-child", &name);
+    let stored =
+        space.kubectl_with(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &set.text()).ok();
+    let stored: Value = serde_json::from_str(&stored.stdout).expect("JSON");
+    assert_eq!(stored["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 77, "as its parent said");
+    let _ = space.as_admin_says(&["delete", "statefulsetprofile", &name]).ok().silent_about(&["extend"]);
+}
+
+/// No review ever judges them.
+#[test]
+fn what_is_wrong_with_the_profiles_of_files_is_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let wrong = json!({
+        "size": "huge", "without": ["sizes.gone"],
+        "statefulSet": {"spec": {"template": {"spec": {"nodeSelector": {"a b": "x"}}}}},
+    });
+    std::fs::write(directory.path().join("queue.yaml"), child("of-a-file", "default", &wrong).text())
+        .unwrap();
+    let replica = cluster().replica("profiles-files", &["--profiles", directory.path().to_str().unwrap()]);
+    let told = [
+        "spec.size: \\\"huge\\\" is no class of its sizes",
+        "is not the key of a label, and each set of it would be refused",
+        "it is used all the same, and sets that it makes unfit are refused",
+        "spec.without[0]: sizes.gone takes nothing away",
+    ];
+    wait_for("the log to tell", || {
+        let log = replica.log_tail(200);
+        if told.iter().all(|line| log.contains(line)) { Ok(()) } else { Err(log) }
+    });
 }

@@ -54,7 +54,8 @@ sideEffects: None
 timeoutSeconds: {{ int .root.Values.webhook.timeoutSeconds }}
 {{- end -}}
 
-{{- /* Judges profiles. A fault that gets in all the same hurts nobody: it is passed over, and told in its status. {root} */ -}}
+{{- /* Judges profiles. A fault that gets in all the same hurts nobody: it is passed over, and told in its status. No
+deletion is refused: whoever deletes one is told what becomes of others. {root} */ -}}
 {{- define "stateward.profiles" -}}
 - name: profiles.validate.stateward.dev
   clientConfig:
@@ -70,7 +71,7 @@ timeoutSeconds: {{ int .root.Values.webhook.timeoutSeconds }}
     - apiGroups: [stateward.dev]
       apiVersions: [v1alpha1]
       resources: [statefulsetprofiles]
-      operations: [CREATE, UPDATE]
+      operations: [CREATE, UPDATE, DELETE]
       scope: Cluster
   admissionReviewVersions: [v1]
   failurePolicy: Ignore
