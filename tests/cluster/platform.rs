@@ -164,7 +164,7 @@ fn a_profile_with_a_fault_is_refused_with_what_is_wrong() {
         (good.clone().set("/spec/peers", json!({})), "$(peers.all) is used, and peers has no all"),
         (
             good.clone().set("/spec/refuse/even/remedy", Value::Null),
-            "refuse: even: remedy is missing; write remedy:",
+            "spec.refuse.even.remedy: is missing; write remedy:",
         ),
     ] {
         let said = space.as_admin_with(&["create", "--dry-run=server", "-f", "-"], &wrong.text());

@@ -45,14 +45,15 @@ pub(in crate::catalogue) fn read_all<T: DeserializeOwned>(
 fn take_out(value: &mut Value, path: &Path) -> bool {
     let keys = path.iter().filter_map(|segment| match segment {
         Segment::Seq { index } => Some(index.to_string()),
-        Segment::Map { key } => Some(key.replace('~', "~0").replace('/', "~1")),
+        Segment::Map { key } => Some(key.clone()),
         _ => None,
     });
     let keys: Vec<String> = keys.collect();
     let Some((last, around)) = keys.split_last() else { return false };
-    let around: String = around.iter().map(|key| format!("/{key}")).collect();
+    let escaped = |key: &String| ["/", &key.replace('~', "~0").replace('/', "~1")].concat();
+    let around = around.iter().map(escaped).collect::<Vec<_>>().concat();
     match value.pointer_mut(&around) {
-        Some(Value::Object(map)) => map.remove(&last.replace("~1", "/").replace("~0", "~")).is_some(),
+        Some(Value::Object(map)) => map.remove(last).is_some(),
         // The others are to keep their places.
         Some(Value::Array(items)) => {
             let item = last.parse().ok().and_then(|at: usize| items.get_mut(at));
