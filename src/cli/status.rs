@@ -1,6 +1,7 @@
 //! `status`: how managed sets and what stands beside them are doing, and what to do about it.
 
 pub(super) mod beside;
+pub(super) mod newborn;
 mod pods;
 mod reach;
 mod told;
@@ -78,6 +79,9 @@ pub fn run(
             wait::clear();
         }
         if !in_time {
+            // Nothing may have been heard for long.
+            world.look_at_the_clock();
+            statuses = of_all(&world);
             report.stderr.push_str(&wait::late(&statuses, args.timeout));
         }
         if let (Some(name), true) = (&args.sets.name, statuses.is_empty()) {
@@ -216,5 +220,7 @@ pub(super) fn obstacle(status: &Value) -> Option<&str> {
 
 #[cfg(test)]
 mod absent_tests;
+#[cfg(test)]
+mod new_tests;
 #[cfg(test)]
 mod tests;

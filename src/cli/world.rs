@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::ApiResource;
 use serde_json::Value;
 
@@ -142,6 +143,8 @@ pub struct World {
     pub name: Option<String>,
     /// The namespace that was read; all without one.
     pub namespace: Option<String>,
+    /// When it was looked at last; `None` where nobody read a clock.
+    pub seen: Option<Timestamp>,
     objects: BTreeMap<&'static str, Vec<Value>>,
     /// The kinds that this cluster has not got.
     unserved: BTreeSet<Kind>,
@@ -169,6 +172,7 @@ impl World {
         kinds: Vec<Listed>,
     ) -> Result<Self, Failure> {
         self.namespace = namespace.map(str::to_owned);
+        self.look_at_the_clock();
         for kind in kinds {
             let everywhere = kind.everywhere.then(|| cluster.list(&kind, None));
             let (from, list) = match everywhere {
@@ -196,6 +200,11 @@ impl World {
             }
         }
         Ok(self)
+    }
+
+    /// Notes that it is looked at now.
+    pub fn look_at_the_clock(&mut self) {
+        self.seen = Some(Timestamp::now());
     }
 
     /// With these objects of a kind.

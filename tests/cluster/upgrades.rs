@@ -2,6 +2,7 @@
 
 mod absent;
 mod namespaces;
+mod newborn;
 mod outage;
 
 use serde_json::{Value, json};

@@ -1,0 +1,29 @@
+//! Sets that were made a moment ago.
+
+use super::tests::{problems, settled, status, world};
+use super::*;
+
+fn made(mut world: World, now: &str) -> World {
+    for set in world.known_mut("StatefulSet") {
+        set["metadata"]["creationTimestamp"] = json!("2026-05-01T12:00:00Z");
+    }
+    world.seen = Some(format!("2026-05-01T{now}Z").parse().unwrap());
+    world
+}
+
+#[test]
+fn what_has_not_come_yet_is_no_reason_to_ask_for_the_controller() {
+    let status = status(&made(world(), "12:00:03"));
+    let lines = status["companions"].as_array().unwrap();
+    assert!(lines.iter().all(|line| line["state"] == "to come"), "{lines:?}");
+    let coming =
+        "it was made 3 s ago: Service db-headless, Service db and PodDisruptionBudget db come within seconds";
+    assert_eq!(status["problems"][0], coming);
+    assert!(!status["problems"].to_string().contains("controller"), "{status:#}");
+    assert!(!is_settled(&status), "it is waited for");
+    assert_eq!(obstacle(&status), Some(coming));
+
+    let later = problems(&made(world(), "12:00:10"));
+    assert_eq!(later[0], "Service db-headless is missing; is the controller running?");
+    assert_eq!(problems(&made(settled(|_| {}), "12:00:03")), [""; 0]);
+}
