@@ -219,7 +219,8 @@ impl Field {
 /// it then has.
 fn sizes(pin: Option<Pin>, result: &Value, catalogue: &Catalogue) -> Option<Sizes> {
     let (old, new) = (pin?, Record::pin_of(result)?);
-    Sizes::of(result, &old.defaults, &new.defaults, catalogue.revision(&new.profile, &new.revision)?)
+    let today = new.defaults.clone();
+    Sizes::of(result, &Pin { defaults: old.defaults, ..new }, &today, catalogue)
 }
 
 /// What a reader knows of a set's namespace: where it may not be read, it counts as the one that the set was
