@@ -13,10 +13,10 @@ use super::named;
 use super::output::{self, Format};
 use super::report::Report;
 use super::status::{is_managed, unmanaged};
-use super::world::World;
+use super::world::{World, is_companion};
 use crate::catalogue::Catalogue;
 use crate::companions::neighbours::settle;
-use crate::companions::{self, Role};
+use crate::companions::{self, Companion, Role};
 use crate::configuration::Configuration;
 use crate::engine::Engine;
 use crate::names;
@@ -70,14 +70,18 @@ pub fn run(
              --configuration if it should be\n"
         ));
     }
-    let stdout = match args.output {
+    let mut report = Report { stderr, ..Report::default() };
+    world.tell_unread(&mut report, |kind| {
+        is_companion(kind).then(|| format!("what of {kind} stands beside the set is not among them"))
+    });
+    report.stdout = match args.output {
         Format::Json => output::json_list(manifests),
         Format::Yaml => {
             let documents = manifests.iter().map(output::yaml).collect::<Result<Vec<_>, _>>()?;
             documents.join("---\n")
         }
     };
-    Ok(Report { stdout, stderr, ..Report::default() })
+    Ok(report)
 }
 
 /// The set and its companions as one would have written them in full.
@@ -86,7 +90,9 @@ pub fn of(set: &Value, world: &World, engine: &Engine, configuration: &Configura
     let namespace = text(&set["metadata"]["namespace"]);
     let desired = companions::of_stored(set, &engine.catalogue, configuration, &world.labels(namespace));
     let settled = settle(desired.unwrap_or_default(), set, &world.neighbours(namespace));
-    let beside = settled.wanted.into_iter().filter(|companion| companion.role != Role::Secret);
+    // Of a kind of which nothing is known, another's may stand in its place.
+    let is_printed = |one: &Companion| one.role != Role::Secret && !world.is_unread(one.kind.as_str());
+    let beside = settled.wanted.into_iter().filter(is_printed);
     [own(set)].into_iter().chain(beside.map(|companion| given_up(companion.manifest))).collect()
 }
 

@@ -10,8 +10,9 @@ use kube::api::ApiResource;
 use serde_json::Value;
 
 use super::Failure;
-use super::cluster::{Cluster, ClusterArgs, Unlisted};
+use super::cluster::{Cluster, ClusterArgs, Pauses, Tries, Unlisted};
 use super::named;
+use super::report::{Exit, Report};
 use crate::companions::hosts::CLAIMING;
 use crate::companions::neighbours::{Neighbours, is_ours};
 use crate::companions::{Kind, Labels, annotations_of, labels_of};
@@ -66,6 +67,8 @@ pub struct Listed {
     everywhere: bool,
     /// Nothing can be said without it; else what the reader may not see is not looked at.
     needed: bool,
+    /// Without an answer there is nothing to judge; else the rest is judged.
+    first: bool,
     /// Of which objects the metadata is asked for, and nothing else: by this label.
     pub metadata_of: Option<&'static str>,
 }
@@ -73,15 +76,15 @@ pub struct Listed {
 impl Listed {
     fn of<K: kube::Resource<DynamicType = ()>>(name: &'static str) -> Self {
         let resource = ApiResource::erase::<K>(&());
-        Self { name, resource, everywhere: false, needed: true, metadata_of: None }
+        Self { name, resource, everywhere: false, needed: true, first: false, metadata_of: None }
     }
 
     pub(super) fn statefulsets() -> Self {
-        Self::of::<StatefulSet>("StatefulSet")
+        Self { first: true, ..Self::of::<StatefulSet>("StatefulSet") }
     }
 
     fn namespaces() -> Self {
-        Self { everywhere: true, needed: false, ..Self::of::<Namespace>("Namespace") }
+        Self { everywhere: true, needed: false, first: true, ..Self::of::<Namespace>("Namespace") }
     }
 
     /// Kinds that stand beside sets, or that tell how sets do.
@@ -102,10 +105,16 @@ impl Listed {
             resource,
             everywhere: CLAIMING.contains(&kind),
             needed: matches!(kind, Kind::Service | Kind::PodDisruptionBudget | Kind::Ingress),
+            first: false,
             metadata_of: None,
         }));
         all
     }
+}
+
+/// Whether objects of a kind stand beside sets.
+pub(super) fn is_companion(kind: &str) -> bool {
+    Kind::ALL.iter().any(|known| known.as_str() == kind)
 }
 
 /// A kind that was read, and from which namespace; from all without one.
@@ -148,11 +157,14 @@ pub struct World {
     objects: BTreeMap<&'static str, Vec<Value>>,
     /// The kinds that this cluster has not got.
     unserved: BTreeSet<Kind>,
+    /// The kinds of which it gave no answer, while it gave others; and why.
+    unread: BTreeMap<&'static str, String>,
 }
 
 impl World {
     /// Reads one namespace, or all. What the reader may not see of other namespaces (their labels,
-    /// their Ingresses) counts as not there; where there is no answer at all, nothing does.
+    /// their Ingresses) counts as not there; where there is no answer at all, nothing does. A kind that alone gives
+    /// none, such as one whose conversion fails, is [`Self::unread`].
     pub fn read(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
         let served = cluster.served()?;
         let unserved = Kind::ALL.into_iter().filter(|kind| kind.is_optional() && !served.contains_key(kind));
@@ -173,33 +185,93 @@ impl World {
     ) -> Result<Self, Failure> {
         self.namespace = namespace.map(str::to_owned);
         self.look_at_the_clock();
+        let mut failed = Vec::new();
         for kind in kinds {
-            let everywhere = kind.everywhere.then(|| cluster.list(&kind, None));
-            let (from, list) = match everywhere {
-                Some(Err(Unlisted::Hidden(_))) | None => {
-                    // Namespaces are in no namespace. Who has rights in one alone may read that one.
-                    if kind.name == "Namespace" {
-                        if let Some(name) = namespace
-                            && let Some(object) = cluster.namespace_object(name)?
-                        {
-                            self.put("Namespace", object);
-                        }
-                        continue;
-                    }
-                    (namespace, cluster.list(&kind, namespace))
-                }
-                Some(list) => (None, list),
-            };
-            match list {
-                Ok(list) => {
-                    self.objects.insert(kind.name, list);
-                    self.origins.push(Origin { kind, namespace: from.map(str::to_owned) });
-                }
-                Err(Unlisted::Hidden(_)) if !kind.needed => {}
-                Err(why) => return Err(why.into()),
+            let tries = if kind.first { Tries::Again } else { Tries::Once };
+            match self.take(cluster, &kind, tries) {
+                Err(Unlisted::Failed(_)) if !kind.first => failed.push(kind),
+                taken => taken?,
             }
         }
+        if !failed.is_empty() {
+            // One that is away altogether is waited for, or ends the command.
+            _ = cluster.served()?;
+            self.take_late(cluster, failed);
+        }
         Ok(self)
+    }
+
+    /// Takes in the objects of a kind that the reader may see.
+    fn take(&mut self, cluster: &Cluster, kind: &Listed, tries: Tries) -> Result<(), Unlisted> {
+        let namespace = self.namespace.clone();
+        let everywhere = kind.everywhere.then(|| cluster.list(kind, None, tries));
+        let (from, list) = match everywhere {
+            Some(Err(Unlisted::Hidden(_))) | None => {
+                // Namespaces are in no namespace. Who has rights in one alone may read that one.
+                if kind.name == "Namespace" {
+                    if let Some(name) = &namespace
+                        && let Some(object) = cluster.namespace_object(name)?
+                    {
+                        self.put("Namespace", object);
+                    }
+                    return Ok(());
+                }
+                let list = cluster.list(kind, namespace.as_deref(), tries);
+                (namespace, list)
+            }
+            Some(list) => (None, list),
+        };
+        match list {
+            Ok(list) => {
+                self.objects.insert(kind.name, list);
+                self.origins.push(Origin { kind: kind.clone(), namespace: from });
+            }
+            Err(Unlisted::Hidden(_)) if !kind.needed => {}
+            Err(why) => return Err(why),
+        }
+        Ok(())
+    }
+
+    /// Asks again for kinds of which there was no answer, and notes those of which there is none.
+    fn take_late(&mut self, cluster: &Cluster, mut failed: Vec<Listed>) {
+        let mut pauses = Pauses::of_one_kind();
+        loop {
+            self.unread.clear();
+            failed.retain(|kind| match self.take(cluster, kind, Tries::Once) {
+                Ok(()) => false,
+                Err(why) => {
+                    self.unread.insert(kind.name, why.to_string());
+                    true
+                }
+            });
+            if failed.is_empty() || !cluster.rest(&mut pauses) {
+                return;
+            }
+        }
+    }
+
+    /// This world, if there was an answer of every kind.
+    pub fn whole(mut self) -> Result<Self, Failure> {
+        self.unread.pop_first().map_or(Ok(self), |(_, why)| Err(Failure::Cluster(why)))
+    }
+
+    /// The kinds of which there was no answer while there was one of others, and why.
+    pub fn unread(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.unread.iter().map(|(kind, why)| (*kind, why.as_str()))
+    }
+
+    /// Whether there was no answer of a kind.
+    #[must_use]
+    pub fn is_unread(&self, kind: &str) -> bool {
+        self.unread.contains_key(kind)
+    }
+
+    /// Tells of them, and ends as where the cluster does not answer. What follows for the command ends the line.
+    pub fn tell_unread(&self, report: &mut Report, follows: impl Fn(&str) -> Option<String>) {
+        for (follows, why) in self.unread().filter_map(|(kind, why)| Some((follows(kind)?, why))) {
+            report.stderr.push_str(&format!("error: {why}; {follows}\n"));
+            report.end(Exit::Cluster);
+        }
     }
 
     /// Notes that it is looked at now.
@@ -218,6 +290,14 @@ impl World {
     #[must_use]
     pub fn lacks(&self, kind: Kind) -> bool {
         self.unserved.contains(&kind)
+    }
+
+    /// Without an answer of a kind.
+    #[cfg(test)]
+    pub(super) fn without_answer_of(mut self, kind: &'static str, why: &str) -> Self {
+        self.objects.remove(kind);
+        self.unread.insert(kind, why.to_owned());
+        self
     }
 
     /// Without a kind.

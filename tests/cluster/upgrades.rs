@@ -3,6 +3,7 @@
 mod absent;
 mod namespaces;
 mod newborn;
+mod one_kind;
 mod outage;
 
 use serde_json::{Value, json};

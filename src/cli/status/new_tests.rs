@@ -1,4 +1,4 @@
-//! Sets that were made a moment ago.
+//! Sets that were made a moment ago, and kinds of which there was no answer.
 
 use super::tests::{problems, settled, status, world};
 use super::*;
@@ -26,4 +26,17 @@ fn what_has_not_come_yet_is_no_reason_to_ask_for_the_controller() {
     let later = problems(&made(world(), "12:00:10"));
     assert_eq!(later[0], "Service db-headless is missing; is the controller running?");
     assert_eq!(problems(&made(settled(|_| {}), "12:00:03")), [""; 0]);
+}
+
+#[test]
+fn of_a_kind_without_an_answer_nothing_is_said() {
+    let status = |kind| status(&world().without_answer_of(kind, "failed to list"));
+    let blind = status("Pod");
+    let told = "1 of 2 pods are ready; kubectl describe statefulset -n shop db says more";
+    assert!(blind["problems"].as_array().unwrap().contains(&json!(told)), "{blind:#}");
+    let blind = status("Service");
+    let states: Vec<&str> =
+        blind["companions"].as_array().unwrap().iter().map(|line| text(&line["state"])).collect();
+    assert_eq!(states, ["not looked at", "not looked at", "missing"]);
+    assert!(!blind["problems"].to_string().contains("Service"), "{blind:#}");
 }

@@ -24,7 +24,8 @@ pub(super) fn of(set: &Value, world: &World, problems: &mut Vec<String>) -> Vec<
         );
     }
     if ready < wanted {
-        problems.push(unready((ready, wanted), &pods, namespace, name));
+        let pods = world.known("Pod").map(|_| pods.as_slice());
+        problems.push(unready((ready, wanted), pods, namespace, name));
     }
     for pod in pods.iter().filter(|pod| pod["ready"] == false) {
         if let Some(why) = pod["why"].as_str() {
@@ -36,7 +37,13 @@ pub(super) fn of(set: &Value, world: &World, problems: &mut Vec<String>) -> Vec<
     pods
 }
 
-fn unready((ready, wanted): (u64, u64), pods: &[Value], namespace: &str, name: &str) -> String {
+/// That pods are missing; `pods` are those that are there, `None` where they could not be read.
+fn unready((ready, wanted): (u64, u64), pods: Option<&[Value]>, namespace: &str, name: &str) -> String {
+    let Some(pods) = pods else {
+        return format!(
+            "{ready} of {wanted} pods are ready; kubectl describe statefulset -n {namespace} {name} says more"
+        );
+    };
     let made = pods.len() as u64;
     if made < wanted && ready == made {
         // Pods are made one after the other, so a missing one may just not be its turn.
