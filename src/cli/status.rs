@@ -1,6 +1,7 @@
 //! `status`: how managed sets and what stands beside them are doing, and what to do about it.
 
 pub(super) mod beside;
+mod classes;
 pub(super) mod newborn;
 mod pods;
 mod reach;
@@ -161,6 +162,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     let unserved: Vec<String> = unserved.map(|problem| granted.told(problem, &desired)).collect();
     let pods = pods::of(set, world, &mut problems);
     let claims = pods::claims(set, world, &mut problems);
+    let notes = classes::told(set, &claims);
     let endpoints = reach::endpoints(set, world, &mut problems);
     let headroom = pods::headroom(set, world, &mut problems);
     problems.extend(lost.clone());
@@ -169,7 +171,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
         "gone": gone, "namespaceFaults": faults_of_namespace(namespace, world, engine),
         "replicas": replicas(set),
         "ready": set["status"]["readyReplicas"].as_u64().unwrap_or(0),
-        "companions": beside, "claims": claims, "pods": pods,
+        "companions": beside, "claims": claims, "pods": pods, "notes": notes,
         "disruptionsAllowed": headroom,
         "endpoints": endpoints, "portForward": reach::port_forward(set, &settled), "problems": problems, "lost": lost,
         "unserved": unserved,

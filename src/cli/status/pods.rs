@@ -142,6 +142,7 @@ pub(super) fn claims(set: &Value, world: &World, problems: &mut Vec<String>) -> 
     let mut lines = Vec::new();
     for claim in world.within("PersistentVolumeClaim", namespace).filter(is_claim) {
         let asked = &claim["spec"]["resources"]["requests"]["storage"];
+        let class = &claim["spec"]["storageClassName"];
         let size = claim["status"]["capacity"].get("storage").unwrap_or(asked);
         let (claim, phase) = (text(&claim["metadata"]["name"]), &claim["status"]["phase"]);
         let describe = format!("kubectl describe pvc -n {namespace} {claim} says why");
@@ -150,7 +151,7 @@ pub(super) fn claims(set: &Value, world: &World, problems: &mut Vec<String>) -> 
         } else if is_smaller(size, asked) {
             problems.push(format!("claim {claim} has {} of {}; {describe}", text(size), text(asked)));
         }
-        lines.push(json!({"name": claim, "size": size, "requested": asked, "phase": phase}));
+        lines.push(json!({"name": claim, "size": size, "requested": asked, "phase": phase, "class": class}));
     }
     lines
 }
