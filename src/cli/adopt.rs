@@ -57,12 +57,12 @@ pub fn run(
     let adoptions: Vec<Value> =
         sets.map(|set| of(set, &world, &engine, &granted)).collect::<Result<_, _>>()?;
     if let (Some(name), true) = (&args.sets.name, adoptions.is_empty()) {
-        let place = world.place();
+        let (place, option) = (world.place(), world.option());
         return Err(Failure::Cluster(if world.sets().next().is_none() {
             format!("no StatefulSet {name} in {place}")
         } else {
             format!(
-                "StatefulSet {name} in {place} is managed already; stateward status {name} says how it is doing"
+                "StatefulSet {name} in {place} is managed already; stateward status {name} {option} says how it is doing"
             )
         }));
     }

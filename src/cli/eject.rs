@@ -48,7 +48,7 @@ pub fn run(
 ) -> Result<Report, Failure> {
     let cluster = args.cluster.connect()?;
     let namespace = namespace.unwrap_or(&cluster.namespace);
-    let mut world = World::read(&cluster, Some(namespace))?;
+    let mut world = World::read(&cluster, Some(namespace))?.of_a_namespace()?;
     world.name = Some(args.name.clone());
     let Some(set) = world.sets().next().filter(|set| is_managed(set, &world)) else {
         return Err(unmanaged(&args.name, &world));
@@ -62,6 +62,12 @@ pub fn run(
     );
     if !set["metadata"]["annotations"][GENERATE].is_null() {
         stderr.push_str(&format!("Secret {}-generated is not among them: it stays as it is\n", args.name));
+    }
+    if !set["metadata"]["deletionTimestamp"].is_null() {
+        stderr.push_str(&format!(
+            "StatefulSet {} is being deleted: what is applied before it has gone goes with it\n",
+            args.name
+        ));
     }
     for object in unprinted(set, &world, &manifests) {
         let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));

@@ -107,7 +107,9 @@ impl Move {
                 moved.warnings = admitted.warnings;
             }
             Decision::Ignored | Decision::Unchanged { .. } => {
-                moved.refused.push("the set is not managed, or is being deleted".to_owned());
+                let deleted = !set["metadata"]["deletionTimestamp"].is_null();
+                let why = if deleted { "it is being deleted" } else { "it is not managed" };
+                moved.refused.push(why.to_owned());
             }
         }
         Ok(moved)

@@ -137,7 +137,8 @@ impl SetsArgs {
     /// What is in the namespace asked for, or in all; of the sets those that were named.
     pub fn read(&self, namespace: Option<&str>) -> Result<(Cluster, World), Failure> {
         let cluster = self.place.cluster.connect()?;
-        let mut world = World::read(&cluster, self.place.namespace(namespace, &cluster))?;
+        let world = World::read(&cluster, self.place.namespace(namespace, &cluster))?;
+        let mut world = world.of_a_namespace()?;
         world.name.clone_from(&self.name);
         Ok((cluster, world))
     }
@@ -346,6 +347,22 @@ impl World {
     #[must_use]
     pub fn place(&self) -> String {
         self.namespace.as_ref().map_or("any namespace".to_owned(), |name| format!("namespace {name}"))
+    }
+
+    /// The option by which a command looks there.
+    #[must_use]
+    pub fn option(&self) -> String {
+        self.namespace.as_ref().map_or("-A".to_owned(), |name| format!("-n {name}"))
+    }
+
+    /// This world, unless it is known that there is no such namespace: in one that is misspelt nothing is wrong.
+    pub fn of_a_namespace(self) -> Result<Self, Failure> {
+        match (&self.namespace, self.known("Namespace")) {
+            (Some(name), Some(_)) if self.namespace_object(name).is_none() => {
+                Err(Failure::Cluster(format!("no namespace {name}")))
+            }
+            _ => Ok(self),
+        }
     }
 
     /// The companions that stand beside a set and are its own; Secrets are nobody's.

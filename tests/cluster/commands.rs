@@ -31,7 +31,8 @@ fn adopt_says_what_the_label_then_does() {
     assert_eq!(record["pin"], adoption["pin"]);
     let again = space.stateward(&["adopt", "old", "--dry-run"]);
     assert!(!again.success());
-    let _ = again.mentions(&["StatefulSet old in namespace ", "is managed already; stateward status old"]);
+    let _ =
+        again.mentions(&["StatefulSet old in namespace ", "is managed already; stateward status old -n "]);
     let said = space.stateward(&["adopt", "old"]);
     assert!(!said.success());
     let _ = said.mentions(&["adopt writes nothing: with --dry-run", "stateward.dev/managed=true"]);
@@ -59,7 +60,8 @@ fn status_tells_claims_and_pods() {
     let _ = space.stateward(&["status", "other"]).mentions(&["no StatefulSet other in namespace status"]);
     let _ = space.kubectl(&["label", "statefulset/db", "stateward.dev/managed-"]).ok();
     let said = space.stateward(&["status", "db"]);
-    let _ = said.mentions(&["is not managed; stateward adopt db --dry-run"]);
+    let hint = format!("is not managed; stateward adopt db -n {} --dry-run", space.name);
+    let _ = said.mentions(&[&hint]);
 }
 
 /// `status --wait`, by the configuration that the chart's ConfigMap holds.

@@ -5,6 +5,7 @@ mod namespaces;
 mod newborn;
 mod one_kind;
 mod outage;
+mod spared;
 
 use serde_json::{Value, json};
 

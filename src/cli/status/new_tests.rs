@@ -1,4 +1,4 @@
-//! Sets that were made a moment ago, and kinds of which there was no answer.
+//! What is on its way, what waits for somebody, and what nobody knows.
 
 use super::tests::{problems, settled, status, world};
 use super::*;
@@ -26,6 +26,18 @@ fn what_has_not_come_yet_is_no_reason_to_ask_for_the_controller() {
     let later = problems(&made(world(), "12:00:10"));
     assert_eq!(later[0], "Service db-headless is missing; is the controller running?");
     assert_eq!(problems(&made(settled(|_| {}), "12:00:03")), [""; 0]);
+}
+
+#[test]
+fn pods_that_somebody_has_to_delete_are_told_and_hinder_nothing() {
+    let world = settled(|set| {
+        set["spec"]["updateStrategy"] = json!({"type": "OnDelete"});
+        set["status"]["currentRevision"] = json!("db-1");
+        set["status"]["updateRevision"] = json!("db-2");
+    });
+    let status = status(&world);
+    assert_eq!((problems(&world).len(), obstacle(&status)), (1, None), "{status:#}");
+    assert!(!is_settled(&status));
 }
 
 #[test]

@@ -75,6 +75,11 @@ fn outdated(set: &Value, wanted: u64) -> Option<String> {
     })
 }
 
+/// What is said of pods that change when somebody deletes them.
+pub(super) fn on_delete(set: &Value) -> Option<String> {
+    outdated(set, replicas(set)).filter(|_| set["spec"]["updateStrategy"]["type"] == "OnDelete")
+}
+
 fn owned<'w>(set: &'w Value, world: &'w World) -> impl Iterator<Item = &'w Value> {
     let uid = &set["metadata"]["uid"];
     let owned = move |pod: &&Value| {

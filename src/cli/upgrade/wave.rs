@@ -122,6 +122,9 @@ impl<'a> Wave<'a> {
             if !is_managed(&set, world) {
                 return Ok(Step::Done(Outcome::Passed("it is not managed any more".to_owned())));
             }
+            if !set["metadata"]["deletionTimestamp"].is_null() {
+                return Ok(Step::Done(Outcome::Passed("it is being deleted".to_owned())));
+            }
             let pin = Record::pin_of(&set);
             let misses = self.args.to.misses(pin.as_ref(), &self.engine.catalogue);
             if let (Some(why), None) = (misses, &self.args.which.name) {
