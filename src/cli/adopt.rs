@@ -71,8 +71,8 @@ pub fn run(
     if adoptions.iter().any(|adoption| !empty(&adoption["refused"]) || !empty(&adoption["clashes"])) {
         report.end(Exit::Findings);
     }
-    world.tell_unread(&mut report, |kind| {
-        is_companion(kind).then(|| format!("whether a {kind} would appear is not known"))
+    world.tell_unread(&mut report, is_companion, |kinds| {
+        format!("whether one would appear is not known: {kinds}")
     });
     report.stdout = match args.sets.place.output {
         SetsFormat::Json => format!("{:#}\n", Value::from(adoptions)),

@@ -166,6 +166,12 @@ impl Cluster {
         asked.map_err(|error| Failure::Cluster(chain("failed to ask which kinds are served", &error)))
     }
 
+    /// Whether it answers at all.
+    pub fn answers(&self) -> Result<(), Failure> {
+        let asked = self.ask(|| self.client.apiserver_version());
+        asked.map(drop).map_err(|error| Failure::Cluster(chain("failed to ask for the version", &error)))
+    }
+
     /// All objects of a kind, in one namespace or in all.
     pub fn list(&self, kind: &Listed, namespace: Option<&str>, tries: Tries) -> Result<Vec<Value>, Unlisted> {
         match kind.metadata_of {

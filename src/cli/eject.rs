@@ -48,7 +48,7 @@ pub fn run(
 ) -> Result<Report, Failure> {
     let cluster = args.cluster.connect()?;
     let namespace = namespace.unwrap_or(&cluster.namespace);
-    let mut world = World::read(&cluster, Some(namespace))?.of_a_namespace()?;
+    let mut world = World::read_what_answers(&cluster, Some(namespace))?.of_a_namespace()?;
     world.name = Some(args.name.clone());
     let Some(set) = world.sets().next().filter(|set| is_managed(set, &world)) else {
         return Err(unmanaged(&args.name, &world));
@@ -77,8 +77,8 @@ pub fn run(
         ));
     }
     let mut report = Report { stderr, ..Report::default() };
-    world.tell_unread(&mut report, |kind| {
-        is_companion(kind).then(|| format!("what of {kind} stands beside the set is not among them"))
+    world.tell_unread(&mut report, is_companion, |kinds| {
+        format!("what stands beside the set of {kinds} is not among them")
     });
     report.stdout = match args.output {
         Format::Json => output::json_list(manifests),

@@ -92,7 +92,11 @@ pub fn run(
     if !statuses.iter().all(is_settled) {
         report.end(Exit::Findings);
     }
-    world.tell_unread(&mut report, |kind| Some(format!("no {kind} is looked at, and the rest is told")));
+    world.tell_unread(
+        &mut report,
+        |_| true,
+        |kinds| format!("of {kinds} nothing is told, and of the rest all"),
+    );
     report.stdout = match args.sets.place.output {
         SetsFormat::Json => format!("{:#}\n", Value::from(statuses)),
         SetsFormat::Text if statuses.is_empty() => format!("no managed StatefulSets in {}\n", world.place()),

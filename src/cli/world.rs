@@ -67,7 +67,7 @@ pub struct Listed {
     everywhere: bool,
     /// Nothing can be said without it; else what the reader may not see is not looked at.
     needed: bool,
-    /// Without an answer there is nothing to judge; else the rest is judged.
+    /// Without an answer there is nothing to judge; else the rest can be.
     first: bool,
     /// Of which objects the metadata is asked for, and nothing else: by this label.
     pub metadata_of: Option<&'static str>,
@@ -137,7 +137,7 @@ impl SetsArgs {
     /// What is in the namespace asked for, or in all; of the sets those that were named.
     pub fn read(&self, namespace: Option<&str>) -> Result<(Cluster, World), Failure> {
         let cluster = self.place.cluster.connect()?;
-        let world = World::read(&cluster, self.place.namespace(namespace, &cluster))?;
+        let world = World::read_what_answers(&cluster, self.place.namespace(namespace, &cluster))?;
         let mut world = world.of_a_namespace()?;
         world.name.clone_from(&self.name);
         Ok((cluster, world))
@@ -164,18 +164,37 @@ pub struct World {
 
 impl World {
     /// Reads one namespace, or all. What the reader may not see of other namespaces (their labels,
-    /// their Ingresses) counts as not there; where there is no answer at all, nothing does. A kind that alone gives
-    /// none, such as one whose conversion fails, is [`Self::unread`].
+    /// their Ingresses) counts as not there; where there is no answer at all, nothing does.
     pub fn read(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
-        let served = cluster.served()?;
-        let unserved = Kind::ALL.into_iter().filter(|kind| kind.is_optional() && !served.contains_key(kind));
-        let world = Self { unserved: unserved.collect(), ..Self::default() };
-        world.filled(cluster, namespace, Listed::all(served))
+        Self::of_all_kinds(cluster, namespace, false)
+    }
+
+    /// The same, but a kind that alone gives no answer, such as one whose conversion fails, is [`Self::unread`].
+    pub fn read_what_answers(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
+        Self::of_all_kinds(cluster, namespace, true)
+    }
+
+    fn of_all_kinds(cluster: &Cluster, namespace: Option<&str>, lenient: bool) -> Result<Self, Failure> {
+        let optional = || Kind::ALL.into_iter().filter(|kind| kind.is_optional());
+        let mut world = Self::default();
+        let served = match cluster.served() {
+            // An API server behind this one may be away, and whether it is that alone shows with what is read first.
+            Err(why) if lenient => {
+                world.unread = optional().map(|kind| (kind.as_str(), why.to_string())).collect();
+                Served::new()
+            }
+            served => {
+                let served = served?;
+                world.unserved = optional().filter(|kind| !served.contains_key(kind)).collect();
+                served
+            }
+        };
+        world.filled(cluster, namespace, Listed::all(served), lenient)
     }
 
     /// Reads what namespaces say of their sets, and no set.
     pub fn of_namespaces(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
-        Self::default().filled(cluster, namespace, vec![Listed::namespaces()])
+        Self::default().filled(cluster, namespace, vec![Listed::namespaces()], false)
     }
 
     fn filled(
@@ -183,20 +202,22 @@ impl World {
         cluster: &Cluster,
         namespace: Option<&str>,
         kinds: Vec<Listed>,
+        lenient: bool,
     ) -> Result<Self, Failure> {
         self.namespace = namespace.map(str::to_owned);
         self.look_at_the_clock();
         let mut failed = Vec::new();
         for kind in kinds {
-            let tries = if kind.first { Tries::Again } else { Tries::Once };
+            let may_fail = lenient && !kind.first;
+            let tries = if may_fail { Tries::Once } else { Tries::Again };
             match self.take(cluster, &kind, tries) {
-                Err(Unlisted::Failed(_)) if !kind.first => failed.push(kind),
+                Err(Unlisted::Failed(_)) if may_fail => failed.push(kind),
                 taken => taken?,
             }
         }
         if !failed.is_empty() {
             // One that is away altogether is waited for, or ends the command.
-            _ = cluster.served()?;
+            cluster.answers()?;
             self.take_late(cluster, failed);
         }
         Ok(self)
@@ -237,28 +258,18 @@ impl World {
     fn take_late(&mut self, cluster: &Cluster, mut failed: Vec<Listed>) {
         let mut pauses = Pauses::of_one_kind();
         loop {
-            self.unread.clear();
-            failed.retain(|kind| match self.take(cluster, kind, Tries::Once) {
-                Ok(()) => false,
-                Err(why) => {
-                    self.unread.insert(kind.name, why.to_string());
-                    true
-                }
+            failed.retain(|kind| {
+                let why = self.take(cluster, kind, Tries::Once).err();
+                match &why {
+                    Some(why) => self.unread.insert(kind.name, why.to_string()),
+                    None => self.unread.remove(kind.name),
+                };
+                why.is_some()
             });
             if failed.is_empty() || !cluster.rest(&mut pauses) {
                 return;
             }
         }
-    }
-
-    /// This world, if there was an answer of every kind.
-    pub fn whole(mut self) -> Result<Self, Failure> {
-        self.unread.pop_first().map_or(Ok(self), |(_, why)| Err(Failure::Cluster(why)))
-    }
-
-    /// The kinds of which there was no answer while there was one of others, and why.
-    pub fn unread(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.unread.iter().map(|(kind, why)| (*kind, why.as_str()))
     }
 
     /// Whether there was no answer of a kind.
@@ -267,10 +278,20 @@ impl World {
         self.unread.contains_key(kind)
     }
 
-    /// Tells of them, and ends as where the cluster does not answer. What follows for the command ends the line.
-    pub fn tell_unread(&self, report: &mut Report, follows: impl Fn(&str) -> Option<String>) {
-        for (follows, why) in self.unread().filter_map(|(kind, why)| Some((follows(kind)?, why))) {
-            report.stderr.push_str(&format!("error: {why}; {follows}\n"));
+    /// Tells of the kinds of which there was no answer while there was one of others, and ends as where the cluster
+    /// does not answer. What follows for the command ends each line.
+    pub fn tell_unread(
+        &self,
+        report: &mut Report,
+        matters: impl Fn(&str) -> bool,
+        follows: impl Fn(&str) -> String,
+    ) {
+        let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (kind, why) in self.unread.iter().filter(|(kind, _)| matters(kind)) {
+            all.entry(why).or_default().push(kind);
+        }
+        for (why, kinds) in all {
+            report.stderr.push_str(&format!("error: {why}; {}\n", follows(&kinds.join(", "))));
             report.end(Exit::Cluster);
         }
     }

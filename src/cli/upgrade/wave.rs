@@ -74,8 +74,7 @@ impl<'a> Wave<'a> {
     ///
     /// What the API server does not answer ends the run as an outcome, so that what was done is told.
     pub(super) fn through(&mut self, namespace: &str, sets: &BTreeSet<String>) -> Vec<Told> {
-        let (mut world, mut unread) = match World::read(self.cluster, Some(namespace)).and_then(World::whole)
-        {
+        let (mut world, mut unread) = match World::read(self.cluster, Some(namespace)) {
             Ok(world) => (world, None),
             Err(failure) => (World::default(), Some(failure)),
         };
@@ -258,7 +257,7 @@ impl<'a> Wave<'a> {
     }
 
     fn look(&self, namespace: &str, world: &mut World) -> Result<(), Failure> {
-        *world = World::read(self.cluster, Some(namespace))?.whole()?;
+        *world = World::read(self.cluster, Some(namespace))?;
         Ok(())
     }
 }
