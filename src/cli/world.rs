@@ -169,7 +169,7 @@ impl World {
         Self::of_all_kinds(cluster, namespace, false)
     }
 
-    /// The same, but a kind that alone gives no answer, such as one whose conversion fails, is [`Self::unread`].
+    /// The same, but a kind that alone gives no answer, such as one whose conversion fails, is [`Self::is_unread`].
     pub fn read_what_answers(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
         Self::of_all_kinds(cluster, namespace, true)
     }
