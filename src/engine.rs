@@ -7,6 +7,7 @@ mod immutable;
 mod namespace;
 mod pin;
 mod refusals;
+mod resized;
 mod scaled;
 mod undo;
 mod update;
@@ -31,6 +32,7 @@ use crate::path::{ItemKey, Path, Step};
 use crate::record::{Read, Record};
 use crate::settings::{Defaults, Settings};
 pub use namespace::namespace_faults;
+pub use resized::is_resized;
 pub(crate) use warnings::line;
 
 /// Expands StatefulSets with a catalogue of profiles.

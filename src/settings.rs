@@ -90,13 +90,6 @@ impl Defaults {
         self.size.as_ref().filter(|size| profile.sizes.contains_key(*size))
     }
 
-    /// Whether an upgrade gives another size to a set that was pinned to others: not where its user says one.
-    #[must_use]
-    pub fn resize(&self, pinned: &Self, set: &Value, profile: &Profile) -> bool {
-        let own = &set["metadata"]["annotations"][format!("{}{}", names::PREFIX, Self::KEYS[0])];
-        own.is_null() && self.size_in(profile) != pinned.size_in(profile)
-    }
-
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -9,10 +9,10 @@ use super::granted::Granted;
 use super::known::Known;
 use super::report::{Exit, Report};
 use super::status::is_managed;
-use super::world::{SetsArgs, SetsFormat, World};
+use super::world::{SetsArgs, SetsFormat, World, is_companion};
 use crate::catalogue::Catalogue;
 use crate::companions::neighbours::settle;
-use crate::companions::{self, Companions};
+use crate::companions::{self, Companion, Companions};
 use crate::configuration::Configuration;
 use crate::engine::{Change, Decision, Engine, EngineError};
 use crate::intent::Intent;
@@ -57,12 +57,12 @@ pub fn run(
     let adoptions: Vec<Value> =
         sets.map(|set| of(set, &world, &engine, &granted)).collect::<Result<_, _>>()?;
     if let (Some(name), true) = (&args.sets.name, adoptions.is_empty()) {
-        let place = world.place();
+        let (place, option) = (world.place(), world.option());
         return Err(Failure::Cluster(if world.sets().next().is_none() {
             format!("no StatefulSet {name} in {place}")
         } else {
             format!(
-                "StatefulSet {name} in {place} is managed already; stateward status {name} says how it is doing"
+                "StatefulSet {name} in {place} is managed already; stateward status {name} {option} says how it is doing"
             )
         }));
     }
@@ -71,6 +71,9 @@ pub fn run(
     if adoptions.iter().any(|adoption| !empty(&adoption["refused"]) || !empty(&adoption["clashes"])) {
         report.end(Exit::Findings);
     }
+    world.tell_unread(&mut report, is_companion, |kinds| {
+        format!("whether one would appear is not known: {kinds}")
+    });
     report.stdout = match args.sets.place.output {
         SetsFormat::Json => format!("{:#}\n", Value::from(adoptions)),
         SetsFormat::Text if adoptions.is_empty() => {
@@ -114,7 +117,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Res
             adoption["restarts"] =
                 Value::from(admitted.result["spec"]["template"] != set["spec"]["template"]);
             adoption["warnings"] = Value::from(admitted.warnings);
-            companions_of((&desired, &settled), granted, &mut adoption);
+            companions_of((&desired, &settled), world, granted, &mut adoption);
         }
         Decision::Ignored | Decision::Unchanged { .. } => {
             adoption["refused"] = json!(["it is being deleted"]);
@@ -142,12 +145,17 @@ fn unacknowledged(set: &Value, engine: &Engine) -> Value {
     told.collect()
 }
 
-fn companions_of((desired, settled): (&Companions, &Companions), granted: &Granted, adoption: &mut Value) {
-    let made = settled
-        .wanted
-        .iter()
-        .map(|companion| Value::from(format!("{} {}", text(&companion.manifest["kind"]), companion.name())));
-    adoption["appear"] = made.collect();
+fn companions_of(
+    (desired, settled): (&Companions, &Companions),
+    world: &World,
+    granted: &Granted,
+    adoption: &mut Value,
+) {
+    let told = |companion: &Companion| Value::from(format!("{} {}", companion.kind, companion.name()));
+    let is_unread = |companion: &&Companion| world.is_unread(companion.kind.as_str());
+    let (unread, made): (Vec<_>, Vec<_>) = settled.wanted.iter().partition(is_unread);
+    adoption["appear"] = made.into_iter().map(told).collect();
+    adoption["unknown"] = unread.into_iter().map(told).collect();
     let none =
         settled.withheld.iter().map(|w| Value::from(format!("{} ({}): {}", w.role.kind(), w.role, w.why)));
     adoption["withheld"] = none.collect();
@@ -168,9 +176,13 @@ fn told(adoption: &Value) -> String {
         let restarts = adoption["restarts"] == true;
         row("pods", if restarts { "restart" } else { "keep running: nothing in the spec changes" });
     }
-    for (field, what) in
-        [("appear", "appears"), ("withheld", "none"), ("clashes", "clash"), ("warnings", "warning")]
-    {
+    for (field, what) in [
+        ("appear", "appears"),
+        ("unknown", "unknown"),
+        ("withheld", "none"),
+        ("clashes", "clash"),
+        ("warnings", "warning"),
+    ] {
         for line in texts(field) {
             row(what, text(&line));
         }

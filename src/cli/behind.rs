@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::world::World;
-use crate::catalogue::{Catalogue, Profile};
+use crate::catalogue::Catalogue;
+use crate::engine::is_resized;
 use crate::settings::{Defaults, Pin, text};
 
 /// Sizes that the defaults of a namespace come to, then and now.
@@ -17,20 +18,20 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Of a set of a profile; `None` where its user says a size, or both are the same. A class of storage is for
+    /// Of a set of this pin; `None` where the one of today would change nothing in it. A class of storage is for
     /// claims that are to come.
     #[must_use]
-    pub fn of(set: &Value, pinned: &Defaults, today: &Defaults, profile: &Profile) -> Option<Self> {
+    pub fn of(set: &Value, pin: &Pin, today: &Defaults, catalogue: &Catalogue) -> Option<Self> {
+        let profile = catalogue.revision(&pin.profile, &pin.revision)?;
         let size = |defaults: &Defaults| defaults.size_in(profile).map(str::to_owned);
-        today.resize(pinned, set, profile).then(|| Self { then: size(pinned), now: size(today) })
+        is_resized(set, pin, today, catalogue).then(|| Self { then: size(&pin.defaults), now: size(today) })
     }
 
     /// Of a set in a cluster, by the revision that it has. `None`, too, where its namespace may not be read.
     #[must_use]
     pub fn behind(pin: &Pin, set: &Value, world: &World, catalogue: &Catalogue) -> Option<Self> {
-        let profile = catalogue.revision(&pin.profile, &pin.revision)?;
         let today = world.defaults(text(&set["metadata"]["namespace"]))?;
-        Self::of(set, &pin.defaults, &today, profile)
+        Self::of(set, pin, &today, catalogue)
     }
 
     /// What the namespace's defaults say now.
@@ -53,15 +54,43 @@ impl Sizes {
 mod tests {
     use super::*;
 
-    fn defaults(size: Option<&str>) -> Defaults {
+    use crate::defaults;
+    use crate::engine::{Change, Decision, Engine, Facts};
+    use crate::record::Record;
+
+    fn given(size: Option<&str>) -> Defaults {
         Defaults { size: size.map(str::to_owned), storage_class: Some("fast".to_owned()) }
     }
 
+    /// A set of Redis with these resources of its own, pinned where its namespace gave this size.
+    fn redis(then: Option<&str>, annotations: &Value, resources: &Value) -> Value {
+        let mut set = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet",
+            "metadata": {"name": "r", "namespace": "shop", "labels": {"stateward.dev/managed": "true"},
+                "annotations": annotations},
+            "spec": {"template": {"spec": {"containers": [
+                {"name": "redis", "image": "redis:8", "resources": resources}]}}},
+        });
+        defaults::apply(&mut set);
+        let annotations = json!(given(then).annotations());
+        let world = World::default();
+        let world =
+            world.with("Namespace", vec![json!({"metadata": {"name": "shop", "annotations": annotations}})]);
+        assert_eq!(world.namespace_annotations("shop"), given(then).annotations());
+        let change = Change { namespace: "shop", before: None, after: &set };
+        let admitted = Engine::built_in().unwrap().admit(change, &world).unwrap();
+        let Decision::Admitted(admitted) = admitted else { panic!("refused: {admitted:?}") };
+        admitted.result
+    }
+
+    fn behind(set: &Value, now: Option<&str>) -> Option<String> {
+        let now = Defaults { storage_class: None, ..given(now) };
+        let pin = Record::pin_of(set).unwrap();
+        Sizes::of(set, &pin, &now, &Catalogue::built_in().unwrap()).map(|sizes| sizes.words())
+    }
+
     fn sizes(then: Option<&str>, now: Option<&str>) -> Option<String> {
-        let catalogue = Catalogue::built_in().unwrap();
-        let redis = catalogue.latest("redis").unwrap();
-        let now = Defaults { storage_class: None, ..defaults(now) };
-        Sizes::of(&json!({}), &defaults(then), &now, redis).map(|sizes| sizes.words())
+        behind(&redis(then, &json!({}), &json!({})), now)
     }
 
     #[test]
@@ -76,14 +105,21 @@ mod tests {
         ] {
             assert_eq!(sizes(then, now), None, "{then:?} {now:?}");
         }
-        assert_eq!(
-            sizes(Some("medium"), Some("large")).unwrap(),
-            "size large in place of size medium, as its namespace has it now"
-        );
-        let redis = Catalogue::built_in().unwrap().latest("redis").unwrap().clone();
-        let own_size = json!({"metadata": {"annotations": {"stateward.dev/size": "small"}}});
-        let (then, now) = (defaults(Some("medium")), defaults(Some("large")));
-        assert_eq!(Sizes::of(&own_size, &then, &now, &redis), None, "its user says one");
+        let larger = "size large in place of size medium, as its namespace has it now";
+        assert_eq!(sizes(Some("medium"), Some("large")).unwrap(), larger);
+        let own_size = redis(Some("medium"), &json!({"stateward.dev/size": "small"}), &json!({}));
+        assert_eq!(behind(&own_size, Some("large")), None, "its user says one");
         assert!(sizes(Some("large"), None).unwrap().starts_with(&format!("size {} in", own.unwrap())));
+    }
+
+    #[test]
+    fn a_size_of_which_its_user_wrote_all_is_none_to_be_behind() {
+        let of = |resources: Value| behind(&redis(Some("medium"), &json!({}), &resources), Some("large"));
+        let both = json!({"cpu": "1", "memory": "1Gi"});
+        assert_eq!(of(json!({"requests": both, "limits": both})), None);
+        // What Kubernetes requests is the limit then.
+        assert_eq!(of(json!({"limits": both})), None);
+        assert!(of(json!({"requests": both})).is_some(), "the limit of memory is another");
+        assert!(of(json!({"limits": {"memory": "1Gi"}})).is_some(), "the request of cpu is another");
     }
 }

@@ -22,6 +22,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 pub(super) use self::again::Pauses;
+pub use self::again::Tries;
 use self::again::passes;
 use super::Failure;
 use super::world::Listed;
@@ -165,17 +166,29 @@ impl Cluster {
         asked.map_err(|error| Failure::Cluster(chain("failed to ask which kinds are served", &error)))
     }
 
+    /// Whether it answers at all.
+    pub fn answers(&self) -> Result<(), Failure> {
+        let asked = self.ask(|| self.client.apiserver_version());
+        asked.map(drop).map_err(|error| Failure::Cluster(chain("failed to ask for the version", &error)))
+    }
+
     /// All objects of a kind, in one namespace or in all.
-    pub fn list(&self, kind: &Listed, namespace: Option<&str>) -> Result<Vec<Value>, Unlisted> {
+    pub fn list(&self, kind: &Listed, namespace: Option<&str>, tries: Tries) -> Result<Vec<Value>, Unlisted> {
         match kind.metadata_of {
-            Some(_) => self.list_as::<PartialObjectMeta<DynamicObject>>(kind, namespace),
-            None => self.list_as::<DynamicObject>(kind, namespace),
+            Some(_) => self.list_as::<PartialObjectMeta<DynamicObject>>(kind, namespace, tries),
+            None => self.list_as::<DynamicObject>(kind, namespace, tries),
         }
     }
 
-    fn list_as<K: Object>(&self, kind: &Listed, namespace: Option<&str>) -> Result<Vec<Value>, Unlisted> {
+    fn list_as<K: Object>(
+        &self,
+        kind: &Listed,
+        namespace: Option<&str>,
+        tries: Tries,
+    ) -> Result<Vec<Value>, Unlisted> {
         let mut objects = Vec::new();
-        self.pages_as::<K>(&kind.resource, namespace, asking(PAGE, kind.metadata_of), |page| {
+        let params = asking(PAGE, kind.metadata_of);
+        self.pages_as::<K>(&kind.resource, namespace, params, tries, |page| {
             objects.extend(page.into_iter().filter_map(|object| as_value(kind, object)));
             Ok(())
         })?;
@@ -190,10 +203,10 @@ impl Cluster {
         labels: Option<&str>,
         mut each: impl FnMut(Vec<Value>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let pages =
-            self.pages_as::<DynamicObject>(&kind.resource, namespace, asking(SMALL_PAGE, labels), |page| {
-                each(page.into_iter().filter_map(|object| as_value(kind, object)).collect())
-            });
+        let params = asking(SMALL_PAGE, labels);
+        let pages = self.pages_as::<DynamicObject>(&kind.resource, namespace, params, Tries::Again, |page| {
+            each(page.into_iter().filter_map(|object| as_value(kind, object)).collect())
+        });
         pages.map_err(Failure::from)
     }
 
@@ -205,7 +218,7 @@ impl Cluster {
         labels: Option<&str>,
     ) -> Result<Vec<DynamicObject>, Unlisted> {
         let mut objects = Vec::new();
-        self.pages_as(resource, namespace, asking(PAGE, labels), |page| {
+        self.pages_as(resource, namespace, asking(PAGE, labels), Tries::Again, |page| {
             objects.extend(page);
             Ok(())
         })?;
@@ -217,11 +230,16 @@ impl Cluster {
         resource: &ApiResource,
         namespace: Option<&str>,
         mut page: ListParams,
+        tries: Tries,
         mut each: impl FnMut(Vec<K>) -> Result<(), Failure>,
     ) -> Result<(), Unlisted> {
         let api: Api<K> = self.api(resource, namespace);
         loop {
-            let list = self.ask(|| api.list(&page)).map_err(|error| unlisted(resource, &error))?;
+            let list = match tries {
+                Tries::Once => self.once(api.list(&page)),
+                Tries::Again => self.ask(|| api.list(&page)),
+            };
+            let list = list.map_err(|error| unlisted(resource, &error))?;
             each(list.items)?;
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),

@@ -13,10 +13,10 @@ use super::named;
 use super::output::{self, Format};
 use super::report::Report;
 use super::status::{is_managed, unmanaged};
-use super::world::World;
+use super::world::{World, is_companion};
 use crate::catalogue::Catalogue;
 use crate::companions::neighbours::settle;
-use crate::companions::{self, Role};
+use crate::companions::{self, Companion, Role};
 use crate::configuration::Configuration;
 use crate::engine::Engine;
 use crate::names;
@@ -48,7 +48,7 @@ pub fn run(
 ) -> Result<Report, Failure> {
     let cluster = args.cluster.connect()?;
     let namespace = namespace.unwrap_or(&cluster.namespace);
-    let mut world = World::read(&cluster, Some(namespace))?;
+    let mut world = World::read_what_answers(&cluster, Some(namespace))?.of_a_namespace()?;
     world.name = Some(args.name.clone());
     let Some(set) = world.sets().next().filter(|set| is_managed(set, &world)) else {
         return Err(unmanaged(&args.name, &world));
@@ -63,6 +63,12 @@ pub fn run(
     if !set["metadata"]["annotations"][GENERATE].is_null() {
         stderr.push_str(&format!("Secret {}-generated is not among them: it stays as it is\n", args.name));
     }
+    if !set["metadata"]["deletionTimestamp"].is_null() {
+        stderr.push_str(&format!(
+            "StatefulSet {} is being deleted: what is applied before it has gone goes with it\n",
+            args.name
+        ));
+    }
     for object in unprinted(set, &world, &manifests) {
         let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
         stderr.push_str(&format!(
@@ -70,14 +76,18 @@ pub fn run(
              --configuration if it should be\n"
         ));
     }
-    let stdout = match args.output {
+    let mut report = Report { stderr, ..Report::default() };
+    world.tell_unread(&mut report, is_companion, |kinds| {
+        format!("what stands beside the set of {kinds} is not among them")
+    });
+    report.stdout = match args.output {
         Format::Json => output::json_list(manifests),
         Format::Yaml => {
             let documents = manifests.iter().map(output::yaml).collect::<Result<Vec<_>, _>>()?;
             documents.join("---\n")
         }
     };
-    Ok(Report { stdout, stderr, ..Report::default() })
+    Ok(report)
 }
 
 /// The set and its companions as one would have written them in full.
@@ -86,7 +96,9 @@ pub fn of(set: &Value, world: &World, engine: &Engine, configuration: &Configura
     let namespace = text(&set["metadata"]["namespace"]);
     let desired = companions::of_stored(set, &engine.catalogue, configuration, &world.labels(namespace));
     let settled = settle(desired.unwrap_or_default(), set, &world.neighbours(namespace));
-    let beside = settled.wanted.into_iter().filter(|companion| companion.role != Role::Secret);
+    // Of a kind of which nothing is known, another's may stand in its place.
+    let is_printed = |one: &Companion| one.role != Role::Secret && !world.is_unread(one.kind.as_str());
+    let beside = settled.wanted.into_iter().filter(is_printed);
     [own(set)].into_iter().chain(beside.map(|companion| given_up(companion.manifest))).collect()
 }
 

@@ -14,6 +14,8 @@ use crate::companions::{self, Companion, Companions, Kind};
 use crate::configuration::Configuration;
 use crate::defaults;
 use crate::engine::{Change, Decision, Engine, EngineError, Facts};
+use crate::fault::{Fault, Reason};
+use crate::names;
 use crate::settings::text;
 
 /// This engine with the profiles among `sources`, as the webhook would know them once all of it is applied;
@@ -87,8 +89,40 @@ impl<'a> Judge<'a> {
         defaults::apply(&mut filled);
         let namespace = input::namespace(object, self.namespace);
         let change = Change { namespace, before: None, after: &filled };
-        let decision = self.engine.admit(change, &self.namespaces)?;
+        let mut decision = self.engine.admit(change, &self.namespaces)?;
+        if let Decision::Refused { faults, .. } = &mut decision {
+            for fault in faults.iter_mut().filter(|fault| is_unknown_revision(fault)) {
+                fault.remedy.push_str(" (no cluster is asked, which may keep others)");
+            }
+        }
         Ok(Judged { filled, decision })
+    }
+
+    /// The same, of a set whose revision no file tells: its cluster may keep it, so it is judged by the current one,
+    /// with a warning that says so. Not for what is printed as that set.
+    pub fn create_by_what_is_known(&self, object: &Value) -> Result<Judged, EngineError> {
+        let judged = self.create(object)?;
+        let Decision::Refused { faults, .. } = &judged.decision else { return Ok(judged) };
+        let Some(key) = faults.iter().find(|fault| is_unknown_revision(fault)).map(|fault| &fault.field)
+        else {
+            return Ok(judged);
+        };
+        let mut current = object.clone();
+        let wish = std::mem::replace(&mut current["metadata"]["annotations"][key], Value::from("latest"));
+        let wished = text(&wish);
+        let profile = wished.split_once('@').map_or(wished, |(profile, _)| profile);
+        let latest = self.engine.catalogue.latest(profile).map(|latest| latest.id()).unwrap_or_default();
+        let warning = format!(
+            "{key}: the revision {wished} is not known offline; the cluster may keep it, and what is said here is of \
+             {latest}, the current one"
+        );
+        let mut decision = self.create(&current)?.decision;
+        match &mut decision {
+            Decision::Admitted(admitted) => admitted.warnings.insert(0, warning),
+            Decision::Refused { warnings, .. } => warnings.insert(0, warning),
+            Decision::Ignored | Decision::Unchanged { .. } => {}
+        }
+        Ok(Judged { decision, ..judged })
     }
 
     /// What the controller would keep beside `set`, which is as it would be stored, were there
@@ -122,6 +156,12 @@ impl<'a> Judge<'a> {
         settled.wanted.retain(|companion| !is_there(companion));
         settled
     }
+}
+
+/// Whether a fault says that nobody knows the revision that a set wishes for.
+fn is_unknown_revision(fault: &Fault) -> bool {
+    fault.reason == Reason::NotFound
+        && [names::PROFILE_REVISION, names::UPGRADE_TO].contains(&fault.field.as_str())
 }
 
 /// The labels and annotations of the namespaces that stand in the manifests, by name: all that files
@@ -171,6 +211,48 @@ mod tests {
             |sources: &[Source]| Judge::new(&engine, sources, "default").create(set).unwrap().decision;
         assert!(matches!(decide(std::slice::from_ref(&source)), Decision::Admitted(_)));
         assert!(matches!(decide(&[]), Decision::Ignored));
+    }
+
+    #[test]
+    fn a_revision_that_the_cluster_may_keep_is_no_fault_of_a_manifest() {
+        let set = |annotations: &str| {
+            let text = format!(
+                "kind: StatefulSet\napiVersion: apps/v1\nmetadata: {{name: db, labels: {{stateward.dev/managed: \
+                 \"true\"}}, annotations: {{{annotations}}}}}\nspec: {{template: {{spec: {{containers: \
+                 [{{name: db, image: \"redis:8\"}}]}}}}}}\n"
+            );
+            Source::parse("in.yaml".to_owned(), text).unwrap()
+        };
+        let engine = Engine::built_in().unwrap();
+        let judge = Judge::new(&engine, &[], "shop");
+        let old = set("stateward.dev/profile-revision: redis@0badcafe");
+        let object = &old.documents[0].value;
+        let Decision::Admitted(admitted) = judge.create_by_what_is_known(object).unwrap().decision else {
+            panic!("refused")
+        };
+        let latest = engine.catalogue.latest("redis").unwrap().id();
+        assert_eq!(
+            admitted.warnings[0],
+            format!(
+                "stateward.dev/profile-revision: the revision redis@0badcafe is not known offline; the cluster may keep \
+                 it, and what is said here is of {latest}, the current one"
+            )
+        );
+        // What is wrong besides is told, and what is printed is never another revision's.
+        let faulty = set("stateward.dev/upgrade-to: redis@0badcafe, stateward.dev/storage: a lot");
+        let refused = |judged: Judged| match judged.decision {
+            Decision::Refused { faults, warnings } => (faults, warnings.len()),
+            other => panic!("{other:?}"),
+        };
+        let (faults, warnings) = refused(judge.create_by_what_is_known(&faulty.documents[0].value).unwrap());
+        assert_eq!((faults.len(), faults[0].field.as_str(), warnings), (1, "stateward.dev/storage", 1));
+        let (faults, warnings) = refused(judge.create(object).unwrap());
+        assert!(faults[0].remedy.ends_with(" (no cluster is asked, which may keep others)"), "{faults:?}");
+        assert_eq!(warnings, 0);
+        // Another profile's is none that this set could have.
+        let other = set("stateward.dev/profile-revision: valkey@0badcafe");
+        let (faults, _) = refused(judge.create_by_what_is_known(&other.documents[0].value).unwrap());
+        assert!(faults[0].problem.contains("is no revision of redis"), "{faults:?}");
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub fn run(
         for document in &source.documents {
             for item in document.statefulsets() {
                 sets += 1;
-                let decision = judge.create(item.object)?.decision;
+                let decision = judge.create_by_what_is_known(item.object)?.decision;
                 findings.extend(of_decision(source, &item, namespace, decision));
             }
         }

@@ -107,7 +107,9 @@ impl Move {
                 moved.warnings = admitted.warnings;
             }
             Decision::Ignored | Decision::Unchanged { .. } => {
-                moved.refused.push("the set is not managed, or is being deleted".to_owned());
+                let deleted = !set["metadata"]["deletionTimestamp"].is_null();
+                let why = if deleted { "it is being deleted" } else { "it is not managed" };
+                moved.refused.push(why.to_owned());
             }
         }
         Ok(moved)
@@ -120,12 +122,14 @@ impl Move {
         let strategy = &after["spec"]["updateStrategy"];
         let kept = strategy["rollingUpdate"]["partition"].as_u64().unwrap_or(0).min(self.replicas);
         if strategy["type"] == "OnDelete" {
+            let change = if self.replicas == 1 { "changes when it is" } else { "change when they are" };
             let pods = pods(self.replicas);
-            self.later = Some(format!("{pods} change when they are deleted, since the strategy is OnDelete"));
+            self.later = Some(format!("{pods} {change} deleted, since the strategy is OnDelete"));
         } else {
             self.restarts = self.replicas - kept;
-            self.later = (kept > 0)
-                .then(|| format!("the first {} change when the partition of {kept} is lowered", pods(kept)));
+            let first = if kept == 1 { "pod changes".to_owned() } else { format!("{kept} pods change") };
+            self.later =
+                (kept > 0).then(|| format!("the first {first} when the partition of {kept} is lowered"));
         }
     }
 
@@ -219,7 +223,8 @@ impl Field {
 /// it then has.
 fn sizes(pin: Option<Pin>, result: &Value, catalogue: &Catalogue) -> Option<Sizes> {
     let (old, new) = (pin?, Record::pin_of(result)?);
-    Sizes::of(result, &old.defaults, &new.defaults, catalogue.revision(&new.profile, &new.revision)?)
+    let today = new.defaults.clone();
+    Sizes::of(result, &Pin { defaults: old.defaults, ..new }, &today, catalogue)
 }
 
 /// What a reader knows of a set's namespace: where it may not be read, it counts as the one that the set was
@@ -350,6 +355,13 @@ mod tests {
         let moved = Move::of(&set, &World::default(), &engine, "latest").unwrap();
         assert_eq!(moved.pods(), "3 pods change when they are deleted, since the strategy is OnDelete");
         assert_eq!(moved.restarts, 0);
+        // One pod is spoken of as one.
+        set["spec"]["replicas"] = json!(1);
+        let moved = Move::of(&set, &World::default(), &engine, "latest").unwrap();
+        assert_eq!(moved.pods(), "1 pod changes when it is deleted, since the strategy is OnDelete");
+        set["spec"]["updateStrategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}});
+        let moved = Move::of(&set, &World::default(), &engine, "latest").unwrap();
+        assert_eq!(moved.pods(), "the first pod changes when the partition of 1 is lowered");
     }
 
     #[test]

@@ -134,7 +134,7 @@ pub fn run(args: &PreviewArgs, namespace: Option<&str>, base: Catalogue) -> Resu
     let known = Known::read(base, &cluster)?;
     let after = known.with(&new);
     let namespace = args.place.namespace(namespace, &cluster);
-    let world = World::of_namespaces(&cluster, namespace)?;
+    let world = World::of_namespaces(&cluster, namespace)?.of_a_namespace()?;
     let judge = Judge::new(&world, &known, &after, &new);
     let mut outlooks = Vec::new();
     cluster.pages(&Listed::statefulsets(), namespace, None, |sets| {

@@ -1,6 +1,8 @@
 //! `status`: how managed sets and what stands beside them are doing, and what to do about it.
 
 pub(super) mod beside;
+mod classes;
+pub(super) mod newborn;
 mod pods;
 mod reach;
 mod told;
@@ -78,6 +80,9 @@ pub fn run(
             wait::clear();
         }
         if !in_time {
+            // Nothing may have been heard for long.
+            world.look_at_the_clock();
+            statuses = of_all(&world);
             report.stderr.push_str(&wait::late(&statuses, args.timeout));
         }
         if let (Some(name), true) = (&args.sets.name, statuses.is_empty()) {
@@ -87,6 +92,11 @@ pub fn run(
     if !statuses.iter().all(is_settled) {
         report.end(Exit::Findings);
     }
+    world.tell_unread(
+        &mut report,
+        |_| true,
+        |kinds| format!("of {kinds} nothing is told, and of the rest all"),
+    );
     report.stdout = match args.sets.place.output {
         SetsFormat::Json => format!("{:#}\n", Value::from(statuses)),
         SetsFormat::Text if statuses.is_empty() => format!("no managed StatefulSets in {}\n", world.place()),
@@ -108,13 +118,13 @@ pub(super) fn is_managed(set: &Value, world: &World) -> bool {
 
 /// Why nothing can be said of a set: it is not there, or not managed.
 pub(super) fn unmanaged(name: &str, world: &World) -> Failure {
-    let place = world.place();
+    let (place, option) = (world.place(), world.option());
     Failure::Cluster(if world.sets().next().is_none() {
         format!("no StatefulSet {name} in {place}")
     } else {
         format!(
-            "StatefulSet {name} in {place} is not managed; stateward adopt {name} --dry-run says what managing it would \
-             mean"
+            "StatefulSet {name} in {place} is not managed; stateward adopt {name} {option} --dry-run says what managing \
+             it would mean"
         )
     })
 }
@@ -145,7 +155,8 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     let known =
         companions::of_stored(set, &engine.catalogue, &granted.configuration, &world.labels(namespace));
     let gone = pin.as_ref().and_then(|pin| gone(pin, &engine.catalogue));
-    let lost = pin.as_ref().filter(|_| known.is_none()).map(|pin| lost(name, pin, gone.is_some()));
+    let lost =
+        pin.as_ref().filter(|_| known.is_none()).map(|pin| lost((namespace, name), pin, gone.is_some()));
     let desired = known.unwrap_or_default();
     let settled = settle(desired.clone(), set, &world.neighbours(namespace));
     let beside = match lost {
@@ -156,6 +167,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     let unserved: Vec<String> = unserved.map(|problem| granted.told(problem, &desired)).collect();
     let pods = pods::of(set, world, &mut problems);
     let claims = pods::claims(set, world, &mut problems);
+    let notes = classes::told(set, &claims);
     let endpoints = reach::endpoints(set, world, &mut problems);
     let headroom = pods::headroom(set, world, &mut problems);
     problems.extend(lost.clone());
@@ -164,10 +176,10 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
         "gone": gone, "namespaceFaults": faults_of_namespace(namespace, world, engine),
         "replicas": replicas(set),
         "ready": set["status"]["readyReplicas"].as_u64().unwrap_or(0),
-        "companions": beside, "claims": claims, "pods": pods,
+        "companions": beside, "claims": claims, "pods": pods, "notes": notes,
         "disruptionsAllowed": headroom,
         "endpoints": endpoints, "portForward": reach::port_forward(set, &settled), "problems": problems, "lost": lost,
-        "unserved": unserved,
+        "unserved": unserved, "onDelete": pods::on_delete(set),
     })
 }
 
@@ -192,12 +204,14 @@ fn gone(pin: &Pin, catalogue: &Catalogue) -> Option<String> {
 }
 
 /// What is wrong with a set whose revision is gone, and perhaps its profile.
-fn lost(name: &str, pin: &Pin, is_profile_gone: bool) -> String {
+fn lost((namespace, name): (&str, &str), pin: &Pin, is_profile_gone: bool) -> String {
     let remedy = if is_profile_gone {
         "apply the profile again, without a fault".to_owned()
     } else {
         let key = names::PROFILE_REVISION;
-        format!("stateward upgrade {name}, or the annotation {key}: latest, moves it to one that is known")
+        format!(
+            "stateward upgrade {name} -n {namespace}, or the annotation {key}: latest, moves it to one that is known"
+        )
     };
     format!(
         "the revision {}@{} that it is pinned to is not known here: what takes computing is refused, and what stands \
@@ -207,14 +221,18 @@ fn lost(name: &str, pin: &Pin, is_profile_gone: bool) -> String {
 }
 
 /// What keeps a set from being touched: pods and companions that are not as they should be. A revision that nobody
-/// knows does not, since being moved is the remedy; nor does a kind that the cluster has not got.
+/// knows does not, since being moved is the remedy; nor does a kind that the cluster has not got, nor what waits
+/// for somebody to delete pods.
 pub(super) fn obstacle(status: &Value) -> Option<&str> {
     let problems = status["problems"].as_array()?;
     let unserved = |problem: &Value| status["unserved"].as_array().is_some_and(|all| all.contains(problem));
-    problems.iter().find(|problem| **problem != status["lost"] && !unserved(problem)).map(text)
+    let waits = |problem: &Value| *problem == status["lost"] || *problem == status["onDelete"];
+    problems.iter().find(|problem| !waits(problem) && !unserved(problem)).map(text)
 }
 
 #[cfg(test)]
 mod absent_tests;
+#[cfg(test)]
+mod new_tests;
 #[cfg(test)]
 mod tests;

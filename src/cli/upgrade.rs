@@ -149,7 +149,8 @@ pub fn run(
     given: Option<Configuration>,
 ) -> Result<Report, Failure> {
     let cluster = args.place.cluster.connect()?;
-    let mut world = World::of_namespaces(&cluster, args.place.namespace(namespace, &cluster))?;
+    let world = World::of_namespaces(&cluster, args.place.namespace(namespace, &cluster))?;
+    let mut world = world.of_a_namespace()?;
     world.name.clone_from(&args.which.name);
     let known = Known::read(catalogue, &cluster)?;
     let engine = known.engine();
@@ -195,7 +196,11 @@ fn dry_run(
     let mut outlooks = Vec::new();
     args.each(cluster, world, |set, world| {
         let pin = Record::pin_of(set);
-        if args.which.name.is_some() || args.to.misses(pin.as_ref(), &engine.catalogue).is_none() {
+        let is_meant = || {
+            set["metadata"]["deletionTimestamp"].is_null()
+                && args.to.misses(pin.as_ref(), &engine.catalogue).is_none()
+        };
+        if args.which.name.is_some() || is_meant() {
             let moved = Move::of(set, world, &engine, &args.to.wish(pin.as_ref()))?;
             outlooks.push(Outlook { moved, is_there: true, anew: Vec::new() });
         }

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::ApiResource;
 use serde_json::Value;
 
 use super::Failure;
-use super::cluster::{Cluster, ClusterArgs, Unlisted};
+use super::cluster::{Cluster, ClusterArgs, Pauses, Tries, Unlisted};
 use super::named;
+use super::report::{Exit, Report};
 use crate::companions::hosts::CLAIMING;
 use crate::companions::neighbours::{Neighbours, is_ours};
 use crate::companions::{Kind, Labels, annotations_of, labels_of};
@@ -65,6 +67,8 @@ pub struct Listed {
     everywhere: bool,
     /// Nothing can be said without it; else what the reader may not see is not looked at.
     needed: bool,
+    /// Without an answer there is nothing to judge; else the rest can be.
+    first: bool,
     /// Of which objects the metadata is asked for, and nothing else: by this label.
     pub metadata_of: Option<&'static str>,
 }
@@ -72,15 +76,15 @@ pub struct Listed {
 impl Listed {
     fn of<K: kube::Resource<DynamicType = ()>>(name: &'static str) -> Self {
         let resource = ApiResource::erase::<K>(&());
-        Self { name, resource, everywhere: false, needed: true, metadata_of: None }
+        Self { name, resource, everywhere: false, needed: true, first: false, metadata_of: None }
     }
 
     pub(super) fn statefulsets() -> Self {
-        Self::of::<StatefulSet>("StatefulSet")
+        Self { first: true, ..Self::of::<StatefulSet>("StatefulSet") }
     }
 
     fn namespaces() -> Self {
-        Self { everywhere: true, needed: false, ..Self::of::<Namespace>("Namespace") }
+        Self { everywhere: true, needed: false, first: true, ..Self::of::<Namespace>("Namespace") }
     }
 
     /// Kinds that stand beside sets, or that tell how sets do.
@@ -101,10 +105,16 @@ impl Listed {
             resource,
             everywhere: CLAIMING.contains(&kind),
             needed: matches!(kind, Kind::Service | Kind::PodDisruptionBudget | Kind::Ingress),
+            first: false,
             metadata_of: None,
         }));
         all
     }
+}
+
+/// Whether objects of a kind stand beside sets.
+pub(super) fn is_companion(kind: &str) -> bool {
+    Kind::ALL.iter().any(|known| known.as_str() == kind)
 }
 
 /// A kind that was read, and from which namespace; from all without one.
@@ -127,7 +137,8 @@ impl SetsArgs {
     /// What is in the namespace asked for, or in all; of the sets those that were named.
     pub fn read(&self, namespace: Option<&str>) -> Result<(Cluster, World), Failure> {
         let cluster = self.place.cluster.connect()?;
-        let mut world = World::read(&cluster, self.place.namespace(namespace, &cluster))?;
+        let world = World::read_what_answers(&cluster, self.place.namespace(namespace, &cluster))?;
+        let mut world = world.of_a_namespace()?;
         world.name.clone_from(&self.name);
         Ok((cluster, world))
     }
@@ -142,24 +153,48 @@ pub struct World {
     pub name: Option<String>,
     /// The namespace that was read; all without one.
     pub namespace: Option<String>,
+    /// When it was looked at last; `None` where nobody read a clock.
+    pub seen: Option<Timestamp>,
     objects: BTreeMap<&'static str, Vec<Value>>,
     /// The kinds that this cluster has not got.
     unserved: BTreeSet<Kind>,
+    /// The kinds of which it gave no answer, while it gave others; and why.
+    unread: BTreeMap<&'static str, String>,
 }
 
 impl World {
     /// Reads one namespace, or all. What the reader may not see of other namespaces (their labels,
     /// their Ingresses) counts as not there; where there is no answer at all, nothing does.
     pub fn read(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
-        let served = cluster.served()?;
-        let unserved = Kind::ALL.into_iter().filter(|kind| kind.is_optional() && !served.contains_key(kind));
-        let world = Self { unserved: unserved.collect(), ..Self::default() };
-        world.filled(cluster, namespace, Listed::all(served))
+        Self::of_all_kinds(cluster, namespace, false)
+    }
+
+    /// The same, but a kind that alone gives no answer, such as one whose conversion fails, is [`Self::is_unread`].
+    pub fn read_what_answers(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
+        Self::of_all_kinds(cluster, namespace, true)
+    }
+
+    fn of_all_kinds(cluster: &Cluster, namespace: Option<&str>, lenient: bool) -> Result<Self, Failure> {
+        let optional = || Kind::ALL.into_iter().filter(|kind| kind.is_optional());
+        let mut world = Self::default();
+        let served = match cluster.served() {
+            // An API server behind this one may be away, and whether it is that alone shows with what is read first.
+            Err(why) if lenient => {
+                world.unread = optional().map(|kind| (kind.as_str(), why.to_string())).collect();
+                Served::new()
+            }
+            served => {
+                let served = served?;
+                world.unserved = optional().filter(|kind| !served.contains_key(kind)).collect();
+                served
+            }
+        };
+        world.filled(cluster, namespace, Listed::all(served), lenient)
     }
 
     /// Reads what namespaces say of their sets, and no set.
     pub fn of_namespaces(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
-        Self::default().filled(cluster, namespace, vec![Listed::namespaces()])
+        Self::default().filled(cluster, namespace, vec![Listed::namespaces()], false)
     }
 
     fn filled(
@@ -167,35 +202,103 @@ impl World {
         cluster: &Cluster,
         namespace: Option<&str>,
         kinds: Vec<Listed>,
+        lenient: bool,
     ) -> Result<Self, Failure> {
         self.namespace = namespace.map(str::to_owned);
+        self.look_at_the_clock();
+        let mut failed = Vec::new();
         for kind in kinds {
-            let everywhere = kind.everywhere.then(|| cluster.list(&kind, None));
-            let (from, list) = match everywhere {
-                Some(Err(Unlisted::Hidden(_))) | None => {
-                    // Namespaces are in no namespace. Who has rights in one alone may read that one.
-                    if kind.name == "Namespace" {
-                        if let Some(name) = namespace
-                            && let Some(object) = cluster.namespace_object(name)?
-                        {
-                            self.put("Namespace", object);
-                        }
-                        continue;
-                    }
-                    (namespace, cluster.list(&kind, namespace))
-                }
-                Some(list) => (None, list),
-            };
-            match list {
-                Ok(list) => {
-                    self.objects.insert(kind.name, list);
-                    self.origins.push(Origin { kind, namespace: from.map(str::to_owned) });
-                }
-                Err(Unlisted::Hidden(_)) if !kind.needed => {}
-                Err(why) => return Err(why.into()),
+            let may_fail = lenient && !kind.first;
+            let tries = if may_fail { Tries::Once } else { Tries::Again };
+            match self.take(cluster, &kind, tries) {
+                Err(Unlisted::Failed(_)) if may_fail => failed.push(kind),
+                taken => taken?,
             }
         }
+        if !failed.is_empty() {
+            // One that is away altogether is waited for, or ends the command.
+            cluster.answers()?;
+            self.take_late(cluster, failed);
+        }
         Ok(self)
+    }
+
+    /// Takes in the objects of a kind that the reader may see.
+    fn take(&mut self, cluster: &Cluster, kind: &Listed, tries: Tries) -> Result<(), Unlisted> {
+        let namespace = self.namespace.clone();
+        let everywhere = kind.everywhere.then(|| cluster.list(kind, None, tries));
+        let (from, list) = match everywhere {
+            Some(Err(Unlisted::Hidden(_))) | None => {
+                // Namespaces are in no namespace. Who has rights in one alone may read that one.
+                if kind.name == "Namespace" {
+                    if let Some(name) = &namespace
+                        && let Some(object) = cluster.namespace_object(name)?
+                    {
+                        self.put("Namespace", object);
+                    }
+                    return Ok(());
+                }
+                let list = cluster.list(kind, namespace.as_deref(), tries);
+                (namespace, list)
+            }
+            Some(list) => (None, list),
+        };
+        match list {
+            Ok(list) => {
+                self.objects.insert(kind.name, list);
+                self.origins.push(Origin { kind: kind.clone(), namespace: from });
+            }
+            Err(Unlisted::Hidden(_)) if !kind.needed => {}
+            Err(why) => return Err(why),
+        }
+        Ok(())
+    }
+
+    /// Asks again for kinds of which there was no answer, and notes those of which there is none.
+    fn take_late(&mut self, cluster: &Cluster, mut failed: Vec<Listed>) {
+        let mut pauses = Pauses::of_one_kind();
+        loop {
+            failed.retain(|kind| {
+                let why = self.take(cluster, kind, Tries::Once).err();
+                match &why {
+                    Some(why) => self.unread.insert(kind.name, why.to_string()),
+                    None => self.unread.remove(kind.name),
+                };
+                why.is_some()
+            });
+            if failed.is_empty() || !cluster.rest(&mut pauses) {
+                return;
+            }
+        }
+    }
+
+    /// Whether there was no answer of a kind.
+    #[must_use]
+    pub fn is_unread(&self, kind: &str) -> bool {
+        self.unread.contains_key(kind)
+    }
+
+    /// Tells of the kinds of which there was no answer while there was one of others, and ends as where the cluster
+    /// does not answer. What follows for the command ends each line.
+    pub fn tell_unread(
+        &self,
+        report: &mut Report,
+        matters: impl Fn(&str) -> bool,
+        follows: impl Fn(&str) -> String,
+    ) {
+        let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (kind, why) in self.unread.iter().filter(|(kind, _)| matters(kind)) {
+            all.entry(why).or_default().push(kind);
+        }
+        for (why, kinds) in all {
+            report.stderr.push_str(&format!("error: {why}; {}\n", follows(&kinds.join(", "))));
+            report.end(Exit::Cluster);
+        }
+    }
+
+    /// Notes that it is looked at now.
+    pub fn look_at_the_clock(&mut self) {
+        self.seen = Some(Timestamp::now());
     }
 
     /// With these objects of a kind.
@@ -209,6 +312,14 @@ impl World {
     #[must_use]
     pub fn lacks(&self, kind: Kind) -> bool {
         self.unserved.contains(&kind)
+    }
+
+    /// Without an answer of a kind.
+    #[cfg(test)]
+    pub(super) fn without_answer_of(mut self, kind: &'static str, why: &str) -> Self {
+        self.objects.remove(kind);
+        self.unread.insert(kind, why.to_owned());
+        self
     }
 
     /// Without a kind.
@@ -257,6 +368,22 @@ impl World {
     #[must_use]
     pub fn place(&self) -> String {
         self.namespace.as_ref().map_or("any namespace".to_owned(), |name| format!("namespace {name}"))
+    }
+
+    /// The option by which a command looks there.
+    #[must_use]
+    pub fn option(&self) -> String {
+        self.namespace.as_ref().map_or("-A".to_owned(), |name| format!("-n {name}"))
+    }
+
+    /// This world, unless it is known that there is no such namespace: in one that is misspelt nothing is wrong.
+    pub fn of_a_namespace(self) -> Result<Self, Failure> {
+        match (&self.namespace, self.known("Namespace")) {
+            (Some(name), Some(_)) if self.namespace_object(name).is_none() => {
+                Err(Failure::Cluster(format!("no namespace {name}")))
+            }
+            _ => Ok(self),
+        }
     }
 
     /// The companions that stand beside a set and are its own; Secrets are nobody's.

@@ -33,6 +33,7 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::cluster::Joined;
 use crate::companions::hosts::CLAIMING;
 use crate::companions::{Kind, Labels, annotations_of, labels_of};
+use crate::engine::is_resized;
 use crate::profiles::Profiles;
 use crate::server::Readiness;
 use crate::settings::{Defaults, Pin, text};
@@ -318,10 +319,9 @@ impl Stores {
 
     /// Whether an upgrade would give another size to a set of this pin, by what its namespace says today.
     fn is_resized(&self, pin: &Pin, set: &Value, catalogue: &Catalogue) -> bool {
-        let Some(profile) = catalogue.revision(&pin.profile, &pin.revision) else { return false };
         let found = self.namespaces.get("", text(&set["metadata"]["namespace"]));
         let today = Defaults::of(&found.map(|found| annotations_of(&found)).unwrap_or_default());
-        today.resize(&pin.defaults, set, profile)
+        is_resized(set, pin, &today, catalogue)
     }
 
     /// A set.

@@ -1,20 +1,23 @@
 //! What the controller remembers of an object: as little as its work needs. Pure.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
 
 use crate::names;
-use crate::record::Record;
+use crate::ownership::{self, Named};
+use crate::record::{Read, Record};
+use crate::settings::{containers, text};
 
 /// Fields of a StatefulSet's spec that companions depend on; of the template, see [`set`].
 const SPEC: [&str; 3] = ["replicas", "serviceName", "selector"];
 /// Fields of a container that companions depend on.
 const CONTAINER: [&str; 4] = ["name", "image", "ports", "restartPolicy"];
 
-/// Leaves of a StatefulSet what [`crate::companions::desired`] and the choice of settings read, as a
-/// manifest. Two that are the same give the same companions.
+/// Leaves of a StatefulSet what [`crate::companions::desired`], the choice of settings and
+/// [`crate::engine::is_resized`] read, as a manifest. Two that are the same give the same companions.
 pub(super) fn set(object: DynamicObject) -> Value {
+    let resources = resources(&object);
     let ObjectMeta {
         name,
         namespace,
@@ -46,17 +49,49 @@ pub(super) fn set(object: DynamicObject) -> Value {
     // Items of lists carry no kind, so it is put in.
     json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata,
-        "spec": set_spec(object.data.get("spec").unwrap_or(&Value::Null)),
+        "spec": set_spec(object.data.get("spec").unwrap_or(&Value::Null), &resources),
     })
 }
 
-fn set_spec(spec: &Value) -> Value {
+/// The resources of its containers that their user wrote, by the container's name: whether another size would change
+/// the set goes by them.
+fn resources(object: &DynamicObject) -> Map<String, Value> {
+    let is_apply = |entry: &&ManagedFieldsEntry| entry.operation.as_deref() == Some("Apply");
+    let managers: Vec<&ManagedFieldsEntry> =
+        object.metadata.managed_fields.iter().flatten().filter(is_apply).collect();
+    let all = object.data.pointer("/spec/template/spec/containers").and_then(Value::as_array);
+    let all = all.into_iter().flatten().filter(|one| !one["resources"].is_null());
+    let all: Vec<Value> = all.map(|one| pick(one, &["name", "resources"])).collect();
+    if all.is_empty() {
+        return Map::new();
+    }
+    let lean = json!({
+        "metadata": {
+            "name": object.metadata.name, "annotations": object.metadata.annotations, "managedFields": managers,
+        },
+        "spec": {"template": {"spec": {"containers": all}}},
+    });
+    let users = match Record::of(&lean) {
+        Read::Known(record) => ownership::before(&lean, &record, &Named::of(&lean)).user,
+        Read::Absent | Read::Newer => lean,
+    };
+    let is_any = |one: &&Value| one["resources"].as_object().is_some_and(|all| !all.is_empty());
+    let users = containers(&users).iter().filter(is_any);
+    users.map(|one| (text(&one["name"]).to_owned(), one["resources"].clone())).collect()
+}
+
+fn set_spec(spec: &Value, resources: &Map<String, Value>) -> Value {
     let template = &spec["template"];
     let mut lean = pick(spec, &SPEC);
     let mut pod = Map::new();
     for list in ["containers", "initContainers"] {
         if let Some(containers) = template["spec"][list].as_array() {
             pod.insert(list.to_owned(), containers.iter().map(|one| pick(one, &CONTAINER)).collect());
+        }
+    }
+    for container in pod.get_mut("containers").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(resources) = resources.get(text(&container["name"])) {
+            container["resources"] = resources.clone();
         }
     }
     lean["template"] = json!({
@@ -128,8 +163,10 @@ mod tests {
     use crate::catalogue::Catalogue;
     use crate::companions::{Labels, desired};
     use crate::configuration::Configuration;
+    use crate::defaults;
+    use crate::engine::{Change, Decision, Engine, Offline, is_resized};
     use crate::intent::Intent;
-    use crate::settings::Settings;
+    use crate::settings::{Defaults, Settings};
 
     /// What is left gives the same companions as the whole.
     #[test]
@@ -164,6 +201,43 @@ mod tests {
         };
         assert_eq!(companions(&lean), companions(&whole));
         assert_eq!(companions(&lean).wanted.len(), 4);
+    }
+
+    /// A set of Redis with these resources, as admitted.
+    fn redis(resources: &Value) -> Value {
+        let mut set = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet",
+            "metadata": {"name": "r", "namespace": "shop", "labels": {"stateward.dev/managed": "true"}},
+            "spec": {"template": {"spec": {"containers": [
+                {"name": "redis", "image": "redis:8", "resources": resources}]}}},
+        });
+        defaults::apply(&mut set);
+        let change = Change { namespace: "shop", before: None, after: &set };
+        let admitted = Engine::built_in().unwrap().admit(change, &Offline).unwrap();
+        let Decision::Admitted(admitted) = admitted else { panic!("refused: {admitted:?}") };
+        admitted.result
+    }
+
+    /// What is left tells, as the whole does, whether another size would change a set.
+    #[test]
+    fn of_resources_those_of_the_user_are_kept() {
+        let both = json!({"cpu": "1", "memory": "1Gi"});
+        let cases = [
+            (json!({}), true),
+            (json!({"limits": {"memory": "1Gi"}}), true),
+            (json!({"limits": both}), false),
+            (json!({"requests": both, "limits": both}), false),
+        ];
+        for (resources, resized) in cases {
+            let whole = redis(&resources);
+            let lean = set(serde_json::from_value(whole.clone()).unwrap());
+            let kept = &lean["spec"]["template"]["spec"]["containers"][0]["resources"];
+            assert_eq!(*kept, if resources == json!({}) { Value::Null } else { resources.clone() });
+            let (pin, catalogue) = (Record::pin_of(&whole).unwrap(), Catalogue::built_in().unwrap());
+            let large = Defaults { size: Some("large".to_owned()), ..Defaults::default() };
+            let told = [&whole, &lean].map(|set| is_resized(set, &pin, &large, &catalogue));
+            assert_eq!(told, [resized; 2], "{resources}");
+        }
     }
 
     #[test]

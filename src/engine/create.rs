@@ -2,16 +2,16 @@
 
 use serde_json::Value;
 
-use super::{Admitted, Change, Decision, Engine, EngineError, Facts, data, finish};
+use super::{Admitted, Change, Decision, Engine, EngineError, Facts, data, finish, line};
 use crate::edit;
-use crate::expand::{Expansion, Injection, strategy};
+use crate::expand::{Expansion, Injection, Source, strategy};
 use crate::fault::{Fault, Reason};
 use crate::hash;
 use crate::intent::Intent;
 use crate::names;
 use crate::path::{Path, lookup_all};
 use crate::record::{Leaf, Read, Record};
-use crate::settings::{Defaults, Pin, Settings, image_of, wish};
+use crate::settings::{Defaults, Pin, Settings, image_of, text, wish};
 use crate::validate;
 
 impl Engine {
@@ -56,6 +56,7 @@ impl Engine {
         warnings.extend(judge.and_then(|judge| judge.unknown()));
         warnings.extend(self.passed_over_anew(sent, &intent, &settings.profile));
         warnings.extend(self.said_of_namespace(change, facts));
+        warnings.extend(class_of_namespace(change, &expansion).filter(|_| there));
         let pin = record.pin.to_string();
         let admitted = Admitted {
             pin,
@@ -245,6 +246,22 @@ fn untold(
     );
     let remedy = format!("{}, or write these fields yourself", axis.unknown);
     Fault::new(Reason::Missing, at.to_string(), problem, remedy)
+}
+
+/// The warning of a class of storage that the namespace gives beside claims that are there, which keep the one that
+/// they have: nobody here knows which that is.
+fn class_of_namespace(change: Change, expansion: &Expansion) -> Option<String> {
+    let given = expansion.injections.iter().find(|injection| {
+        matches!(injection.source, Source::Namespace { .. })
+            && injection.path.last_field() == Some("storageClassName")
+    })?;
+    let (name, class) = (text(&change.after["metadata"]["name"]), text(&given.value));
+    Some(line(&format!(
+        "claims of {name} are there and keep their storage class; those to come get {class}, as Namespace {} says: for \
+         another one give the set {}storage-class",
+        change.namespace,
+        names::PREFIX
+    )))
 }
 
 fn forgotten(pin: &Pin, name: &str) -> Fault {

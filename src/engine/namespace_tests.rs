@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Change, Decision, Engine, Facts};
 use crate::defaults;
+use crate::record::Record;
 
 struct Annotated(&'static [(&'static str, &'static str)]);
 
@@ -93,7 +94,7 @@ fn an_upgrade_brings_those_of_today() {
 }
 
 /// What is said of a change.
-fn said(before: Option<&Value>, mut after: Value, facts: &Annotated) -> Vec<String> {
+fn said(before: Option<&Value>, mut after: Value, facts: &dyn Facts) -> Vec<String> {
     defaults::apply(&mut after);
     let engine = Engine::built_in().unwrap();
     match engine.admit(Change { namespace: "shop", before, after: &after }, facts).unwrap() {
@@ -127,6 +128,36 @@ fn what_no_set_gets_is_told_to_who_applies_one() {
     let mut stored = object;
     defaults::apply(&mut stored);
     assert_eq!(said(Some(&stored), stored.clone(), &WRONG), [""; 0]);
+}
+
+/// A namespace in which a set of this name left claims behind.
+struct Claimed(Annotated, String);
+
+impl Facts for Claimed {
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        self.0.namespace_labels(namespace)
+    }
+
+    fn namespace_annotations(&self, namespace: &str) -> BTreeMap<String, String> {
+        self.0.namespace_annotations(namespace)
+    }
+
+    fn claim_pin(&self, _: &str, _: &str) -> Option<String> {
+        Some(self.1.clone())
+    }
+}
+
+#[test]
+fn a_class_beside_claims_that_are_there_is_told() {
+    let pin = Record::pin_of(&decide(None, set(&json!({})), &LARGE)).unwrap().to_string();
+    let left = |annotations| Claimed(Annotated(annotations), pin.clone());
+    let own = json!({"stateward.dev/storage-class": "slow", "stateward.dev/storage": "1Gi"});
+    let told = "claims of cache are there and keep their storage class; those to come get fast, as Namespace shop says: \
+                for another one give the set stateward.dev/storage-class";
+    assert_eq!(said(None, set(&json!({})), &left(&[("storage-class", "fast")])), [told]);
+    assert_eq!(said(None, set(&own), &left(&[("storage-class", "fast")])), [""; 0]);
+    assert_eq!(said(None, set(&json!({})), &left(&[])), [""; 0]);
+    assert_eq!(said(None, set(&json!({})), &LARGE), [""; 0], "there are none");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Said, Space, app, cluster, postgres, wait_for};
+use crate::platform::dry_run;
 
 fn read(space: &Space, arguments: &[&str]) -> Value {
     let said = space.stateward(&[arguments, &["-o", "json"]].concat());
@@ -30,7 +31,8 @@ fn adopt_says_what_the_label_then_does() {
     assert_eq!(record["pin"], adoption["pin"]);
     let again = space.stateward(&["adopt", "old", "--dry-run"]);
     assert!(!again.success());
-    let _ = again.mentions(&["StatefulSet old in namespace ", "is managed already; stateward status old"]);
+    let _ =
+        again.mentions(&["StatefulSet old in namespace ", "is managed already; stateward status old -n "]);
     let said = space.stateward(&["adopt", "old"]);
     assert!(!said.success());
     let _ = said.mentions(&["adopt writes nothing: with --dry-run", "stateward.dev/managed=true"]);
@@ -58,7 +60,8 @@ fn status_tells_claims_and_pods() {
     let _ = space.stateward(&["status", "other"]).mentions(&["no StatefulSet other in namespace status"]);
     let _ = space.kubectl(&["label", "statefulset/db", "stateward.dev/managed-"]).ok();
     let said = space.stateward(&["status", "db"]);
-    let _ = said.mentions(&["is not managed; stateward adopt db --dry-run"]);
+    let hint = format!("is not managed; stateward adopt db -n {} --dry-run", space.name);
+    let _ = said.mentions(&[&hint]);
 }
 
 /// `status --wait`, by the configuration that the chart's ConfigMap holds.
@@ -185,4 +188,44 @@ fn what_is_ejected_and_applied_is_handed_back_and_restarts_nothing() {
     let _ = space.kubectl(&["patch", "statefulset", "db", "--type=json", "-p", gone]).ok();
     assert_eq!(space.get("db")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 30);
     let _ = space.stateward(&["eject", "db"]).mentions(&["StatefulSet db in namespace ", "is not managed"]);
+}
+
+/// The class of claims that are there is theirs for good, and the webhook knows nothing of it.
+#[test]
+fn claims_of_another_class_than_those_to_come_are_told() {
+    let space = Space::new("status-class");
+    let set = postgres("db").annotate("storage", "1Gi");
+    space.create(Client::Apply, &set);
+    let _ = space.stateward(&["status", "db", "--wait"]).ok();
+    let class = "stateward.dev/storage-class=other";
+    let _ = space.kubectl(&["annotate", "namespace", &space.name, class]).ok();
+    wait_for("the webhook to know", || {
+        let said = dry_run(&space, &postgres("another"));
+        if said.stdout.contains("\"storageClassName\": \"other\"") {
+            Ok(())
+        } else {
+            Err(format!("{said:?}"))
+        }
+    });
+    let _ = space.kubectl(&["delete", "statefulset", "db", "--cascade=orphan"]).ok();
+    space.wait_gone("db");
+    let warned =
+        "claims of db are there and keep their storage class; those to come get other, as Namespace ";
+    let _ = space.send(Client::Apply, &set).ok().mentions(&[warned]);
+    let said = space.stateward(&["status", "db", "--wait"]).ok();
+    let note = "data-db-0 (local) is of another storage class than other, which claims to come get: ";
+    assert!(said.stdout.contains(note), "{said:?}");
+    // As the note has it.
+    let _ = space.kubectl(&["delete", "statefulset", "db", "--cascade=orphan"]).ok();
+    space.wait_gone("db");
+    let _ = space
+        .send(Client::Apply, &set.annotate("storage-class", "local"))
+        .ok()
+        .silent_about(&["claims of db"]);
+    let status = read(&space, &["status", "db", "--wait"])[0].clone();
+    assert_eq!(
+        (&status["notes"], &status["claims"][0]["class"]),
+        (&json!([]), &json!("local")),
+        "{status:#}"
+    );
 }

@@ -2,7 +2,10 @@
 
 mod absent;
 mod namespaces;
+mod newborn;
+mod one_kind;
 mod outage;
+mod spared;
 
 use serde_json::{Value, json};
 

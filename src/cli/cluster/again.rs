@@ -11,6 +11,18 @@ use kube::runtime::watcher::DefaultBackoff;
 /// How long a cluster that answered before may be away.
 const OUTAGE: Duration = Duration::from_secs(30);
 
+/// How long one kind may give no answer while the cluster gives others.
+const ODD: Duration = Duration::from_secs(4);
+
+/// How often something is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tries {
+    /// Whatever comes of it.
+    Once,
+    /// For as long as the cluster may be away.
+    Again,
+}
+
 /// The pauses between the tries, each longer than the one before.
 pub(in crate::cli) struct Pauses {
     backoff: DefaultBackoff,
@@ -21,6 +33,11 @@ impl Pauses {
     /// Of what fails now for the first time, or is about to be tried.
     pub(in crate::cli) fn begin() -> Self {
         Self { backoff: DefaultBackoff::default(), end: Instant::now() + OUTAGE }
+    }
+
+    /// Of a kind that fails alone.
+    pub(in crate::cli) fn of_one_kind() -> Self {
+        Self { end: Instant::now() + ODD, ..Self::begin() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::newborn;
 use crate::cli::granted::Granted;
 use crate::cli::world::World;
 use crate::companions::neighbours::is_ours;
@@ -10,7 +11,7 @@ use crate::configuration::Configuration;
 use crate::names;
 use crate::settings::text;
 
-/// The lines of all companions: `there`, `missing`, `differs`, `left over`, `not made`, `kept as it
+/// The lines of all companions: `there`, `missing`, `to come`, `differs`, `left over`, `not made`, `kept as it
 /// is`, `none` with the reason, or `not looked at`. `companions` are those that the set would have alone,
 /// and those that it has beside its neighbours.
 pub(super) fn of(
@@ -21,11 +22,18 @@ pub(super) fn of(
     problems: &mut Vec<String>,
 ) -> Vec<Value> {
     let mut lines = Vec::new();
+    let (age, mut coming) = (newborn::age(set, world.seen), Vec::new());
     for companion in &settled.wanted {
-        let state = state(set, world, companion);
-        lines.push(line(companion.role, text(&companion.manifest["kind"]), companion.name(), state));
+        let (kind, name) = (text(&companion.manifest["kind"]), companion.name());
+        let mut state = state(set, world, companion);
+        if age.is_some() && matches!(state, "missing" | "not found") {
+            state = "to come";
+            coming.push(format!("{kind} {name}"));
+        }
+        lines.push(line(companion.role, kind, name, state));
         problems.extend(wrong(companion, state, &granted.configuration));
     }
+    problems.extend(age.and_then(|age| newborn::told(age, &coming)));
     for withheld in &settled.withheld {
         lines.push(line(
             withheld.role,

@@ -24,7 +24,8 @@ pub(super) fn of(set: &Value, world: &World, problems: &mut Vec<String>) -> Vec<
         );
     }
     if ready < wanted {
-        problems.push(unready((ready, wanted), &pods, namespace, name));
+        let pods = world.known("Pod").map(|_| pods.as_slice());
+        problems.push(unready((ready, wanted), pods, namespace, name));
     }
     for pod in pods.iter().filter(|pod| pod["ready"] == false) {
         if let Some(why) = pod["why"].as_str() {
@@ -36,7 +37,13 @@ pub(super) fn of(set: &Value, world: &World, problems: &mut Vec<String>) -> Vec<
     pods
 }
 
-fn unready((ready, wanted): (u64, u64), pods: &[Value], namespace: &str, name: &str) -> String {
+/// That pods are missing; `pods` are those that are there, `None` where they could not be read.
+fn unready((ready, wanted): (u64, u64), pods: Option<&[Value]>, namespace: &str, name: &str) -> String {
+    let Some(pods) = pods else {
+        return format!(
+            "{ready} of {wanted} pods are ready; kubectl describe statefulset -n {namespace} {name} says more"
+        );
+    };
     let made = pods.len() as u64;
     if made < wanted && ready == made {
         // Pods are made one after the other, so a missing one may just not be its turn.
@@ -66,6 +73,11 @@ fn outdated(set: &Value, wanted: u64) -> Option<String> {
     } else {
         format!("{what}; the others follow as soon as those before them are ready")
     })
+}
+
+/// What is said of pods that change when somebody deletes them.
+pub(super) fn on_delete(set: &Value) -> Option<String> {
+    outdated(set, replicas(set)).filter(|_| set["spec"]["updateStrategy"]["type"] == "OnDelete")
 }
 
 fn owned<'w>(set: &'w Value, world: &'w World) -> impl Iterator<Item = &'w Value> {
@@ -135,6 +147,7 @@ pub(super) fn claims(set: &Value, world: &World, problems: &mut Vec<String>) -> 
     let mut lines = Vec::new();
     for claim in world.within("PersistentVolumeClaim", namespace).filter(is_claim) {
         let asked = &claim["spec"]["resources"]["requests"]["storage"];
+        let class = &claim["spec"]["storageClassName"];
         let size = claim["status"]["capacity"].get("storage").unwrap_or(asked);
         let (claim, phase) = (text(&claim["metadata"]["name"]), &claim["status"]["phase"]);
         let describe = format!("kubectl describe pvc -n {namespace} {claim} says why");
@@ -143,7 +156,7 @@ pub(super) fn claims(set: &Value, world: &World, problems: &mut Vec<String>) -> 
         } else if is_smaller(size, asked) {
             problems.push(format!("claim {claim} has {} of {}; {describe}", text(size), text(asked)));
         }
-        lines.push(json!({"name": claim, "size": size, "requested": asked, "phase": phase}));
+        lines.push(json!({"name": claim, "size": size, "requested": asked, "phase": phase, "class": class}));
     }
     lines
 }

@@ -4,7 +4,7 @@ use crate::defaults;
 use crate::engine::{Change, Decision, Offline};
 use crate::names;
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let mut set = json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet",
         "metadata": {"name": "db", "namespace": "shop", "uid": "u-1", "labels": {"stateward.dev/managed": "true"},
@@ -39,7 +39,7 @@ fn world() -> World {
         .with("Ingress", vec![])
 }
 
-fn status(world: &World) -> Value {
+pub(super) fn status(world: &World) -> Value {
     status_by("", world)
 }
 
@@ -53,7 +53,7 @@ fn set(world: &World) -> &Value {
 }
 
 /// The world with everything as it should be, with what this does to the set before.
-fn settled(change: impl Fn(&mut Value)) -> World {
+pub(super) fn settled(change: impl Fn(&mut Value)) -> World {
     let mut world = world();
     let set = &mut world.known_mut("StatefulSet")[0];
     set["status"]["readyReplicas"] = json!(2);
@@ -75,7 +75,7 @@ fn settled(change: impl Fn(&mut Value)) -> World {
     world
 }
 
-fn problems(world: &World) -> Vec<String> {
+pub(super) fn problems(world: &World) -> Vec<String> {
     let status = status(world);
     status["problems"].as_array().unwrap().iter().map(|line| text(line).to_owned()).collect()
 }

@@ -52,6 +52,9 @@ pub(super) fn told(status: &Value) -> String {
     if let Some(command) = status["portForward"].as_str() {
         row("reach it", command);
     }
+    for note in list("notes") {
+        row("note", text(note));
+    }
     for problem in list("problems") {
         row("wrong", text(problem));
     }

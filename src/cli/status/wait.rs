@@ -39,6 +39,7 @@ pub(in crate::cli) fn until(
             for (kind, event) in batch {
                 changed |= take_in(world, &mut listed, kind, event);
             }
+            world.look_at_the_clock();
             if changed && settled(world) {
                 return;
             }

@@ -13,7 +13,7 @@ use crate::cli::behind::Sizes;
 use crate::cli::cluster::{Cluster, Pauses, Unpatched};
 use crate::cli::granted::Granted;
 use crate::cli::moves::Move;
-use crate::cli::status::{self, is_managed, obstacle, wait};
+use crate::cli::status::{self, is_managed, newborn, obstacle, wait};
 use crate::cli::world::World;
 use crate::engine::Engine;
 use crate::names;
@@ -117,8 +117,12 @@ impl<'a> Wave<'a> {
                 return Ok(Step::Done(Outcome::Passed("it has gone".to_owned())));
             };
             world.put("StatefulSet", set.clone());
+            world.look_at_the_clock();
             if !is_managed(&set, world) {
                 return Ok(Step::Done(Outcome::Passed("it is not managed any more".to_owned())));
+            }
+            if !set["metadata"]["deletionTimestamp"].is_null() {
+                return Ok(Step::Done(Outcome::Passed("it is being deleted".to_owned())));
             }
             let pin = Record::pin_of(&set);
             let misses = self.args.to.misses(pin.as_ref(), &self.engine.catalogue);
@@ -127,6 +131,9 @@ impl<'a> Wave<'a> {
             }
             let wish = self.args.to.wish(pin.as_ref());
             let moved = Move::of(&set, world, self.engine, &wish)?;
+            if self.wait_for_new(&set, &moved, world) {
+                continue;
+            }
             if let Some(step) = self.untouched(&set, &moved, asked.as_ref(), world) {
                 return Ok(step);
             }
@@ -148,6 +155,24 @@ impl<'a> Wave<'a> {
                 }
             }
         }
+    }
+
+    /// Waits for what a set has not got yet since it was just made: nothing is wrong with it for that. Whether it
+    /// is to be looked at again.
+    fn wait_for_new(&mut self, set: &Value, moved: &Move, world: &mut World) -> bool {
+        let Some(left) = newborn::left(set, world.seen) else { return false };
+        if self.args.force || !moved.refused.is_empty() || !moved.changes() {
+            return false;
+        }
+        let Some(problem) = self.problem(set, world) else { return false };
+        let Move { namespace, name, .. } = moved;
+        self.progress.line(&format!("{namespace}/{name}: waits {} s at most: {problem}", left.as_secs() + 1));
+        let is_same = |other: &&Value| other["metadata"]["uid"] == set["metadata"]["uid"];
+        _ = wait::until(self.cluster, world, left, |world| {
+            let found = world.within("StatefulSet", namespace).find(is_same);
+            found.is_none_or(|set| self.problem(set, world).is_none())
+        });
+        true
     }
 
     /// Why a set is not moved, or not any more; `None` where it is to be.

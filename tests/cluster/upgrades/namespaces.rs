@@ -110,6 +110,9 @@ fn the_status_of_a_profile_counts_them_too() {
     let large = json!({"limits": {"memory": "256Mi"}});
     revised(&space, &profile(&space.name, "64Mi").set("/spec/sizes/large", large));
     space.create(Client::Apply, &one("q", &space.name));
+    // Whoever wrote all that the sizes differ in has nothing to expect of an upgrade.
+    let own = one("own", &space.name).main("resources", json!({"limits": {"memory": "100Mi"}}));
+    space.create(Client::Apply, &own);
     let wait_counted = |expected: &str| {
         wait_for("the profile's status", || {
             let columns = "jsonpath={.status.inUse} {.status.behind}";
@@ -117,8 +120,16 @@ fn the_status_of_a_profile_counts_them_too() {
             if said.stdout == expected { Ok(()) } else { Err(said.stdout) }
         });
     };
-    wait_counted("1 0");
+    wait_counted("2 0");
     let _ = space.kubectl(&["annotate", "namespace", &space.name, "stateward.dev/size=large"]).ok();
-    wait_counted("1 1");
+    wait_counted("2 1");
+    let behind = |set: &str| {
+        let said = stateward(&space, &["status", set, "--wait", "-o", "json"], "").ok();
+        json_of(&said)[0]["behind"].as_array().expect("a list").len()
+    };
+    assert_eq!((behind("q"), behind("own")), (1, 0));
+    let said = stateward(&space, &["upgrade", "--all", "-o", "json"], "").ok();
+    expect(&said, &[("own", "there"), ("q", "moved")]);
+    wait_counted("2 0");
     let _ = space.as_admin_says(&["delete", "statefulsetprofile", &space.name]).ok();
 }

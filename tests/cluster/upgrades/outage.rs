@@ -12,10 +12,11 @@ use crate::harness::{Client, Space, block_on, cluster};
 use crate::platform::profile;
 use crate::shared::proxy::{Call, Fault, On, Proxy, Switch};
 
-static PROXY: LazyLock<Proxy> = LazyLock::new(|| block_on(Proxy::new(&cluster().kubeconfig("admin"))));
+pub(super) static PROXY: LazyLock<Proxy> =
+    LazyLock::new(|| block_on(Proxy::new(&cluster().kubeconfig("admin"))));
 
 /// `stateward` by a door of its own to the API server; gives the exit code, too.
-fn stateward(door: &'static str, arguments: &[&str]) -> Output {
+pub(super) fn stateward(door: &'static str, arguments: &[&str]) -> Output {
     let address = block_on(PROXY.door(door));
     let kubeconfig = cluster().dir.join("home").join(format!("{door}.kubeconfig"));
     let config = json!({
@@ -28,7 +29,7 @@ fn stateward(door: &'static str, arguments: &[&str]) -> Output {
     command.args(arguments).arg("--kubeconfig").arg(kubeconfig).output().expect("an end")
 }
 
-fn stderr(said: &Output) -> String {
+pub(super) fn stderr(said: &Output) -> String {
     String::from_utf8_lossy(&said.stderr).into_owned()
 }
 

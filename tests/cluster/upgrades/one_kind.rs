@@ -1,0 +1,92 @@
+//! One kind to which the API server has no answer, such as one whose conversion webhook is away: it hides
+//! nothing but itself.
+
+use serde_json::{Value, json};
+
+use super::outage::{PROXY, stateward, stderr};
+use crate::harness::{Client, Manifest, Space, app};
+use crate::shared::proxy::{Fault, On};
+
+const DOOR: &str = "one-kind";
+const FAILED: &str = "error: failed to list ingresses: InternalError by the proxy of the tests; ";
+
+fn exposed(name: &str) -> Manifest {
+    app(name).annotate("ingress-host", &format!("{DOOR}-{name}.example.com"))
+}
+
+/// The exit code, what is on standard error, and standard output as JSON.
+fn run(space: &Space, arguments: &[&str]) -> (i32, String, Value) {
+    let said = stateward(DOOR, &[arguments, &["--namespace", &space.name, "-o", "json"]].concat());
+    let told = serde_json::from_slice(&said.stdout).unwrap_or_else(|why| panic!("{why}: {said:?}"));
+    (said.status.code().expect("an end"), stderr(&said), told)
+}
+
+fn states(status: &Value) -> Vec<(&str, &str)> {
+    let lines = status["companions"].as_array().expect("companions").iter();
+    lines.map(|line| (line["kind"].as_str().unwrap(), line["state"].as_str().unwrap())).collect()
+}
+
+fn kinds(manifests: &Value) -> Vec<&str> {
+    let items = manifests["items"].as_array().expect("a list").iter();
+    items.map(|one| one["kind"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_kind_without_an_answer_hides_nothing_else() {
+    let space = Space::new(DOOR);
+    space.create(Client::Apply, &exposed("db"));
+    let bare = exposed("old").without("/metadata/labels");
+    let bare =
+        bare.without("/metadata/annotations").set("/spec/selector", json!({"matchLabels": {"app": "old"}}));
+    space.create(Client::Apply, &bare.set("/spec/template/metadata/labels", json!({"app": "old"})));
+    let (code, told, _) = run(&space, &["status", "db", "--wait"]);
+    assert_eq!((code, told.as_str()), (0, ""));
+
+    let away = PROXY.put(
+        On::new(&["list"], "/apis/networking.k8s.io/v1/ingresses").itself().of(DOOR),
+        Fault::Answer(500, "InternalError", None),
+    );
+    let (code, told, status) = run(&space, &["status", "db"]);
+    assert_eq!((code, &status[0]["problems"]), (4, &json!([])), "{told}");
+    assert!(told.contains(&format!("{FAILED}of Ingress nothing is told, and of the rest all")), "{told}");
+    let expected = [("Service", "there"), ("Service", "there"), ("Ingress", "not looked at")];
+    assert_eq!(states(&status[0])[..3], expected, "{status:#}");
+    assert!(away.hits() > 1, "it is asked again");
+
+    let (code, told, adoption) = run(&space, &["adopt", "old", "--dry-run"]);
+    assert_eq!((code, &adoption[0]["appear"]), (4, &json!(["Service old"])), "{told}{adoption:#}");
+    assert!(told.contains(&format!("{FAILED}whether one would appear is not known: Ingress")), "{told}");
+
+    let (code, told, manifests) = run(&space, &["eject", "db"]);
+    assert_eq!((code, kinds(&manifests)), (4, vec!["StatefulSet", "Service", "Service"]), "{told}");
+    assert!(
+        told.contains(&format!("{FAILED}what stands beside the set of Ingress is not among them")),
+        "{told}"
+    );
+
+    drop(away);
+    let (code, told, status) = run(&space, &["status", "db"]);
+    assert_eq!((code, told.as_str()), (0, ""), "{status:#}");
+    let (code, _, manifests) = run(&space, &["eject", "db"]);
+    assert_eq!((code, kinds(&manifests)), (0, vec!["StatefulSet", "Service", "Service", "Ingress"]));
+}
+
+/// Which kinds there are may not be known either, where an API server behind the first one is away.
+#[test]
+fn a_group_without_an_answer_hides_nothing_else() {
+    let space = Space::new("one-group");
+    space.create(Client::Apply, &app("db"));
+    let (code, ..) = run(&space, &["status", "db", "--wait"]);
+    assert_eq!(code, 0);
+    let groups = On::new(&["get"], "/apis").itself().of(DOOR);
+    let away = PROXY.put(groups, Fault::Answer(500, "InternalError", None));
+    let (code, told, status) = run(&space, &["status", "db"]);
+    assert!(away.hits() > 0, "{told}");
+    assert_eq!((code, &status[0]["problems"]), (4, &json!([])), "{told}");
+    assert_eq!(states(&status[0])[..2], [("Service", "there"), ("Service", "there")], "{status:#}");
+    let all = "of HTTPRoute, ServiceMonitor, TCPRoute, TLSRoute nothing is told, and of the rest all";
+    assert!(
+        told.starts_with("error: failed to ask which kinds are served: ") && told.contains(all),
+        "{told}"
+    );
+}
