@@ -6,7 +6,7 @@
 
 mod view;
 
-use json_patch::jsonptr::PointerBuf;
+use json_patch::jsonptr::{PointerBuf, Token};
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation};
 use serde_json::{Map, Value};
 
@@ -17,9 +17,9 @@ use crate::path::{ListKey, list_key};
 /// The patch that turns `before` into `after`.
 #[must_use]
 pub fn diff(before: &Value, after: &Value) -> Patch {
-    let mut operations = Vec::new();
-    compare(&PointerBuf::new(), "", before, after, &mut operations);
-    Patch(operations)
+    let mut difference = Difference::default();
+    difference.compare("", before, after);
+    Patch(difference.operations)
 }
 
 /// Applies `patch` to the object that was sent, and compares. The object is not copied for it: that
@@ -35,84 +35,79 @@ pub fn check(sent: &Value, patch: &Patch, meant: &Value) -> Result<(), EngineErr
     if result.is(meant) { Ok(()) } else { Err(EngineError::Differs) }
 }
 
-fn compare(at: &PointerBuf, name: &str, before: &Value, after: &Value, out: &mut Vec<PatchOperation>) {
-    match (before, after) {
-        (Value::Object(before), Value::Object(after)) => compare_maps(at, before, after, out),
-        (Value::Array(old), Value::Array(new)) => {
-            if old == new {
-                return;
-            }
-            let inserted = list_key(name).is_some_and(|list| compare_lists(at, list, old, new, out));
-            if !inserted {
-                out.push(add(at.clone(), after));
-            }
-        }
-        _ if before == after => {}
-        // `add` replaces a member that is there, also one that is null.
-        _ => out.push(add(at.clone(), after)),
-    }
+/// What differs so far, and where the two are compared now: that is copied only where they differ.
+#[derive(Default)]
+struct Difference {
+    at: PointerBuf,
+    operations: Vec<PatchOperation>,
 }
 
-fn compare_maps(
-    at: &PointerBuf,
-    before: &Map<String, Value>,
-    after: &Map<String, Value>,
-    out: &mut Vec<PatchOperation>,
-) {
-    for key in before.keys().filter(|key| !after.contains_key(*key)) {
-        out.push(PatchOperation::Remove(RemoveOperation { path: below(at, key) }));
-    }
-    for (key, value) in after {
-        match before.get(key) {
-            Some(old) => {
-                if old != value {
-                    compare(&below(at, key), key, old, value, out);
+impl Difference {
+    fn compare(&mut self, name: &str, before: &Value, after: &Value) {
+        match (before, after) {
+            (Value::Object(before), Value::Object(after)) => self.compare_maps(before, after),
+            _ if before == after => {}
+            (Value::Array(old), Value::Array(new)) => {
+                if !list_key(name).is_some_and(|list| self.compare_lists(list, old, new)) {
+                    self.add(after);
                 }
             }
-            None => out.push(add(below(at, key), value)),
+            // `add` replaces a member that is there, also one that is null.
+            _ => self.add(after),
         }
     }
-}
 
-/// Compares keyed lists; gives up, having written nothing, where items lack keys, share one, or
-/// stand in another order.
-fn compare_lists(
-    at: &PointerBuf,
-    list: ListKey,
-    before: &[Value],
-    after: &[Value],
-    out: &mut Vec<PatchOperation>,
-) -> bool {
-    let keys = |items: &[Value]| -> Option<Vec<_>> { items.iter().map(|item| list.of(item)).collect() };
-    let (Some(old), Some(new)) = (keys(before), keys(after)) else {
-        return false;
-    };
-    let unique = |keys: &[_]| (1..keys.len()).all(|index| !keys[..index].contains(&keys[index]));
-    let kept: Vec<usize> = (0..old.len()).filter(|index| new.contains(&old[*index])).collect();
-    let in_order = new.iter().filter(|key| old.contains(key)).eq(kept.iter().map(|index| &old[*index]));
-    if !unique(&old) || !unique(&new) || !in_order {
-        return false;
-    }
-    for index in (0..old.len()).rev().filter(|index| !kept.contains(index)) {
-        out.push(PatchOperation::Remove(RemoveOperation { path: below(at, &index.to_string()) }));
-    }
-    for (index, item) in after.iter().enumerate() {
-        match old.iter().position(|key| *key == new[index]) {
-            Some(was) => compare(&below(at, &index.to_string()), "", &before[was], item, out),
-            None => out.push(add(below(at, &index.to_string()), item)),
+    fn compare_maps(&mut self, before: &Map<String, Value>, after: &Map<String, Value>) {
+        for key in before.keys().filter(|key| !after.contains_key(*key)) {
+            self.below(Token::from(key), Self::remove);
+        }
+        for (key, value) in after {
+            self.below(Token::from(key), |at| match before.get(key) {
+                Some(old) => at.compare(key, old, value),
+                None => at.add(value),
+            });
         }
     }
-    true
-}
 
-fn below(at: &PointerBuf, token: &str) -> PointerBuf {
-    let mut path = at.clone();
-    path.push_back(token);
-    path
-}
+    /// Compares keyed lists; gives up, having written nothing, where items lack keys, share one, or
+    /// stand in another order.
+    fn compare_lists(&mut self, list: ListKey, before: &[Value], after: &[Value]) -> bool {
+        let keys = |items: &[Value]| -> Option<Vec<_>> { items.iter().map(|item| list.of(item)).collect() };
+        let (Some(old), Some(new)) = (keys(before), keys(after)) else {
+            return false;
+        };
+        let unique = |keys: &[_]| (1..keys.len()).all(|index| !keys[..index].contains(&keys[index]));
+        let kept: Vec<usize> = (0..old.len()).filter(|index| new.contains(&old[*index])).collect();
+        let in_order = new.iter().filter(|key| old.contains(key)).eq(kept.iter().map(|index| &old[*index]));
+        if !unique(&old) || !unique(&new) || !in_order {
+            return false;
+        }
+        for index in (0..old.len()).rev().filter(|index| !kept.contains(index)) {
+            self.below(Token::from(index), Self::remove);
+        }
+        for (index, item) in after.iter().enumerate() {
+            self.below(Token::from(index), |at| match old.iter().position(|key| *key == new[index]) {
+                Some(was) => at.compare("", &before[was], item),
+                None => at.add(item),
+            });
+        }
+        true
+    }
 
-fn add(path: PointerBuf, value: &Value) -> PatchOperation {
-    PatchOperation::Add(AddOperation { path, value: value.clone() })
+    fn below(&mut self, token: Token, compare: impl FnOnce(&mut Self)) {
+        self.at.push_back(token);
+        compare(self);
+        self.at.pop_back();
+    }
+
+    fn add(&mut self, value: &Value) {
+        self.operations
+            .push(PatchOperation::Add(AddOperation { path: self.at.clone(), value: value.clone() }));
+    }
+
+    fn remove(&mut self) {
+        self.operations.push(PatchOperation::Remove(RemoveOperation { path: self.at.clone() }));
+    }
 }
 
 #[cfg(test)]
