@@ -1,7 +1,6 @@
 //! Answers `/mutate` and `/validate`: HTTP around [`Respond`].
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::Request;
@@ -17,16 +16,13 @@ use super::rejection::Rejection;
 use crate::admission::{Answer, Endpoint, Summary};
 use crate::telemetry::Metrics;
 
-/// How long a profile is not refused for want of its parent: `kubectl apply` of a file makes one right after
-/// the other, before our watch has told of the first.
-const PARENT: Duration = Duration::from_secs(1);
-
 /// Answers one request and counts what became of it.
 pub(super) async fn review(webhook: Arc<Webhook>, endpoint: Endpoint, request: Request) -> Response {
     let _in_flight = InFlight::enter(&webhook.metrics);
     let began = Instant::now();
-    let deadline = began + webhook.limits.deadline(request.uri().query());
-    let answered = tokio::time::timeout_at(deadline, answer(&webhook, endpoint, request)).await;
+    let time = webhook.limits.deadline(request.uri().query());
+    let answer = answer(&webhook, endpoint, request, began + time / 2);
+    let answered = tokio::time::timeout_at(began + time, answer).await;
     let response = match answered.unwrap_or(Err(Rejection::Late)) {
         Ok(answer) => {
             webhook.metrics.count(&answer.summary);
@@ -46,7 +42,14 @@ pub(super) async fn review(webhook: Arc<Webhook>, endpoint: Endpoint, request: R
     response
 }
 
-async fn answer(webhook: &Webhook, endpoint: Endpoint, request: Request) -> Result<Answer, Rejection> {
+/// Until `patience` ends, a profile is not refused for want of its parent: `kubectl apply` of a file makes one right
+/// after the other, before our watch has told of the first.
+async fn answer(
+    webhook: &Webhook,
+    endpoint: Endpoint,
+    request: Request,
+    patience: Instant,
+) -> Result<Answer, Rejection> {
     let (head, body) = request.into_parts();
     if !is_json(&head.headers) {
         return Err(Rejection::WrongType);
@@ -55,7 +58,6 @@ async fn answer(webhook: &Webhook, endpoint: Endpoint, request: Request) -> Resu
     // Before the first evaluation, so that no change after it is missed. Profiles are validated alone.
     let validates = endpoint == Endpoint::Validate;
     let mut changes = validates.then(|| webhook.responder.profile_changes()).flatten();
-    let patience = Instant::now() + PARENT;
     loop {
         let place = webhook.gate.enter().await.ok_or(Rejection::Busy)?;
         let answer = evaluate(webhook, endpoint, Arc::clone(&body), place).await?;
