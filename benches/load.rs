@@ -27,6 +27,10 @@ use stateward::server::{self, Respond, WebhookArgs};
 
 use self::reviews::Review;
 
+// As in the program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The servers, the one without any work of its own first.
 const SERVERS: [&str; 3] = ["bare", "floor", "stateward"];
 /// The reviews, by name.
