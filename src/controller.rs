@@ -29,6 +29,7 @@ pub(crate) mod served;
 mod set;
 mod stores;
 mod trim;
+mod unknown;
 mod wake;
 
 pub use self::args::ControllerArgs;

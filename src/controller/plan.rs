@@ -3,7 +3,7 @@
 //! Everything here rests on what a watch told, which may be old: each step carries the uid and the
 //! version that it is meant for, and the API server refuses it for any other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -56,9 +56,11 @@ impl Act {
 }
 
 /// The objects that may concern a set, as the watches know them. Of a kind that the cluster does not
-/// serve there is no entry.
+/// serve, or of which nothing is known, there is no entry.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Live {
+    /// The kinds of which nothing is known: the API server did not answer for them yet.
+    pub(super) unknown: BTreeSet<Kind>,
     /// Those of the set's namespace.
     pub(super) beside: BTreeMap<Kind, Vec<Value>>,
     /// Those of other namespaces that claim the host which the set wants.
@@ -67,7 +69,7 @@ pub(super) struct Live {
 
 impl Live {
     /// Those that we made beside `set` and that nothing else controls, with what they are for.
-    fn ours<'a>(&'a self, set: &'a Value) -> impl Iterator<Item = (Role, &'a Value)> {
+    pub(super) fn ours<'a>(&'a self, set: &'a Value) -> impl Iterator<Item = (Role, &'a Value)> {
         let all = self.beside.values().flatten();
         all.filter_map(|object| Some((Role::of(object)?, object))).filter(|(_, object)| is_of(object, set))
     }

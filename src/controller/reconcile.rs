@@ -23,6 +23,7 @@ use super::quiet::Quiet;
 use super::report::{Notice, Teller, Trouble};
 use super::set::{Set, SetRef, set_ref};
 use super::stores::Stores;
+use super::unknown;
 use super::wake::Waiting;
 use crate::companions::hosts::hosts;
 use crate::companions::neighbours::settle;
@@ -165,8 +166,10 @@ impl Context {
                 let host = desired.wanted.iter().find_map(|companion| hosts(&companion.manifest).next());
                 let names = [&*key.name, text(&set["spec"]["serviceName"])];
                 let live = self.stores.live(key, &names, host);
+                let aside = unknown::set_aside(&mut desired, set, &live);
                 let settled = self.settle(key, set, &desired, &live, &mut decision);
                 decision.steps = plan::plan(set, &desired, &settled, &live);
+                decision.steps.retain(|step| unknown::permits(&aside, step));
                 decision.steps.retain(|step| step.role != Role::Secret || !self.has_secret(key, set));
                 decision.leave_room(newborn::left(set, Timestamp::now()));
                 decision.troubles.extend(settled.problems.iter().map(Trouble::from));

@@ -3,7 +3,7 @@
 //! All StatefulSets are watched, trimmed, and not just those with our label: a watch by label tells
 //! of a set that loses it as deleted, and a namespace can opt its sets in. Secrets are never read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -45,6 +45,8 @@ pub(super) struct Stores {
     beside: BTreeMap<Kind, Memory>,
     /// How the kinds are addressed whose objects we know.
     known: RwLock<Served>,
+    /// The kinds that there are or may be: those that are served, and those of which there is no answer.
+    possible: RwLock<BTreeSet<Kind>>,
     namespaces: Memory,
     /// Of the sets.
     packer: Packer,
@@ -87,6 +89,7 @@ impl Stores {
         Arc::new(Self {
             beside: kept().map(|kind| (kind, Memory::default())).collect(),
             known: RwLock::default(),
+            possible: RwLock::default(),
             namespaces: Memory::default(),
             packer: Packer::default(),
             changes: AtomicU64::new(0),
@@ -136,26 +139,25 @@ impl Stores {
     }
 
     /// Asks for ever what kinds are served. The first answer is waited for, and the first lists of
-    /// what it names.
+    /// what it names; not for a group that gives none.
     async fn discover(&self, client: &Client, served: &watch::Sender<Served>) {
+        let mut silent = BTreeSet::new();
         loop {
-            match served::ask(client).await {
-                Ok(found) => {
-                    if self.readiness.waits_for(DISCOVERY) {
-                        for kind in found.keys().filter(|kind| self.beside.contains_key(kind)) {
-                            self.readiness.wait_for(kind.plural(), "waiting for the first list");
-                        }
+            match served::ask_each(client).await {
+                Ok(answer) => {
+                    for (group, error) in &answer.silent {
+                        let error = crate::stores::said(error);
+                        tracing::warn!(group, %error, "cannot ask which kinds of a group are served; trying again");
                     }
-                    let is_news = |known: &mut Served| {
-                        let news = *known != found;
-                        known.clone_from(&found);
-                        news
-                    };
-                    if served.send_if_modified(is_news) {
-                        let kinds: Vec<&str> = found.keys().map(|kind| kind.as_str()).collect();
-                        tracing::info!(?kinds, "this cluster serves");
+                    let found = answer.beside(&served.borrow());
+                    let before = std::mem::replace(&mut silent, answer.silent_kinds());
+                    let possible = found.keys().chain(&silent).copied();
+                    *self.possible.write().unwrap_or_else(PoisonError::into_inner) = possible.collect();
+                    self.found(&found, served);
+                    if silent != before {
+                        // What was said of those kinds is not so any more.
+                        self.wake.all();
                     }
-                    self.readiness.ready(DISCOVERY);
                 }
                 Err(error) => {
                     let error = crate::stores::said(&error);
@@ -167,6 +169,25 @@ impl Stores {
             }
             tokio::time::sleep(served::PAUSE).await;
         }
+    }
+
+    /// These kinds are served from now on.
+    fn found(&self, found: &Served, served: &watch::Sender<Served>) {
+        if self.readiness.waits_for(DISCOVERY) {
+            for kind in found.keys().filter(|kind| self.beside.contains_key(kind)) {
+                self.readiness.wait_for(kind.plural(), "waiting for the first list");
+            }
+        }
+        let kinds: Vec<&str> = found.keys().map(|kind| kind.as_str()).collect();
+        let is_news = |known: &mut Served| {
+            let news = known != found;
+            known.clone_from(found);
+            news
+        };
+        if served.send_if_modified(is_news) {
+            tracing::info!(?kinds, "this cluster serves");
+        }
+        self.readiness.ready(DISCOVERY);
     }
 
     /// Follows a kind for as long as it is served, and forgets its objects when it is not.
@@ -215,7 +236,7 @@ impl Stores {
     ) {
         let mut events = pin!(events(client, resource));
         let (mut pauses, mut listed) = (DefaultBackoff::default(), false);
-        while let Some(event) = events.next().await {
+        while let Some(event) = self.next(store, listed, &mut events).await {
             match event {
                 Ok(event) => {
                     // The beginning of a list is sent before the list is asked for, and proves nothing.
@@ -244,6 +265,32 @@ impl Stores {
                     }
                     wait(&mut pauses).await;
                 }
+            }
+        }
+    }
+
+    /// The next event. For the first list of a kind that comes by a definition nothing else waits
+    /// without end: until it is complete, nothing is known of the kind.
+    async fn next<T>(
+        &self,
+        store: &'static str,
+        listed: bool,
+        events: &mut (impl Stream<Item = watcher::Result<T>> + Unpin),
+    ) -> Option<watcher::Result<T>> {
+        let mut next = events.next();
+        if listed || !is_optional(store) {
+            return next.await;
+        }
+        match tokio::time::timeout(served::GROUP_PATIENCE, &mut next).await {
+            Ok(Some(Err(error))) if !is_forbidden(&error) => {
+                self.readiness.ready(store);
+                Some(Err(error))
+            }
+            Ok(event) => event,
+            Err(_) => {
+                tracing::warn!(store, "the API server sends no list; still waiting");
+                self.readiness.ready(store);
+                next.await
             }
         }
     }
@@ -293,7 +340,10 @@ impl Stores {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let stores = || self.beside.iter().filter(|(kind, _)| known.contains_key(*kind));
         let elsewhere = stores().filter(|(kind, _)| CLAIMING.contains(*kind));
+        let possible = self.possible.read().unwrap_or_else(PoisonError::into_inner);
+        let is_unknown = |kind: &&Kind| possible.contains(kind) && !known.contains_key(kind);
         Live {
+            unknown: self.beside.keys().filter(is_unknown).copied().collect(),
             beside: stores()
                 .map(|(kind, memory)| (*kind, memory.around(namespace, &key.name, names)))
                 .collect(),
@@ -375,6 +425,16 @@ fn is_absent(store: &str, error: &watcher::Error) -> bool {
     let unknown =
         matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404);
     unknown && matches!(store, "poddisruptionbudgets" | "ingresses" | "networkpolicies")
+}
+
+/// Whether a store is of a kind that comes by a definition.
+fn is_optional(store: &str) -> bool {
+    kinds().any(|kind| kind.is_optional() && kind.plural() == store)
+}
+
+/// Whether it is a right that we lack, which somebody is to see by our not being ready.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403)
 }
 
 fn neighbour(event: Event<DynamicObject>, resource: &ApiResource) -> Event<Value> {

@@ -12,6 +12,7 @@
 )]
 
 mod answers;
+mod groups;
 mod leadership;
 mod objects;
 mod proxy;
@@ -20,13 +21,14 @@ mod revisions;
 mod sets;
 #[path = "../cluster"]
 mod shared {
+    pub(crate) mod definitions;
     #[allow(dead_code, unused_imports, reason = "the tests of the cluster use the rest")]
     pub(crate) mod harness;
 }
 mod watches;
 mod world;
 
-use shared::harness;
+use shared::{definitions, harness};
 
 /// The harness starts no controller: the replicas here are the only ones.
 const CONTROLLER: bool = false;

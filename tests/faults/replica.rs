@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use crate::harness::{block_on, cluster, wait_for};
 
-/// Quiet times of seconds, and all hosts.
-const CONFIGURATION: &str = "{disruptionBudgets: {quietTime: 4s}, hosts: [{host: '*.example.com'}]}\n";
+/// Quiet times of seconds, all hosts, and one Gateway.
+const CONFIGURATION: &str = "{disruptionBudgets: {quietTime: 4s}, hosts: [{host: '*.example.com'}], \
+                             gateways: [{gateway: infra/public}]}\n";
 
 /// The shell ends what it runs when its stdin does: also when this process is killed. It tells the
 /// process's id at its start and the exit code at its end.

@@ -1,0 +1,127 @@
+//! A group of kinds for which nobody answers, as when an aggregated API server is down: what belongs
+//! to other groups is kept all the same, and of this one nothing is lost.
+
+use serde_json::{Value, json};
+
+use crate::definitions::Definitions;
+use crate::harness::{Client, Manifest, Space, app, run, wait_for};
+use crate::objects::{settle, wait_beside};
+use crate::proxy::{Break, Fault, On, Switch};
+use crate::world::{Pair, WRITES, alone, events, proxy};
+
+/// The group.
+const GROUP: &str = "/apis/gateway.networking.k8s.io";
+/// What is said as long as nobody answers for it.
+const SILENT: &str = "cannot ask which kinds of a group are served; trying again";
+
+fn routed(name: &str) -> Manifest {
+    let ports = json!([{"name": "http", "containerPort": 8080}]);
+    let set = app(name).replicas(3).main("ports", ports).annotate("gateway", "infra/public");
+    set.annotate("ingress-host", &format!("{name}.example.com"))
+}
+
+/// Waits for a route, and gives uid and version: a write changes the version. As an administrator, since
+/// what has just come to be served is not for all to see.
+fn wait_route(space: &Space, set: &str) -> [Value; 2] {
+    let path = format!("{GROUP}/v1/namespaces/{}/httproutes/{set}", space.name);
+    wait_for(&format!("the route of {set}"), || {
+        let said = run("kubectl", "admin", &["get", "--raw", &path], "", &[]);
+        let route: Value = serde_json::from_str(&said.stdout).map_err(|_| said.stderr.clone())?;
+        Ok(["uid", "resourceVersion"].map(|field| route["metadata"][field].clone()))
+    })
+}
+
+/// Writes to routes until now.
+fn writes() -> usize {
+    proxy().calls(&On::new(WRITES, GROUP)).len()
+}
+
+/// Nobody answers for these any more, neither what is asked nor what is watched.
+fn silence(on: &On, fault: Fault) -> Switch {
+    let switch = proxy().put(on.clone(), fault);
+    proxy().interrupt(on, Break::Cut);
+    switch
+}
+
+/// The other replica begins to work while nobody answers for these: it does without, and makes up for
+/// it when there are answers. Gives its name.
+fn takes_over_without(pair: &mut Pair, space: &Space, on: &On, fault: Fault) -> &'static str {
+    settle(pair, space, &routed("old"));
+    let before = wait_route(space, "old");
+    let (old, new) = (pair.leader().name, pair.standby().name);
+    let wrote = writes();
+    let silent = silence(&on.clone().of(new), fault);
+    pair.named(old).signal("TERM");
+    assert_eq!(pair.named(old).exit_code(), 0);
+    let _ = space.send(Client::Apply, &routed("new")).ok();
+    wait_beside(space, "new");
+    assert_eq!(pair.leader().name, new, "it is ready");
+    silent.wait_hits(1);
+    for set in ["old", "new"] {
+        let what = "the API server gives no answer for gateway.networking.k8s.io";
+        wait_for("it to be told", || match events(space, set, what).len() {
+            1.. => Ok(()),
+            none => Err(format!("{none} Events of {set}")),
+        });
+    }
+    assert_eq!(events(space, "new", "has no HTTPRoute"), Vec::<Value>::new(), "nobody knows");
+    assert_eq!(writes(), wrote, "nothing is known of routes");
+    drop(silent);
+    wait_route(space, "new");
+    assert_eq!(wait_route(space, "old"), before);
+    new
+}
+
+/// One that is at work goes on with what it knows while nobody answers for the group.
+fn goes_on_without(pair: &mut Pair, space: &Space, replica: &'static str, fault: Fault) {
+    let (wrote, said) = (writes(), pair.named(replica).lines(SILENT).len());
+    let known = ["old", "new"].map(|set| wait_route(space, set));
+    let silent = silence(&On::new(&[], GROUP).of(replica), fault);
+    pair.named(replica).wait_says(SILENT, said + 1);
+    for set in ["old", "new"] {
+        pair.wait_look(space, set);
+    }
+    assert!(pair.named(replica).is_at_work(), "it is ready");
+    drop(silent);
+    let watched = On::new(&["watch"], format!("{GROUP}/v1/httproutes")).of(replica);
+    wait_for("the routes to be watched again", || match proxy().open(&watched) {
+        1 => Ok(()),
+        open => Err(format!("{open} watches")),
+    });
+    for set in ["old", "new"] {
+        pair.wait_look(space, set);
+    }
+    assert_eq!(writes(), wrote, "it knows them as they are");
+    assert_eq!(["old", "new"].map(|set| wait_route(space, set)), known);
+}
+
+#[test]
+fn a_group_that_fails_or_stalls_keeps_no_other() {
+    let mut pair = alone();
+    let definitions = Definitions::turn();
+    definitions.install();
+    for (name, fault) in
+        [("group-fails", Fault::Answer(500, "InternalError", None)), ("group-stalls", Fault::Stall)]
+    {
+        let space = Space::new(name);
+        let at_work = takes_over_without(&mut pair, &space, &On::new(&[], GROUP), fault);
+        goes_on_without(&mut pair, &space, at_work, fault);
+        pair.revive();
+    }
+}
+
+/// As where the conversion of a CustomResourceDefinition fails: it is served, and nobody can list it.
+#[test]
+fn a_kind_that_cannot_be_listed_keeps_no_other() {
+    let mut pair = alone();
+    let definitions = Definitions::turn();
+    definitions.install();
+    for (name, fault) in
+        [("list-fails", Fault::Answer(500, "InternalError", None)), ("list-stalls", Fault::Stall)]
+    {
+        let space = Space::new(name);
+        let lists = On::new(&["list"], format!("{GROUP}/v1/httproutes")).itself();
+        takes_over_without(&mut pair, &space, &lists, fault);
+        pair.revive();
+    }
+}
