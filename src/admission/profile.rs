@@ -2,8 +2,6 @@
 
 mod deletion;
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use super::{Admission, Response, Summary, listed};
@@ -41,7 +39,7 @@ pub(super) fn review(admission: &Admission, request: &Value, summary: &mut Summa
         return Response { warnings: lost, ..Response::passed() };
     }
     let name = text(&object["metadata"]["name"]);
-    let spec = check::words::read::<ProfileSpec>("spec", &object["spec"]).map(Arc::new);
+    let spec = ProfileSpec::read(&object["spec"]);
     let unknown = spec.as_ref().map_or_else(|_| Vec::new(), |spec| check::unknown_fields(spec));
     let idle = check::idle_nulls(&object["spec"]);
     let given = Given { name: name.to_owned(), spec };
@@ -108,6 +106,8 @@ fn faults(name: &str, joined: &Joined, before: &Joined) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::admission::Endpoint;
     use crate::engine::{Engine, Offline};

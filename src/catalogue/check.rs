@@ -1,6 +1,6 @@
 //! What is wrong with one profile by itself, beyond what its schema refuses.
 
-pub mod words;
+pub(super) mod words;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::Value;

@@ -17,8 +17,8 @@ use super::{Catalogue, LoadError, Profile, check};
 pub struct Given {
     /// Its name.
     pub name: String,
-    /// Its defaults, or why they cannot be read.
-    pub spec: Result<Arc<ProfileSpec>, String>,
+    /// Its defaults, or all of why they cannot be read.
+    pub spec: Result<Arc<ProfileSpec>, Vec<String>>,
 }
 
 /// A revision with all that it was resolved from, the weakest layer first: nothing outside of it is
@@ -166,7 +166,7 @@ impl Catalogue {
             let mut verdict = Verdict::default();
             match &one.spec {
                 Ok(spec) => verdict.faults = check::faults(spec),
-                Err(why) => verdict.faults.push(why.clone()),
+                Err(why) => verdict.faults.clone_from(why),
             }
             if let (Ok(spec), []) = (&one.spec, verdict.faults.as_slice()) {
                 catalogue.sources.insert(one.name.clone(), Arc::clone(spec));

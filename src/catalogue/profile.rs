@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "kube's derive writes structs of its own into functions")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kube::{CustomResource, KubeSchema};
 use schemars::generate::SchemaGenerator;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::asked::Asked;
+use super::check::words;
 use super::definition::{ProfileStatus, any_object, patch_to, patches_to};
 use super::peers::Peers;
 use super::refuse::Refusal;
@@ -203,6 +205,19 @@ fn resource_classes(_: &mut SchemaGenerator) -> Schema {
         "type": "object", "maxProperties": 32,
         "additionalProperties": {"type": "object", "properties": {"requests": amounts, "limits": amounts}},
     })
+}
+
+impl ProfileSpec {
+    /// Reads the `spec` of a profile object.
+    ///
+    /// # Errors
+    /// All that cannot be read, each with its field and what to write instead.
+    pub fn read(spec: &Value) -> Result<Arc<Self>, Vec<String>> {
+        match words::read_all("spec", spec.clone()) {
+            (Some(read), wrong) if wrong.is_empty() => Ok(Arc::new(read)),
+            (_, wrong) => Err(wrong),
+        }
+    }
 }
 
 impl Match {

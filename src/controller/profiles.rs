@@ -195,7 +195,7 @@ mod tests {
         Profiled {
             given: Given {
                 name: "queue".to_owned(),
-                spec: spec.map(Arc::new).map_err(|error| error.to_string()),
+                spec: spec.map(Arc::new).map_err(|error| vec![error.to_string()]),
             },
             generation: Some(3),
             status,

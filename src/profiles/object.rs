@@ -1,14 +1,11 @@
 //! Profiles and kept revisions as objects of the API.
 
-use std::sync::Arc;
-
 use kube::core::DynamicObject;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Profiled;
 use super::shelf::{self, Shelved};
-use crate::catalogue::check::words;
 use crate::catalogue::cluster::{Content, Given, Kept, Unkept};
 use crate::catalogue::profile::ProfileSpec;
 use crate::names;
@@ -19,9 +16,8 @@ pub(crate) const REVISION_LABEL: &str = "stateward.dev/revision";
 /// Reads a profile object. What cannot be read of it is told by its verdict.
 pub(crate) fn profile(object: &DynamicObject) -> Option<Profiled> {
     let name = object.metadata.name.clone()?;
-    let spec = words::read::<ProfileSpec>("spec", &object.data["spec"]);
     Some(Profiled {
-        given: Given { name, spec: spec.map(Arc::new) },
+        given: Given { name, spec: ProfileSpec::read(&object.data["spec"]) },
         generation: object.metadata.generation,
         status: object.data["status"].clone(),
     })
@@ -85,6 +81,8 @@ pub(super) fn name(object: &DynamicObject) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::catalogue::Catalogue;
 
@@ -114,10 +112,15 @@ mod tests {
     fn what_cannot_be_read_is_told() {
         let object = json!({
             "apiVersion": "stateward.dev/v1alpha1", "kind": "StatefulSetProfile", "metadata": {"name": "x"},
-            "spec": {"summary": "x", "siez": "small"},
+            "spec": {"summary": 3, "siez": "small"},
         });
         let profile = profile(&serde_json::from_value(object).unwrap()).unwrap();
-        let why = profile.given.spec.unwrap_err();
-        assert_eq!(why, "spec.siez: there is no field \"siez\"; did you mean size?");
+        assert_eq!(
+            profile.given.spec.unwrap_err(),
+            [
+                "spec.siez: there is no field \"siez\"; did you mean size?",
+                "spec.summary: is 3; write a text, in quotes where it looks like a number",
+            ]
+        );
     }
 }

@@ -10,49 +10,48 @@ use crate::path::{ListKey, list_key};
 /// As many values of a wrong type are told: each costs to read all of it once more.
 pub(super) const MOST: usize = 20;
 
-/// Reads a value that stands at `at`.
-///
-/// # Errors
-/// Where the first thing stands that cannot be read, what is wrong with it and what to write instead.
-pub fn read<T: DeserializeOwned>(at: &str, value: &Value) -> Result<T, String> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let said = self::said(error.path(), &error.inner().to_string());
-        behind_place(at, &said).trim_start_matches(": ").to_owned()
-    })
-}
-
-/// Reads as much of a value that stands at `at` as can be read, and tells of all that cannot.
+/// Reads as much of a value that stands at `at` as can be read, and tells of all that cannot: where it stands, what
+/// is wrong with it and what to write instead. Of a value of which nothing is told all was read.
 pub(in crate::catalogue) fn read_all<T: DeserializeOwned>(
     at: &str,
     mut value: Value,
 ) -> (Option<T>, Vec<String>) {
-    let mut wrong: Vec<String> = Vec::new();
+    let (mut wrong, mut taken) = (Vec::new(), Vec::<Vec<String>>::new());
     loop {
         let error = match serde_path_to_error::deserialize::<_, T>(&value) {
             Ok(read) => return (Some(read), wrong),
             Err(error) => error,
         };
-        let told = behind_place(at, &said(error.path(), &error.inner().to_string()));
-        // What is wrong without its value too is told once.
-        if wrong.len() >= MOST || !take_out(&mut value, error.path()) {
-            return (None, if wrong.is_empty() { vec![told] } else { wrong });
+        let (keys, told) = (keys(error.path()), error.inner().to_string());
+        let meant: Vec<String> = keys.iter().cloned().chain(missing(&told).map(str::to_owned)).collect();
+        // What was taken out is missed now, and told already.
+        if !taken.iter().any(|taken| meant.starts_with(taken)) {
+            wrong.push(behind_place(at, &said(error.path(), &told)));
         }
-        wrong.push(told);
+        match take_out(&mut value, &keys) {
+            Some(all) if wrong.len() < MOST => taken.push(all.to_vec()),
+            _ => return (None, wrong),
+        }
     }
 }
 
-/// Takes out what cannot be read, a field with its name; no where there is nothing left to take.
-fn take_out(value: &mut Value, path: &Path) -> bool {
+/// The way to what a reader stopped at.
+fn keys(path: &Path) -> Vec<String> {
     let keys = path.iter().filter_map(|segment| match segment {
         Segment::Seq { index } => Some(index.to_string()),
         Segment::Map { key } => Some(key.clone()),
         _ => None,
     });
-    let keys: Vec<String> = keys.collect();
-    let Some((last, around)) = keys.split_last() else { return false };
+    keys.collect()
+}
+
+/// Takes out what cannot be read, a field with its name, or where it is gone already what is around it. Gives the
+/// way to what was taken; `None` where nothing is left to take.
+fn take_out<'k>(value: &mut Value, keys: &'k [String]) -> Option<&'k [String]> {
+    let (last, around) = keys.split_last()?;
     let escaped = |key: &String| ["/", &key.replace('~', "~0").replace('/', "~1")].concat();
-    let around = around.iter().map(escaped).collect::<Vec<_>>().concat();
-    match value.pointer_mut(&around) {
+    let pointer = around.iter().map(escaped).collect::<Vec<_>>().concat();
+    let is_taken = match value.pointer_mut(&pointer) {
         Some(Value::Object(map)) => map.remove(last).is_some(),
         // The others are to keep their places.
         Some(Value::Array(items)) => {
@@ -60,7 +59,8 @@ fn take_out(value: &mut Value, path: &Path) -> bool {
             item.is_some_and(|item| !item.take().is_null())
         }
         _ => false,
-    }
+    };
+    if is_taken { Some(keys) } else { take_out(value, around) }
 }
 
 /// What is said of a part of what stands at `at`.
@@ -89,9 +89,9 @@ pub(super) fn said(path: &Path, error: &str) -> String {
     let list = if at.ends_with(']') { "" } else { last };
     let told = in_words(error, list);
     // What is missing is no part of the way there. An unknown field is, and the reader names it already.
-    if let Some(field) = error.strip_prefix("missing field ") {
+    if let Some(field) = missing(error) {
         let between = if at.is_empty() { "" } else { "." };
-        at = format!("{at}{between}{}", unquoted(field));
+        at = format!("{at}{between}{field}");
     }
     format!("{at}: {told}")
 }
@@ -103,8 +103,7 @@ fn in_words(error: &str, name: &str) -> String {
     {
         return format!("is {}; write {}", given_as(given), wanted(expected, name));
     }
-    if let Some(field) = error.strip_prefix("missing field ") {
-        let field = unquoted(field);
+    if let Some(field) = missing(error) {
         return format!("is missing; write {field}: and its value");
     }
     if let Some((variant, expected)) = behind(error, "unknown variant ") {
@@ -122,6 +121,11 @@ fn in_words(error: &str, name: &str) -> String {
         };
     }
     error.to_owned()
+}
+
+/// The field that a message of `serde` misses.
+fn missing(error: &str) -> Option<&str> {
+    error.strip_prefix("missing field ").map(unquoted)
 }
 
 /// The two halves of `PREFIX a, expected b`.
@@ -197,7 +201,7 @@ mod tests {
     use crate::catalogue::profile::ProfileSpec;
 
     fn told<T: DeserializeOwned>(value: &Value) -> String {
-        read::<T>("spec", value).err().unwrap_or_default()
+        read_all::<T>("spec", value.clone()).1.join("\n")
     }
 
     #[test]
@@ -259,6 +263,24 @@ mod tests {
         assert_eq!(
             told::<ProfileSpec>(&json!({"summary": "x", "variants": {}})),
             "spec.variants: is a map; write a list: - …"
+        );
+    }
+
+    #[test]
+    fn all_that_cannot_be_read_is_told_and_each_once() {
+        let value = json!({"siezs": {}, "scratch": 3, "size": 4, "variants": [
+            {"name": 5, "unknown": "x", "cases": [{"name": "a", "majorFrom": "x"}]},
+        ]});
+        assert_eq!(
+            told::<ProfileSpec>(&value).lines().collect::<Vec<_>>(),
+            [
+                "spec.scratch: is 3; write a list: - …",
+                "spec.siezs: there is no field \"siezs\"; did you mean sizes?",
+                "spec.size: is 4; write a text, in quotes where it looks like a number",
+                "spec.variants[0].cases[0].majorFrom: is the text \"x\"; write a whole number, at least 0",
+                "spec.variants[0].name: is 5; write a text, in quotes where it looks like a number",
+                "spec.summary: is missing; write summary: and its value",
+            ]
         );
     }
 }

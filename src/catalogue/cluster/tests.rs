@@ -108,7 +108,7 @@ fn one_with_a_fault_is_passed_over_and_told() {
         given("a", "{summary: x, extends: b}"),
         given("b", "{summary: x, extends: a}"),
         given("postgresql", "{summary: x, extends: nothing}"),
-        Given { name: "redis".to_owned(), spec: Err("spec.siez: unknown field".to_owned()) },
+        Given { name: "redis".to_owned(), spec: Err(vec!["spec.siez: unknown field".to_owned()]) },
         given("queue", QUEUE),
     ];
     let first = built_in().join(&profiles, &[]);
@@ -189,7 +189,7 @@ fn what_is_kept_stands_in_for_one_that_has_a_fault_now() {
     let kept = keep(&first);
     let good = built_in().join(&all, &kept);
     let unreadable =
-        |name: &str| Given { name: name.to_owned(), spec: Err("spec.siez: unknown field".to_owned()) };
+        |name: &str| Given { name: name.to_owned(), spec: Err(vec!["spec.siez: unknown field".to_owned()]) };
     for (what, now) in [
         ("its parent is gone", vec![child]),
         ("it has a fault", vec![given("queue", &QUEUE.replace("1Gi", "1GB"))]),

@@ -1,23 +1,21 @@
 //! Profiles among manifests.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::schema::Schema;
 use crate::catalogue::cluster::Given;
 use crate::catalogue::profile::ProfileSpec;
 use crate::catalogue::{Catalogue, check};
-use crate::cli::input::{Document, Item, Source};
+use crate::cli::input::{Item, Source};
 use crate::cli::report::{Finding, Gravity};
 use crate::fault::{Fault, Reason};
 use crate::settings::text;
 
 /// A profile among the objects of a file; `None` for other kinds.
 fn profile(object: &Value) -> Option<Given> {
-    (object["kind"] == "StatefulSetProfile").then(|| {
-        let spec = check::words::read::<ProfileSpec>("spec", &object["spec"]);
-        Given { name: text(&object["metadata"]["name"]).to_owned(), spec: spec.map(Arc::new) }
+    (object["kind"] == "StatefulSetProfile").then(|| Given {
+        name: text(&object["metadata"]["name"]).to_owned(),
+        spec: ProfileSpec::read(&object["spec"]),
     })
 }
 
@@ -27,7 +25,7 @@ pub(in crate::cli) fn given<'o>(objects: impl Iterator<Item = &'o Value>) -> Vec
     let given = objects.filter_map(|object| {
         let given = profile(object)?;
         let faults: Vec<String> = schema.faults(object).iter().map(ToString::to_string).collect();
-        Some(if faults.is_empty() { given } else { Given { spec: Err(faults.join("; ")), ..given } })
+        Some(if faults.is_empty() { given } else { Given { spec: Err(faults), ..given } })
     });
     given.collect()
 }
@@ -39,17 +37,17 @@ pub(super) fn findings<'s>(sources: &'s [Source], catalogue: &Catalogue) -> (usi
         let documents = source.documents.iter();
         documents.flat_map(move |document| {
             let items = document.items_where(|object| object["kind"] == "StatefulSetProfile");
-            items.into_iter().map(move |item| (source, document, item))
+            items.into_iter().map(move |item| (source, item))
         })
     });
-    let items: Vec<(&Source, &Document, Item<'_>)> = items.collect();
-    let given: Vec<Given> = items.iter().filter_map(|(.., item)| profile(item.object)).collect();
+    let items: Vec<(&Source, Item<'_>)> = items.collect();
+    let given: Vec<Given> = items.iter().filter_map(|(_, item)| profile(item.object)).collect();
     let joined = catalogue.join(&given, &[]);
     let schema = Schema::new();
     let mut findings = Vec::new();
-    for ((source, document, item), one) in items.into_iter().zip(&given) {
+    for ((source, item), one) in items.into_iter().zip(&given) {
         let refused = schema.faults(item.object);
-        let parts = Parts { source, document, item, name: &one.name };
+        let parts = Parts { source, item, name: &one.name };
         // The schema says it of an image without a name, too.
         let is_told = |why: &Fault| {
             refused.iter().any(|other| other.field == why.field) || why.problem.starts_with(" is never met")
@@ -57,8 +55,9 @@ pub(super) fn findings<'s>(sources: &'s [Source], catalogue: &Catalogue) -> (usi
         match &one.spec {
             // What is no spec is told by the schema, all of it at once.
             Err(_) if !refused.is_empty() => {}
-            // The text tells the place, which the values do not.
-            Err(why) => findings.push(parts.unreadable(why)),
+            Err(why) => {
+                findings.extend(why.iter().map(|why| parts.finding(Gravity::Error, check::parted(why))));
+            }
             Ok(spec) => {
                 let verdict = joined.verdicts.get(&one.name);
                 let faults = verdict.into_iter().flat_map(|verdict| &verdict.faults);
@@ -83,7 +82,6 @@ pub(super) fn findings<'s>(sources: &'s [Source], catalogue: &Catalogue) -> (usi
 /// One profile and where it stands.
 struct Parts<'s, 'n> {
     source: &'s Source,
-    document: &'s Document,
     item: Item<'s>,
     name: &'n str,
 }
@@ -97,23 +95,6 @@ impl<'s> Parts<'s, '_> {
             gravity,
             fault,
         }
-    }
-
-    fn unreadable(&self, why: &str) -> Finding<'s> {
-        let mut finding = self.finding(Gravity::Error, check::parted(why));
-        if self.item.index.is_some() {
-            return finding;
-        }
-        let body = &self.source.text[self.document.piece.body.clone()];
-        let options = serde_saphyr::options! { legacy_octal_numbers: true };
-        let read =
-            serde_saphyr::from_str_with_options::<crate::catalogue::profile::ProfileFile>(body, options);
-        let place = read.err().and_then(|error| error.location());
-        if let Some(at) = place.and_then(|at| usize::try_from(at.span().byte_offset()?).ok()) {
-            let start = self.document.piece.body.start + at;
-            finding.at = start..crate::cli::input::line_around(&self.source.text, start).end.max(start + 1);
-        }
-        finding
     }
 }
 
@@ -273,5 +254,18 @@ mod tests {
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].0.contains("hostNetwrk: is no field that this version"), "{found:?}");
         assert_eq!(found[0].1, 12);
+    }
+
+    #[test]
+    fn what_the_schema_lets_pass_and_nobody_can_read_is_told_with_its_lines() {
+        let cases =
+            "    - {name: a, majorFrom: 5000000000}\n    - {name: b, majorFrom: 1, majorTo: 5000000000}\n";
+        let spec = format!(
+            "  summary: x\n  extends: default\n  variants:\n  - name: v\n    unknown: x\n    cases:\n{cases}"
+        );
+        let at = "StatefulSetProfile queue: spec.variants[0].cases";
+        let told = |place: &str| format!("{at}{place}: is 5000000000");
+        let found = lint(&profile("queue", &spec));
+        assert_eq!(found, [(told("[0].majorFrom"), 12), (told("[1].majorTo"), 13)]);
     }
 }

@@ -6,7 +6,7 @@ use crate::defaults;
 use crate::engine::{Change, Decision, Offline};
 
 fn given(name: &str, spec: &str) -> Given {
-    let spec = serde_saphyr::from_str(spec).map(Arc::new).map_err(|error| error.to_string());
+    let spec = serde_saphyr::from_str(spec).map(Arc::new).map_err(|error| vec![error.to_string()]);
     Given { name: name.to_owned(), spec }
 }
 

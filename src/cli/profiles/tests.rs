@@ -4,7 +4,7 @@ use super::*;
 use crate::catalogue::cluster::Given;
 
 fn given(name: &str, spec: &str) -> Given {
-    let spec = serde_saphyr::from_str(spec).map(Arc::new).map_err(|error| error.to_string());
+    let spec = serde_saphyr::from_str(spec).map(Arc::new).map_err(|error| vec![error.to_string()]);
     Given { name: name.to_owned(), spec }
 }
 
