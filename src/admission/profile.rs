@@ -148,8 +148,8 @@ mod tests {
             let note = json!({"spec": written}).to_string();
             json!({"metadata": {"annotations": {names::LAST_APPLIED: note}}, "spec": {"refuse": {}}})
         };
-        let written = "{extends: null, data: {subPath: null}, refuse: {even: null}, variants: [{cases: [{statefulSet:
-            {spec: null}}]}], statefulSet: {spec: {template: {spec: {containers: [{name: $(main), env: [{name: A,
+        let written = "{extends: null, data: {subPath: null}, refuse: {even: null}, variants: [{cases: [{data: {size: null},
+            statefulSet: {spec: null}}]}], statefulSet: {spec: {template: {spec: {containers: [{name: $(main), env: [{name: A,
             value: null}]}]}}}}}";
         let object = note(written);
         assert_eq!(
@@ -161,6 +161,8 @@ mod tests {
                 "spec.statefulSet.spec.template.spec.containers[0].env[0].value: null was left out by client-side apply; write \
                  statefulSet.spec.template.spec.containers[$(main)].env[A].value under spec.without, or apply with \
                  --server-side",
+                "spec.variants[0].cases[0].data.size: null was left out by client-side apply; it says nothing here, so leave it \
+                 out",
                 "spec.variants[0].cases[0].statefulSet.spec: null was left out by client-side apply; apply with \
                  --server-side",
             ]

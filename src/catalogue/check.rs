@@ -292,7 +292,9 @@ pub fn left_out(written: &Value, sent: &Value) -> Vec<String> {
             let Some(value) = spec.get(field) else { continue };
             let whole = format!("spec.{field}");
             each_null((&whole, field), field, value, &mut |at, instead| {
-                found.push((at.to_owned(), instead.to_owned(), at != whole && takes_by_null(field)));
+                // Of a variant a null takes away in the StatefulSets of its cases alone.
+                let takes = takes_by_null(field) && (field != "variants" || at.contains("].statefulSet."));
+                found.push((at.to_owned(), instead.to_owned(), at != whole && takes));
             });
         }
         found
@@ -307,7 +309,12 @@ pub fn left_out(written: &Value, sent: &Value) -> Vec<String> {
         if by_null {
             ways.push("apply with --server-side".to_owned());
         }
-        format!("{at}: null was left out by client-side apply; {}", ways.join(", or "))
+        let ways = if ways.is_empty() {
+            "it says nothing here, so leave it out".to_owned()
+        } else {
+            ways.join(", or ")
+        };
+        format!("{at}: null was left out by client-side apply; {ways}")
     })
     .collect()
 }
@@ -320,15 +327,34 @@ fn takes_by_null(field: &str) -> bool {
 /// The nulls that the API server takes and that take nothing away.
 #[must_use]
 pub fn idle_nulls(spec: &Value) -> Vec<String> {
-    let fields = ["data.claim", "data.mountPath", "data.size", "data.subPath", "scratch", "size", "spread"];
-    let is_null =
-        |field: &&str| spec.pointer(&format!("/{}", field.replace('.', "/"))).is_some_and(Value::is_null);
-    let found = fields.into_iter().filter(is_null);
-    found
-        .map(|field| {
-            format!("spec.{field} is null, which takes nothing away; write {field} under spec.without")
+    let is_null = |spec: &Value, field: &str| {
+        spec.pointer(&format!("/{}", field.replace('.', "/"))).is_some_and(Value::is_null)
+    };
+    let of_data = super::without::OF_DATA.map(|field| format!("data.{field}"));
+    let others = ["scratch", "size", "spread"].map(str::to_owned);
+    let own = of_data.clone().into_iter().chain(others);
+    let own = own.filter(|field| is_null(spec, field)).map(|field| {
+        format!("spec.{field} is null, which takes nothing away; write {field} under spec.without")
+    });
+    let of_cases = cases_in(spec).flat_map(|(at, case)| {
+        let fields = of_data.iter().filter(move |field| is_null(case, field));
+        fields.map(move |field| {
+            format!(
+                "{at}.{field} is null, which takes nothing away; leave it out, and write {field} in the cases alone \
+                 that are to have it"
+            )
         })
-        .collect()
+    });
+    own.chain(of_cases).collect()
+}
+
+/// The cases of a profile's variants as they were sent, and where each stands.
+fn cases_in(spec: &Value) -> impl Iterator<Item = (String, &Value)> {
+    let variants = spec["variants"].as_array().into_iter().flatten();
+    variants.enumerate().flat_map(|(axis, variant)| {
+        let cases = variant["cases"].as_array().into_iter().flatten().enumerate();
+        cases.map(move |(case, one)| (format!("spec.variants[{axis}].cases[{case}]"), one))
+    })
 }
 
 /// Calls `tell` for each null below `value`, with its place and what `without` calls it; that is empty

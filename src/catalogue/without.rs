@@ -28,7 +28,7 @@ pub(crate) const FIELDS: [&str; 11] = [
     "yields",
 ];
 /// Those of the data volume.
-const OF_DATA: [&str; 4] = ["claim", "mountPath", "size", "subPath"];
+pub(super) const OF_DATA: [&str; 4] = ["claim", "mountPath", "size", "subPath"];
 
 /// The field that an entry begins with, and what follows.
 fn parts(entry: &str) -> (&str, Option<&str>) {

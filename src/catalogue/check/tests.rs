@@ -116,6 +116,36 @@ fn an_empty_map_is_kept_where_its_field_is_known() {
 }
 
 #[test]
+fn nulls_that_say_nothing_are_told_in_cases_too() {
+    let spec = serde_json::json!({
+        "summary": "x", "size": null, "data": {"claim": null, "size": "1Gi"}, "variants": [
+            {"name": "base", "unknown": "x", "cases": [{"name": "a", "data": {"subPath": "a"}}]},
+            {"name": "version", "unknown": "x", "cases": [
+                {"name": "a", "data": null}, {"name": "b", "data": {"subPath": null, "size": null}},
+            ]},
+        ],
+    });
+    let case = "spec.variants[1].cases[1]";
+    let takes = |at: &str| format!("{at} is null, which takes nothing away; ");
+    let in_case = |field: &str| {
+        format!(
+            "{}leave it out, and write data.{field} in the cases alone that are to have it",
+            takes(&format!("{case}.data.{field}"))
+        )
+    };
+    assert_eq!(
+        idle_nulls(&spec),
+        [
+            format!("{}write data.claim under spec.without", takes("spec.data.claim")),
+            format!("{}write size under spec.without", takes("spec.size")),
+            in_case("size"),
+            in_case("subPath"),
+        ]
+    );
+    assert_eq!(idle_nulls(&Value::Null), [""; 0]);
+}
+
+#[test]
 fn the_built_in_ones_are_without() {
     for (name, spec) in &super::super::Catalogue::built_in().unwrap().sources {
         assert_eq!((faults(spec), unknown_fields(spec)), (vec![], vec![]), "{name}");
