@@ -21,8 +21,8 @@ pub(crate) use self::follow::{announce, follow, profiles, rest, revisions};
 pub(crate) use self::object::shelved;
 pub(crate) use self::object::{as_go_writes, kept, profile, revision_object};
 use self::shelf::Shelved;
-use crate::catalogue::Catalogue;
 use crate::catalogue::cluster::{Given, Joined, Kept, Unkept};
+use crate::catalogue::{Catalogue, Judged};
 
 /// A profile object, as far as it matters here.
 #[derive(Debug, Clone)]
@@ -108,6 +108,26 @@ impl Profiles {
     /// Counts up when other revisions are known than before.
     pub(crate) fn revisions(&self) -> watch::Receiver<u64> {
         self.revisions.subscribe()
+    }
+
+    /// Says what is wrong with the profiles of `--profiles`, which no review ever judges.
+    pub(crate) fn tell_files(&self) {
+        for Judged { name, faults, remarks } in self.base.judged_files() {
+            for fault in faults {
+                tracing::error!(
+                    profile = name,
+                    fault,
+                    "a profile of --profiles has a fault; it is used all the same, and sets that it makes unfit are refused"
+                );
+            }
+            for remark in remarks {
+                tracing::warn!(
+                    profile = name,
+                    remark,
+                    "a profile of --profiles says what is likely not meant"
+                );
+            }
+        }
     }
 
     /// What would come of these objects in place of, or beside, those that there are.

@@ -70,6 +70,8 @@ pub async fn run(args: ControllerArgs, catalogue: Catalogue) -> Result<(), Contr
     let _log = telemetry::init(args.log_level.as_deref(), metrics.log_lines_dropped.clone())
         .map_err(StartError::from)?;
     tls::install_provider();
+    let profiles = Arc::new(Profiles::new(catalogue));
+    profiles.tell_files();
     let readiness = Readiness::new();
     let mut platform = Platform::start(args.configuration.clone(), Arc::clone(&metrics))?;
     let client = connect(args.kubeconfig.as_deref(), Some(READ)).await?;
@@ -82,7 +84,7 @@ pub async fn run(args: ControllerArgs, catalogue: Catalogue) -> Result<(), Contr
         client,
         readiness: readiness.clone(),
         metrics,
-        profiles: Arc::new(Profiles::new(catalogue)),
+        profiles,
         namespace: args.lease_namespace(),
         leadership: candidate.leadership(),
         resync: args.resync_period,

@@ -11,7 +11,6 @@ use super::args::WebhookArgs;
 use super::tls::files::FilesError;
 use super::tls::{Serving, files, install_provider};
 use super::{Limits, Readiness, Respond, Running, Settings, Webhook};
-use crate::catalogue::Judged;
 use crate::certificates::{Keeper, KeeperSettings};
 use crate::engine::{Facts, Offline};
 use crate::names;
@@ -108,7 +107,7 @@ pub async fn run(
     let metrics = Arc::new(Metrics::new());
     let _log = telemetry::init(args.log_level.as_deref(), metrics.log_lines_dropped.clone())?;
     install_provider();
-    tell_files(&profiles);
+    profiles.tell_files();
     let readiness = Readiness::new();
     let client =
         if args.without_cluster { None } else { Some(connect(args.kubeconfig.as_deref(), None).await?) };
@@ -147,22 +146,6 @@ pub async fn run(
         following.abort();
     }
     outcome
-}
-
-/// Says what is wrong with the profiles of `--profiles`, which no review ever judges.
-fn tell_files(profiles: &Profiles) {
-    for Judged { name, faults, remarks } in profiles.catalogue().judged_files() {
-        for fault in faults {
-            tracing::error!(
-                profile = name,
-                fault,
-                "a profile of --profiles has a fault; it is used all the same, and sets that it makes unfit are refused"
-            );
-        }
-        for remark in remarks {
-            tracing::warn!(profile = name, remark, "a profile of --profiles says what is likely not meant");
-        }
-    }
 }
 
 async fn serve(
