@@ -16,6 +16,7 @@ pub mod fault;
 pub mod hash;
 pub mod image;
 pub mod intent;
+mod listing;
 pub mod names;
 pub mod ownership;
 pub mod patch;

@@ -34,6 +34,7 @@ use crate::catalogue::cluster::Joined;
 use crate::companions::hosts::CLAIMING;
 use crate::companions::{Kind, Labels, annotations_of, labels_of};
 use crate::engine::is_resized;
+use crate::listing;
 use crate::profiles::Profiles;
 use crate::server::Readiness;
 use crate::settings::{Defaults, Pin, text};
@@ -410,7 +411,7 @@ fn events(
     resource: &ApiResource,
 ) -> impl Stream<Item = watcher::Result<Event<DynamicObject>>> + use<> {
     let api = Api::<DynamicObject>::all_with(client.clone(), resource);
-    watcher(api, Config::default().page_size(PAGE))
+    listing::in_time(move || watcher(api.clone(), Config::default().page_size(PAGE)))
 }
 
 async fn wait(pauses: &mut DefaultBackoff) {

@@ -9,6 +9,7 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client};
 
 use super::{Known, Profiles, object};
+use crate::listing;
 use crate::server::Readiness;
 use crate::stores::said;
 
@@ -109,7 +110,7 @@ fn events(
     api: Api<DynamicObject>,
     config: watcher::Config,
 ) -> impl Stream<Item = Result<Event<DynamicObject>, Error>> + Send {
-    watch::watcher(api, config.timeout(WATCH)).default_backoff()
+    listing::in_time(move || watch::watcher(api.clone(), config.clone().timeout(WATCH))).default_backoff()
 }
 
 /// What an event was.
