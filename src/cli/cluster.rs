@@ -70,6 +70,9 @@ pub enum Unlisted {
     /// The reader may not see them, or the cluster does not serve the kind.
     #[error("{0}")]
     Hidden(String),
+    /// The API server cannot read what it was asked.
+    #[error("{0}")]
+    Unclear(String),
     /// Nobody knows whether there are any.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -195,7 +198,8 @@ impl Cluster {
         Ok(objects)
     }
 
-    /// Those with these labels page by page: a cluster may hold more than should be in memory at once.
+    /// Those with these labels, as `--selector` names them, page by page: a cluster may hold more than should be in
+    /// memory at once.
     pub fn pages(
         &self,
         kind: &Listed,
@@ -207,7 +211,12 @@ impl Cluster {
         let pages = self.pages_as::<DynamicObject>(&kind.resource, namespace, params, Tries::Again, |page| {
             each(page.into_iter().filter_map(|object| as_value(kind, object)).collect())
         });
-        pages.map_err(Failure::from)
+        pages.map_err(|unlisted| match unlisted {
+            Unlisted::Unclear(why) if labels.is_some() => Failure::Usage(format!(
+                "--selector: {why}; write it as for kubectl: team=shop, tier!=test or 'tier in (a, b)'"
+            )),
+            other => other.into(),
+        })
     }
 
     /// All objects of a kind that a cluster need not serve, nor everybody see.
@@ -369,6 +378,7 @@ fn unlisted(resource: &ApiResource, error: &kube::Error) -> Unlisted {
             Unlisted::Hidden(format!("the cluster does not serve {kinds}"))
         }
         kube::Error::Api(status) if status.code == 403 => Unlisted::Hidden(told(error)),
+        kube::Error::Api(status) if status.code == 400 => Unlisted::Unclear(status.message.clone()),
         error => Failure::Cluster(told(error)).into(),
     }
 }
@@ -376,7 +386,7 @@ fn unlisted(resource: &ApiResource, error: &kube::Error) -> Unlisted {
 impl From<Unlisted> for Failure {
     fn from(unlisted: Unlisted) -> Self {
         match unlisted {
-            Unlisted::Hidden(why) => Self::Cluster(why),
+            Unlisted::Hidden(why) | Unlisted::Unclear(why) => Self::Cluster(why),
             Unlisted::Failed(failure) => failure,
         }
     }

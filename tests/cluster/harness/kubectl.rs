@@ -52,6 +52,7 @@ impl Client {
 pub(crate) struct Said {
     command: String,
     success: bool,
+    code: Option<i32>,
     /// What it printed.
     pub(crate) stdout: String,
     /// What it complained about.
@@ -68,6 +69,12 @@ impl Said {
     /// Whether it succeeded.
     pub(crate) fn success(&self) -> bool {
         self.success
+    }
+
+    /// It ended with this exit code.
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "`{}` said:\n{}{}", self.command, self.stdout, self.stderr);
+        self
     }
 
     /// It was refused by us, with all of these words: a refusal for another reason is no proof.
@@ -143,6 +150,7 @@ pub(crate) fn run(
     Said {
         command: format!("{program} {}", arguments.join(" ")),
         success: output.status.success(),
+        code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
