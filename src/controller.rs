@@ -29,7 +29,7 @@ pub(crate) mod served;
 mod set;
 mod stores;
 mod trim;
-mod unknown;
+pub(crate) mod unknown;
 mod wake;
 
 pub use self::args::ControllerArgs;

@@ -117,7 +117,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Res
             adoption["restarts"] =
                 Value::from(admitted.result["spec"]["template"] != set["spec"]["template"]);
             adoption["warnings"] = Value::from(admitted.warnings);
-            companions_of((&desired, &settled), world, granted, &mut adoption);
+            companions_of(set, (&desired, &settled), world, granted, &mut adoption);
         }
         Decision::Ignored | Decision::Unchanged { .. } => {
             adoption["refused"] = json!(["it is being deleted"]);
@@ -146,16 +146,17 @@ fn unacknowledged(set: &Value, engine: &Engine) -> Value {
 }
 
 fn companions_of(
+    set: &Value,
     (desired, settled): (&Companions, &Companions),
     world: &World,
     granted: &Granted,
     adoption: &mut Value,
 ) {
     let told = |companion: &Companion| Value::from(format!("{} {}", companion.kind, companion.name()));
-    let is_unread = |companion: &&Companion| world.is_unread(companion.kind.as_str());
-    let (unread, made): (Vec<_>, Vec<_>) = settled.wanted.iter().partition(is_unread);
+    let is_hidden = |companion: &&Companion| world.hides(set, companion).is_some();
+    let (hidden, made): (Vec<_>, Vec<_>) = settled.wanted.iter().partition(is_hidden);
     adoption["appear"] = made.into_iter().map(told).collect();
-    adoption["unknown"] = unread.into_iter().map(told).collect();
+    adoption["unknown"] = hidden.into_iter().map(told).collect();
     let none =
         settled.withheld.iter().map(|w| Value::from(format!("{} ({}): {}", w.role.kind(), w.role, w.why)));
     adoption["withheld"] = none.collect();

@@ -3,6 +3,7 @@
 mod again;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::{Future, ready};
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub use self::again::Tries;
 use self::again::passes;
 use super::Failure;
 use super::world::Listed;
+use crate::companions::Kind;
 use crate::controller::served::{self, Served};
 use crate::server::own_namespace;
 
@@ -163,10 +165,25 @@ impl Cluster {
         }
     }
 
-    /// The kinds that not every cluster serves, and how this one does.
-    pub fn served(&self) -> Result<Served, Failure> {
-        let asked = self.ask(|| served::ask(&self.client));
-        asked.map_err(|error| Failure::Cluster(chain("failed to ask which kinds are served", &error)))
+    /// The kinds that not every cluster serves, and how this one does; and those of groups that give no answer, and
+    /// why.
+    pub(super) fn served(&self) -> Result<(Served, BTreeMap<Kind, String>), Failure> {
+        let mut pauses = Pauses::of_one_kind();
+        loop {
+            let asked = self.ask(|| served::ask(&self.client));
+            let answer = asked
+                .map_err(|error| Failure::Cluster(chain("failed to ask which kinds are served", &error)))?;
+            if !answer.silent.is_empty() && self.rest(&mut pauses) {
+                continue;
+            }
+            let silent = answer.silent_kinds().into_iter().filter_map(|kind| {
+                let error = answer.silent.get(kind.group())?;
+                let what = format!("failed to ask which kinds of {} are served", kind.group());
+                Some((kind, chain(&what, error)))
+            });
+            let silent = silent.collect();
+            return Ok((answer.served, silent));
+        }
     }
 
     /// Whether it answers at all.

@@ -16,8 +16,9 @@ use super::status::{is_managed, unmanaged};
 use super::world::{World, is_companion};
 use crate::catalogue::Catalogue;
 use crate::companions::neighbours::settle;
-use crate::companions::{self, Companion, Role};
+use crate::companions::{self, Problem, Role};
 use crate::configuration::Configuration;
+use crate::controller::unknown;
 use crate::engine::Engine;
 use crate::names;
 use crate::settings::text;
@@ -54,7 +55,7 @@ pub fn run(
         return Err(unmanaged(&args.name, &world));
     };
     let known = Known::read(catalogue, &cluster)?;
-    let manifests = of(set, &world, &known.engine(), &Granted::find(given, &cluster).configuration);
+    let (manifests, hidden) = of(set, &world, &known.engine(), &Granted::find(given, &cluster).configuration);
     let mut stderr = known.note;
     stderr.push_str(
         "keep these manifests and apply them (kubectl apply -f FILE): from then on the set and what stands beside it are \
@@ -76,6 +77,9 @@ pub fn run(
              --configuration if it should be\n"
         ));
     }
+    for Problem { what, .. } in hidden {
+        stderr.push_str(&format!("{what}; it is not among them\n"));
+    }
     let mut report = Report { stderr, ..Report::default() };
     world.tell_unread(&mut report, is_companion, |kinds| {
         format!("what stands beside the set of {kinds} is not among them")
@@ -90,16 +94,28 @@ pub fn run(
     Ok(report)
 }
 
-/// The set and its companions as one would have written them in full.
+/// The set and its companions as one would have written them in full; and why those are not among them whose host
+/// may be another's.
 #[must_use]
-pub fn of(set: &Value, world: &World, engine: &Engine, configuration: &Configuration) -> Vec<Value> {
+pub fn of(
+    set: &Value,
+    world: &World,
+    engine: &Engine,
+    configuration: &Configuration,
+) -> (Vec<Value>, Vec<Problem>) {
     let namespace = text(&set["metadata"]["namespace"]);
     let desired = companions::of_stored(set, &engine.catalogue, configuration, &world.labels(namespace));
     let settled = settle(desired.unwrap_or_default(), set, &world.neighbours(namespace));
-    // Of a kind of which nothing is known, another's may stand in its place.
-    let is_printed = |one: &Companion| one.role != Role::Secret && !world.is_unread(one.kind.as_str());
-    let beside = settled.wanted.into_iter().filter(is_printed);
-    [own(set)].into_iter().chain(beside.map(|companion| given_up(companion.manifest))).collect()
+    let (mut manifests, mut hidden) = (vec![own(set)], Vec::new());
+    for companion in settled.wanted.into_iter().filter(|one| one.role != Role::Secret) {
+        match world.hides(set, &companion) {
+            None => manifests.push(given_up(companion.manifest)),
+            Some(by) if by != companion.kind => hidden.push(unknown::problem(&companion, by)),
+            // Another's may stand in its place, and of the whole kind that is told.
+            Some(_) => {}
+        }
+    }
+    (manifests, hidden)
 }
 
 /// Companions that are there and not among the manifests: what keeps them is not known here.

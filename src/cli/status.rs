@@ -165,6 +165,8 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     };
     let unserved = settled.problems.iter().filter(|problem| is_unserved(problem, &desired, world));
     let unserved: Vec<String> = unserved.map(|problem| granted.told(problem, &desired)).collect();
+    let unread: Vec<String> =
+        settled.wanted.iter().filter_map(|companion| beside::unread(companion, world)).collect();
     let pods = pods::of(set, world, &mut problems);
     let claims = pods::claims(set, world, &mut problems);
     let notes = classes::told(set, &claims);
@@ -179,7 +181,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
         "companions": beside, "claims": claims, "pods": pods, "notes": notes,
         "disruptionsAllowed": headroom,
         "endpoints": endpoints, "portForward": reach::port_forward(set, &settled), "problems": problems, "lost": lost,
-        "unserved": unserved, "onDelete": pods::on_delete(set),
+        "unserved": unserved, "unread": unread, "onDelete": pods::on_delete(set),
     })
 }
 

@@ -15,8 +15,9 @@ use super::named;
 use super::report::{Exit, Report};
 use crate::companions::hosts::CLAIMING;
 use crate::companions::neighbours::{Neighbours, is_ours};
-use crate::companions::{Kind, Labels, annotations_of, labels_of};
+use crate::companions::{Companion, Kind, Labels, Role, annotations_of, labels_of};
 use crate::controller::served::Served;
+use crate::controller::unknown;
 use crate::engine::Facts;
 use crate::names;
 use crate::settings::{Defaults, text};
@@ -164,30 +165,29 @@ pub struct World {
 
 impl World {
     /// Reads one namespace, or all. What the reader may not see of other namespaces (their labels,
-    /// their Ingresses) counts as not there; where there is no answer at all, nothing does.
+    /// their Ingresses) counts as not there; where there is no answer at all, nothing does. The kinds of an API group
+    /// whose server is away are [`Self::unread`].
     pub fn read(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
         Self::of_all_kinds(cluster, namespace, false)
     }
 
-    /// The same, but a kind that alone gives no answer, such as one whose conversion fails, is [`Self::is_unread`].
+    /// The same, but one kind that alone gives no answer, such as one whose conversion fails, is that too.
     pub fn read_what_answers(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
         Self::of_all_kinds(cluster, namespace, true)
     }
 
     fn of_all_kinds(cluster: &Cluster, namespace: Option<&str>, lenient: bool) -> Result<Self, Failure> {
         let optional = || Kind::ALL.into_iter().filter(|kind| kind.is_optional());
-        let mut world = Self::default();
-        let served = match cluster.served() {
-            // An API server behind this one may be away, and whether it is that alone shows with what is read first.
-            Err(why) if lenient => {
-                world.unread = optional().map(|kind| (kind.as_str(), why.to_string())).collect();
-                Served::new()
-            }
-            served => {
-                let served = served?;
-                world.unserved = optional().filter(|kind| !served.contains_key(kind)).collect();
-                served
-            }
+        let (served, silent) = match cluster.served() {
+            // The API server may be away, and whether it is shows with what is read first.
+            Err(why) if lenient => (Served::new(), optional().map(|kind| (kind, why.to_string())).collect()),
+            answer => answer?,
+        };
+        let is_known = |kind: &Kind| served.contains_key(kind) || silent.contains_key(kind);
+        let world = Self {
+            unserved: optional().filter(|kind| !is_known(kind)).collect(),
+            unread: silent.into_iter().map(|(kind, why)| (kind.as_str(), why)).collect(),
+            ..Self::default()
         };
         world.filled(cluster, namespace, Listed::all(served), lenient)
     }
@@ -272,10 +272,19 @@ impl World {
         }
     }
 
-    /// Whether there was no answer of a kind.
+    /// Why there was no answer of a kind; `None` where there was one.
     #[must_use]
-    pub fn is_unread(&self, kind: &str) -> bool {
-        self.unread.contains_key(kind)
+    pub fn unread(&self, kind: &str) -> Option<&str> {
+        self.unread.get(kind).map(String::as_str)
+    }
+
+    /// The kind without an answer that keeps a set's companion from being decided: its own, or one of which somebody
+    /// may have its host for longer. The controller makes and deletes none meanwhile.
+    #[must_use]
+    pub fn hides(&self, set: &Value, companion: &Companion) -> Option<Kind> {
+        let unread = Kind::ALL.into_iter().filter(|kind| self.unread(kind.as_str()).is_some()).collect();
+        let ours = self.ours(set).filter_map(|object| Some((Role::of(object)?, object)));
+        unknown::hidden(companion, &unread, ours)
     }
 
     /// Tells of the kinds of which there was no answer while there was one of others, and ends as where the cluster

@@ -25,27 +25,18 @@ const VERSIONS: [&str; 4] = ["v1", "v1beta1", "v1alpha3", "v1alpha2"];
 
 /// What the API server says, group by group.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// Of the groups that answered.
-    served: Served,
+    pub(crate) served: Served,
     /// The groups that are there and gave no answer. Nothing is known of their kinds by it.
-    pub(super) silent: BTreeMap<&'static str, kube::Error>,
+    pub(crate) silent: BTreeMap<&'static str, kube::Error>,
 }
 
-/// Asks which kinds are served now.
-///
-/// # Errors
-/// No answer, be it of one group alone, or one that tells nothing.
-pub(crate) async fn ask(client: &Client) -> Result<Served, kube::Error> {
-    let Answer { served, silent } = ask_each(client).await?;
-    silent.into_values().next().map_or(Ok(served), Err)
-}
-
-/// The same, where a group without an answer hides no other.
+/// Asks which kinds are served now. A group without an answer hides no other.
 ///
 /// # Errors
 /// No answer of which groups there are.
-pub(super) async fn ask_each(client: &Client) -> Result<Answer, kube::Error> {
+pub(crate) async fn ask(client: &Client) -> Result<Answer, kube::Error> {
     let groups = in_time(PATIENCE, client.list_api_groups()).await?.groups;
     let asked = [GATEWAY, MONITORING].into_iter().filter_map(|name| {
         let group = groups.iter().find(|group| group.name == name)?;
@@ -70,7 +61,11 @@ async fn in_time<T>(
     asked: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, kube::Error> {
     let answer = tokio::time::timeout(patience, asked).await;
-    answer.unwrap_or_else(|_| Err(kube::Error::Service("no answer in time".into())))
+    answer.unwrap_or_else(|_| {
+        // The client repeats by itself what was answered by 503, as of a group whose server is away.
+        let late = format!("no answer within {} s but to ask again", patience.as_secs());
+        Err(kube::Error::Service(late.into()))
+    })
 }
 
 impl Answer {
@@ -100,7 +95,7 @@ impl Answer {
     }
 
     /// The kinds of the groups that gave no answer.
-    pub(super) fn silent_kinds(&self) -> BTreeSet<Kind> {
+    pub(crate) fn silent_kinds(&self) -> BTreeSet<Kind> {
         Kind::ALL.into_iter().filter(|kind| self.silent.contains_key(kind.group())).collect()
     }
 }

@@ -144,7 +144,7 @@ impl Stores {
     async fn discover(&self, client: &Client, served: &watch::Sender<Served>) {
         let mut silent = BTreeSet::new();
         loop {
-            match served::ask_each(client).await {
+            match served::ask(client).await {
                 Ok(answer) => {
                     for (group, error) in &answer.silent {
                         let error = crate::stores::said(error);

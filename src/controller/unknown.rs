@@ -1,7 +1,7 @@
 //! What of a set's companions cannot be decided while the API server has no answer for some kinds. Pure.
 //!
 //! Such a companion is neither made nor taken away nor said to be impossible, and it keeps no other:
-//! when there is an answer, all sets are looked at again.
+//! when there is an answer, all sets are looked at again. The commands judge by the same functions.
 
 use std::collections::BTreeSet;
 
@@ -19,48 +19,66 @@ const WAYS_IN: [Role; 2] = [Role::Ingress, Role::Route];
 pub(super) fn set_aside(desired: &mut Companions, set: &Value, live: &Live) -> BTreeSet<Role> {
     let mut roles = BTreeSet::new();
     for companion in std::mem::take(&mut desired.wanted) {
-        let Some(by) = hidden(&companion, set, live) else {
+        let Some(by) = hidden(&companion, &live.unknown, live.ours(set)) else {
             desired.wanted.push(companion);
             continue;
         };
-        let (role, kind) = (companion.role, companion.kind);
-        roles.insert(role);
-        let silent = format!("the API server gives no answer for {}", by.group());
-        if !WAYS_IN.contains(&role) {
+        roles.insert(companion.role);
+        let problem = problem(&companion, by);
+        if WAYS_IN.contains(&companion.role) {
+            desired.problems.push(problem);
+        } else {
             // A profile asked for it, in whatever cluster.
-            let why = format!("{silent}, and so whether there is {kind} is not known");
-            desired.withheld.push(Withheld { role, why });
-            continue;
+            desired.withheld.push(Withheld { role: companion.role, why: problem.what });
         }
-        let what = match hosts(&companion.manifest).next() {
-            Some(host) if by != kind => format!("{silent}, and so whose host {host} is is not known"),
-            _ => format!("{silent}, and so whether there is {kind} is not known"),
-        };
-        let remedy = "it is asked again by itself: see kubectl get apiservices for what is wrong".to_owned();
-        desired.problems.push(Problem { role, what, remedy, in_favour_of: None });
     }
     roles
 }
 
 /// Whether a step may be done, where companions of these roles were set aside.
 pub(super) fn permits(aside: &BTreeSet<Role>, step: &Step) -> bool {
-    let waits = aside.contains(&step.role)
-        || WAYS_IN.contains(&step.role) && WAYS_IN.iter().any(|role| aside.contains(role));
-    !(waits && matches!(step.act, Act::Delete { .. }))
+    !(stays(aside, step.role) && matches!(step.act, Act::Delete { .. }))
 }
 
-/// The unknown kind for which a companion cannot be decided: its own, or one of which somebody may
-/// have its host for longer. A host that it has it keeps.
-fn hidden(companion: &Companion, set: &Value, live: &Live) -> Option<Kind> {
-    if live.unknown.contains(&companion.kind) {
+/// Whether what is there of a role is not taken away, where companions of these roles were set aside.
+pub(crate) fn stays(aside: &BTreeSet<Role>, role: Role) -> bool {
+    aside.contains(&role) || WAYS_IN.contains(&role) && WAYS_IN.iter().any(|way| aside.contains(way))
+}
+
+/// Which of the `unknown` kinds keeps a companion from being decided: its own, or one of which somebody may
+/// have its host for longer. A host that one of `ours` beside the set has it keeps.
+pub(crate) fn hidden<'o>(
+    companion: &Companion,
+    unknown: &BTreeSet<Kind>,
+    mut ours: impl Iterator<Item = (Role, &'o Value)>,
+) -> Option<Kind> {
+    if unknown.contains(&companion.kind) {
         return Some(companion.kind);
     }
     let host = hosts(&companion.manifest).next()?;
-    let has = |(role, object): (Role, &Value)| {
-        role == companion.role && hosts(object).any(|claimed| claimed == host)
+    let unknown = CLAIMING.into_iter().find(|kind| unknown.contains(kind))?;
+    let has = |(role, object)| role == companion.role && hosts(object).any(|claimed| claimed == host);
+    (!ours.any(has)).then_some(unknown)
+}
+
+/// Why a companion that [`hidden`] tells of is not made.
+pub(crate) fn problem(companion: &Companion, by: Kind) -> Problem {
+    let Companion { role, kind, manifest } = companion;
+    let (name, group) = (companion.name(), by.group());
+    let what = match hosts(manifest).next() {
+        Some(host) if by != *kind => format!(
+            "{kind} {name} is not made while {group} has no answer: somebody may have had host {host} for longer"
+        ),
+        _ => format!(
+            "{kind} {name} is left alone while {group} has no answer: whether it is there is not known"
+        ),
     };
-    let unknown = CLAIMING.into_iter().find(|kind| live.unknown.contains(kind))?;
-    (!live.ours(set).any(has)).then_some(unknown)
+    Problem {
+        role: *role,
+        what,
+        remedy: "the controller asks again by itself; kubectl get apiservices says what is wrong".to_owned(),
+        in_favour_of: None,
+    }
 }
 
 #[cfg(test)]
@@ -120,8 +138,7 @@ mod tests {
         assert_eq!(roles, [Role::Route, Role::Monitor].into());
         assert_eq!(
             desired.problems[0].what,
-            "the API server gives no answer for gateway.networking.k8s.io, and so whether there is HTTPRoute is \
-             not known"
+            "HTTPRoute db is left alone while gateway.networking.k8s.io has no answer: whether it is there is not known"
         );
         assert_eq!(desired.withheld[0].role, Role::Monitor, "nobody's wish");
         assert_eq!((desired.problems.len(), desired.withheld.len()), (1, 1));
@@ -137,8 +154,8 @@ mod tests {
         assert_eq!(held(ingress("db.example.com"), &[Kind::TlsRoute]), None, "it has it");
         assert_eq!(
             held(ingress("new.example.com"), &[Kind::TlsRoute]).unwrap(),
-            "the API server gives no answer for gateway.networking.k8s.io, and so whose host new.example.com is is \
-             not known"
+            "Ingress db is not made while gateway.networking.k8s.io has no answer: somebody may have had host \
+             new.example.com for longer"
         );
         assert_eq!(held(ingress("new.example.com"), &[Kind::ServiceMonitor]), None, "it claims no host");
         assert_eq!(held(ingress("new.example.com"), &[]), None);

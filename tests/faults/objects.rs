@@ -9,6 +9,7 @@ use crate::world::Pair;
 pub(crate) type Kind = (&'static str, &'static str);
 pub(crate) const SERVICES: Kind = ("/api/v1", "services");
 pub(crate) const BUDGETS: Kind = ("/apis/policy/v1", "poddisruptionbudgets");
+pub(crate) const INGRESSES: Kind = ("/apis/networking.k8s.io/v1", "ingresses");
 pub(crate) const SECRETS: Kind = ("/api/v1", "secrets");
 
 pub(crate) fn find(space: &Space, (api, resource): Kind, name: &str) -> Option<Value> {

@@ -1,5 +1,7 @@
 //! The state of each companion.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::newborn;
@@ -8,6 +10,7 @@ use crate::cli::world::World;
 use crate::companions::neighbours::is_ours;
 use crate::companions::{Companion, Companions, Problem, Role};
 use crate::configuration::Configuration;
+use crate::controller::unknown;
 use crate::names;
 use crate::settings::text;
 
@@ -23,9 +26,19 @@ pub(super) fn of(
 ) -> Vec<Value> {
     let mut lines = Vec::new();
     let (age, mut coming) = (newborn::age(set, world.seen), Vec::new());
+    let mut aside = BTreeSet::new();
     for companion in &settled.wanted {
         let (kind, name) = (text(&companion.manifest["kind"]), companion.name());
         let mut state = state(set, world, companion);
+        if let Some(by) = world.hides(set, companion) {
+            aside.insert(companion.role);
+            if state == "missing" {
+                lines.push(line(companion.role, kind, name, "not made"));
+                let Problem { what, remedy, .. } = unknown::problem(companion, by);
+                problems.push(format!("{what}; {remedy}"));
+                continue;
+            }
+        }
         if age.is_some() && matches!(state, "missing" | "not found") {
             state = "to come";
             coming.push(format!("{kind} {name}"));
@@ -62,6 +75,10 @@ pub(super) fn of(
         problems.push(granted.told(problem, desired));
     }
     for object in left_over(set, world, (desired, settled), granted) {
+        if Role::of(object).is_some_and(|role| unknown::stays(&aside, role)) {
+            lines.push(line_of(object, "kept as it is"));
+            continue;
+        }
         let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
         lines.push(line_of(object, "left over"));
         problems.push(format!("{kind} {name} is to go and is still there; is the controller running?"));
@@ -72,6 +89,12 @@ pub(super) fn of(
 /// Whether a companion is not made since the cluster has not got its kind.
 pub(super) fn is_unserved(problem: &Problem, desired: &Companions, world: &World) -> bool {
     desired.wanted.iter().any(|companion| companion.role == problem.role && world.lacks(companion.kind))
+}
+
+/// Why nobody knows how a companion is, where there was no answer of its kind.
+pub(super) fn unread(companion: &Companion, world: &World) -> Option<String> {
+    let why = world.unread(companion.kind.as_str())?;
+    Some(format!("{} {} was not looked at: {why}", companion.kind, companion.name()))
 }
 
 /// The lines of what is there, where nobody knows what should be.

@@ -193,10 +193,11 @@ impl<'a> Wave<'a> {
         }
     }
 
-    /// What is wrong with a set, as `status` judges.
+    /// What is wrong with a set, as `status` judges, or which of its companions nobody can look at. Once it is moved,
+    /// that is waited for no more.
     fn problem(&self, set: &Value, world: &World) -> Option<String> {
         let status = status::of(set, world, self.engine, self.granted);
-        obstacle(&status).map(str::to_owned)
+        obstacle(&status).or_else(|| status["unread"][0].as_str()).map(str::to_owned)
     }
 
     fn send(&mut self, set: &Value, wish: &str, moved: &Move, world: &mut World) -> Result<Begun, Unpatched> {
