@@ -134,3 +134,21 @@ fn a_folder_is_judged_as_a_whole() {
     let said = String::from_utf8_lossy(&linted.stdout).into_owned();
     assert!(!linted.status.success() && said.contains("spec.sizes.huge.limits.memory"), "{said}");
 }
+
+/// Nobody else judges them. Neither server gets as far as to need a cluster.
+#[test]
+fn faults_of_profiles_in_files_are_logged_by_both_servers() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = "apiVersion: stateward.dev/v1alpha1\nkind: StatefulSetProfile\nmetadata: {name: queue}\nspec: {summary: \
+                   ours, extends: default, data: {mountPath: data}}\n";
+    std::fs::write(folder.path().join("profile.yaml"), profile).unwrap();
+    let path = folder.path().to_str().unwrap();
+    for command in ["webhook", "controller"] {
+        let output = output(&[command, "--profiles", path, "--kubeconfig", "no-such-file"]);
+        assert_eq!(output.status.code(), Some(4), "{output:?}");
+        let said =
+            [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+        assert!(said.contains("a profile of --profiles has a fault"), "{said}");
+        assert!(said.contains("spec.data.mountPath: \\\"data\\\" is not absolute"), "{said}");
+    }
+}
