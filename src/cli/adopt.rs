@@ -219,6 +219,11 @@ mod tests {
     use crate::defaults;
 
     fn adoption(world: &World) -> Value {
+        adoption_of(world, |_| {})
+    }
+
+    /// Of a set to which this is done before.
+    fn adoption_of(world: &World, change: impl Fn(&mut Value)) -> Value {
         let mut set = json!({
             "apiVersion": "apps/v1", "kind": "StatefulSet",
             "metadata": {"name": "db", "namespace": "shop", "uid": "u-1"},
@@ -229,8 +234,10 @@ mod tests {
                 ]}},
             },
         });
+        change(&mut set);
         defaults::apply(&mut set);
-        of(&set, world, &Engine::built_in().unwrap(), &Configuration::default().into()).unwrap()
+        let configuration = Configuration::parse("hosts: [{host: db.example.com}]").unwrap();
+        of(&set, world, &Engine::built_in().unwrap(), &configuration.into()).unwrap()
     }
 
     #[test]
@@ -260,5 +267,26 @@ mod tests {
         let adoption = adoption(&World::default());
         assert_eq!(adoption["restarts"], false);
         assert_eq!(adoption["appear"], json!(["Service db", "PodDisruptionBudget db"]));
+    }
+
+    #[test]
+    fn whether_what_claims_a_host_appears_is_not_known_without_an_answer_of_all_that_do() {
+        let exposed = |set: &mut Value| {
+            set["spec"]["serviceName"] = json!("peers");
+            let annotations =
+                json!({"stateward.dev/ingress-host": "db.example.com", "stateward.dev/ingress-port": "pg"});
+            set["metadata"]["annotations"] = annotations;
+        };
+        let told = |world: &World| {
+            let adoption = adoption_of(world, exposed);
+            let is_ingress = |one: &Value| *one == "Ingress db";
+            ["appear", "unknown"].map(|field| adoption[field].as_array().unwrap().iter().any(is_ingress))
+        };
+        assert_eq!(told(&World::default()), [true, false]);
+        assert_eq!(told(&World::default().without_answer_of("TLSRoute", "failed to ask")), [false, true]);
+        assert_eq!(
+            told(&World::default().without_answer_of("ServiceMonitor", "failed to ask")),
+            [true, false]
+        );
     }
 }
