@@ -234,9 +234,14 @@ fn claims_of_another_class_than_those_to_come_are_told() {
 fn a_selector_that_cannot_be_read_is_a_matter_of_usage() {
     let space = Space::new("selector");
     for more in [&[][..], &["--dry-run"]] {
-        let said = space.stateward(&[&["upgrade", "-l", "team in shop"], more].concat()).exits(2);
-        let _ =
-            said.mentions(&["error: --selector: ", "; write it as for kubectl: team=shop, tier!=test or "]);
+        let said = space
+            .stateward(&[&["upgrade", "-l", "team in shop"], more].concat())
+            .exits(2)
+            .silent_about(&["Status {"]);
+        let _ = said.mentions(&[
+            "error: --selector: unable to parse",
+            "; write it as for kubectl: team=shop, tier!=test or ",
+        ]);
     }
     let _ = space.stateward(&["upgrade", "-l", "team in (shop)"]).exits(0);
 }
