@@ -1,6 +1,7 @@
 //! One StatefulSet admitted: the function that the webhook and the commands share.
 
 mod beside;
+mod claims;
 mod create;
 mod data;
 mod immutable;
