@@ -59,7 +59,6 @@ pub struct Profiles {
     base: Catalogue,
     known: Mutex<Known>,
     joined: ArcSwap<Joined>,
-    catalogue: ArcSwap<Catalogue>,
     changes: watch::Sender<u64>,
     revisions: watch::Sender<u64>,
 }
@@ -68,11 +67,10 @@ impl Profiles {
     /// The profiles in `base`, until something is heard of a cluster.
     #[must_use]
     pub fn new(base: Catalogue) -> Self {
-        let joined = Joined { catalogue: base.clone(), ..Joined::default() };
+        let joined = Joined { catalogue: Arc::new(base.clone()), ..Joined::default() };
         Self {
             known: Mutex::default(),
             joined: ArcSwap::from_pointee(joined),
-            catalogue: ArcSwap::from_pointee(base.clone()),
             changes: watch::Sender::new(0),
             revisions: watch::Sender::new(0),
             base,
@@ -82,7 +80,7 @@ impl Profiles {
     /// The profiles to expand by.
     #[must_use]
     pub fn catalogue(&self) -> Arc<Catalogue> {
-        self.catalogue.load_full()
+        Arc::clone(&self.joined.load().catalogue)
     }
 
     /// The same with what is to be told and done about them.
@@ -163,11 +161,11 @@ impl Profiles {
             return;
         }
         let given: Vec<Given> = known.profiles.values().map(|profile| profile.given.clone()).collect();
-        let joined = self.base.join(&given, &known.kept());
+        let joined = Arc::new(self.base.join(&given, &known.kept()));
+        // Before the lock goes: what two tasks hear at once is to take effect in the order in which it was taken in.
+        let before = self.joined.swap(Arc::clone(&joined));
         drop(known);
-        let before = self.catalogue.swap(Arc::new(joined.catalogue.clone()));
-        let others = !joined.catalogue.knows_the_same(&before);
-        self.joined.store(Arc::new(joined));
+        let others = !joined.catalogue.knows_the_same(&before.catalogue);
         self.changes.send_modify(|count| *count += 1);
         if others {
             self.revisions.send_modify(|count| *count += 1);

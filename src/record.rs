@@ -4,17 +4,17 @@
 //! permits nothing: whoever forges one changes only whose fields of their own set are.
 
 mod read;
+mod write;
 
 pub use self::read::read_key;
 
 use std::borrow::Cow;
 
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::hash;
-use crate::path::{ItemKey, Path, Scalar, Step};
+use crate::path::{ItemKey, Path, Scalar};
 use crate::settings::{Defaults, Pin};
 
 /// The format that this code writes and reads.
@@ -52,17 +52,6 @@ pub struct Leaf {
 }
 
 impl Leaf {
-    /// How the record notes it.
-    fn mark(&self) -> String {
-        // Digit by digit: the formatter takes ten times as long, for each of some fifty leaves.
-        let digit = |shift: u32| char::from_digit(self.hash >> shift & 0xf, 16);
-        let mut mark: String = (0..8).rev().filter_map(|place| digit(4 * place)).collect();
-        if self.over_default {
-            mark.push('!');
-        }
-        mark
-    }
-
     /// Reads a mark; `None` for one that we never write.
     fn read(path: Path, mark: &str) -> Option<Self> {
         let (hash, over_default) = mark.strip_suffix('!').map_or((mark, false), |hash| (hash, true));
@@ -136,29 +125,7 @@ impl Record {
     /// The annotation's text: compact JSON, its paths folded into a tree as managedFields has it.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut fields = Node::default();
-        for path in &self.created {
-            fields.at(&path.0).created = true;
-        }
-        for leaf in &self.leaves {
-            fields.at(&leaf.path.0).leaf = Some(leaf);
-        }
-        let text = Text {
-            format: FORMAT,
-            set: &self.set,
-            pin: self.pin.to_string(),
-            main: &self.pin.main,
-            formed: self.pin.formed,
-            namespace: &self.pin.defaults,
-            fields,
-            wish: self.wish.as_deref(),
-            adopted: self.adopted,
-            templates: &self.templates,
-        };
-        // Texts, numbers and maps with texts for keys: nothing that could fail.
-        let mut json = Vec::with_capacity(4096);
-        _ = serde_json::to_writer(&mut json, &text);
-        String::from_utf8(json).unwrap_or_default()
+        write::record(self)
     }
 
     /// Notes that `template` was replaced. At least as many are remembered as the API server keeps
@@ -203,78 +170,6 @@ impl Head<'_> {
         let main = self.main.clone().into_owned();
         let defaults = self.namespace.clone();
         Some(Pin { main, formed: self.formed, defaults, ..Pin::parse(&self.pin)? })
-    }
-}
-
-/// A record as it is written.
-#[derive(Serialize)]
-struct Text<'r> {
-    format: u64,
-    set: &'r str,
-    pin: String,
-    main: &'r str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    formed: Option<u64>,
-    #[serde(skip_serializing_if = "Defaults::is_empty")]
-    namespace: &'r Defaults,
-    fields: Node<'r>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    wish: Option<&'r str>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    adopted: bool,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    templates: &'r [String],
-}
-
-/// One step of the paths of a record, folded into a tree.
-#[derive(Default)]
-struct Node<'r> {
-    created: bool,
-    leaf: Option<&'r Leaf>,
-    below: Vec<(&'r Step, Node<'r>)>,
-    /// The one of those that was asked for last: neighbours begin alike.
-    last: usize,
-}
-
-impl<'r> Node<'r> {
-    /// The node at `path` below this one, made if absent.
-    fn at(&mut self, path: &'r [Step]) -> &mut Self {
-        path.iter().fold(self, |node, step| {
-            let is_it = |(other, _): &(&Step, Node)| *other == step;
-            if !node.below.get(node.last).is_some_and(is_it) {
-                node.last = node.below.iter().position(is_it).unwrap_or_else(|| {
-                    node.below.push((step, Node::default()));
-                    node.below.len() - 1
-                });
-            }
-            &mut node.below[node.last].1
-        })
-    }
-}
-
-impl Serialize for Node<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mark = self.leaf.map(Leaf::mark);
-        if let (Some(mark), false) = (&mark, self.created) {
-            return serializer.serialize_str(mark);
-        }
-        let mut map = serializer.serialize_map(None)?;
-        match mark {
-            Some(mark) => map.serialize_entry(".", &mark)?,
-            None if self.created => map.serialize_entry(".", &true)?,
-            None => {}
-        }
-        for (step, node) in &self.below {
-            map.serialize_entry(&write_step(step), node)?;
-        }
-        map.end()
-    }
-}
-
-fn write_step(step: &Step) -> Cow<'_, str> {
-    match step {
-        Step::Field(name) => Cow::Borrowed(name),
-        Step::Item(key) => Cow::Owned(format!("k:{}", key_json(key))),
     }
 }
 

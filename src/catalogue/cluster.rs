@@ -102,7 +102,7 @@ pub struct Verdict {
 #[derive(Debug, Clone, Default)]
 pub struct Joined {
     /// The profiles that admission uses.
-    pub catalogue: Catalogue,
+    pub catalogue: Arc<Catalogue>,
     /// By the names of the cluster's profiles.
     pub verdicts: BTreeMap<String, Verdict>,
     /// What may not be meant of them, or makes sets refused that lack something: for whoever applies one.
@@ -147,8 +147,8 @@ impl Catalogue {
     /// get no other profile's defaults, and no set without its data.
     #[must_use]
     pub fn join(&self, given: &[Given], kept: &[Kept]) -> Joined {
-        let mut joined = Joined { catalogue: self.clone(), ..Joined::default() };
-        let catalogue = &mut joined.catalogue;
+        let mut joined = Joined { catalogue: Arc::new(self.clone()), ..Joined::default() };
+        let catalogue = Arc::make_mut(&mut joined.catalogue);
         let mut newest = Newest::new();
         for kept in kept {
             let key = (kept.profile.clone(), kept.revision.clone());
@@ -177,6 +177,7 @@ impl Catalogue {
         joined.tell_rest(self, given);
         joined.tell_ties(&usable);
         let Joined { catalogue, verdicts, .. } = &mut joined;
+        let catalogue = Arc::make_mut(catalogue);
         let fault = |verdict: &Verdict| verdict.faults.first().cloned();
         let passed_over = verdicts.iter().filter(|(name, _)| catalogue.latest(name).is_none());
         catalogue.faulty =
@@ -204,11 +205,12 @@ impl Verdict {
 impl Joined {
     /// Puts what is kept in the place of those with a fault, and gives their names.
     fn stand_in(&mut self, newest: &Newest<'_>) -> BTreeSet<String> {
+        let latest = &mut Arc::make_mut(&mut self.catalogue).latest;
         let faulty = self.verdicts.iter_mut().filter(|(_, verdict)| !verdict.faults.is_empty());
         let kept = faulty.filter_map(|(name, verdict)| {
             let (_, profile) = newest.get(name.as_str())?;
             verdict.revision = Some(profile.revision.clone());
-            self.catalogue.latest.insert(name.clone(), Arc::clone(profile));
+            latest.insert(name.clone(), Arc::clone(profile));
             Some(name.clone())
         });
         kept.collect()
@@ -217,7 +219,7 @@ impl Joined {
     /// Gives those of the cluster that are used as they are now.
     fn resolve_all(&mut self, base: &Catalogue, newest: &Newest<'_>) -> BTreeSet<String> {
         let kept = self.stand_in(newest);
-        let catalogue = &mut self.catalogue;
+        let catalogue = Arc::make_mut(&mut self.catalogue);
         let (mut usable, mut orphans) = (BTreeSet::new(), BTreeSet::new());
         for name in catalogue.sources.keys().filter(|name| !kept.contains(*name)) {
             let Resolved { profile, faults } = Resolved::of(name, &catalogue.sources, &base.sources);

@@ -33,7 +33,7 @@ pub fn together(engine: &Engine, sources: &[Source]) -> (Engine, Vec<String>) {
         };
         verdict.faults.iter().map(told)
     });
-    (Engine { catalogue: Arc::new(known.joined.catalogue.clone()), ..engine.clone() }, faults.collect())
+    (Engine { catalogue: Arc::clone(&known.joined.catalogue), ..engine.clone() }, faults.collect())
 }
 
 /// The profiles among `sources`.

@@ -1,6 +1,8 @@
 //! The profiles of a cluster as a command knows them: its own objects and kept revisions, joined to the
 //! built-in ones as the webhook joins them.
 
+use std::sync::Arc;
+
 use kube::api::DynamicObject;
 
 use super::Failure;
@@ -64,7 +66,7 @@ impl Known {
     /// An engine of these profiles.
     #[must_use]
     pub fn engine(&self) -> Engine {
-        Engine::new(self.joined.catalogue.clone())
+        Engine::new(Arc::clone(&self.joined.catalogue))
     }
 
     /// What the webhook would use once these profiles were applied and their revisions kept.

@@ -5,6 +5,7 @@ mod live;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -254,7 +255,7 @@ fn summary(outlooks: &[Outlook], news: &[&Outlook]) -> String {
 
 /// Engines of before and after.
 fn engines(known: &Known, after: &Joined) -> (Engine, Engine) {
-    (known.engine(), Engine::new(after.catalogue.clone()))
+    (known.engine(), Engine::new(Arc::clone(&after.catalogue)))
 }
 
 #[cfg(test)]

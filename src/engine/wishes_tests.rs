@@ -114,7 +114,7 @@ fn a_set_whose_own_profile_is_gone_is_told_to_wait_for_it() {
     let spec = serde_json::from_value(json!({"summary": "x", "extends": "nothing"})).unwrap();
     let faulty = Given { name: "queue".into(), spec: Ok(Arc::new(spec)) };
     for (catalogue, problem, remedy) in [
-        (built_in.clone(), "there is no profile \"queue\"; ", "; apply the profile again; "),
+        (Arc::new(built_in.clone()), "there is no profile \"queue\"; ", "; apply the profile again; "),
         (built_in.join(&[faulty], &[]).catalogue, "profile queue has a fault: ", "; mend it; "),
     ] {
         let after = annotated(&before, &[(ONCE, "latest")]);
