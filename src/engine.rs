@@ -1,6 +1,7 @@
 //! One StatefulSet admitted: the function that the webhook and the commands share.
 
 mod beside;
+mod claims;
 mod create;
 mod data;
 mod immutable;
@@ -65,6 +66,11 @@ pub trait Facts: Send + Sync {
     }
     /// The pin on the claims that a set of this name left behind (`profile@revision/variant`).
     fn claim_pin(&self, namespace: &str, statefulset: &str) -> Option<String>;
+    /// The storage classes of the claims that a set of this name left behind, by the claims' names: of
+    /// those that name one, `""` being one too, and that hold data.
+    fn claim_classes(&self, _namespace: &str, _statefulset: &str) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
     /// The platform's configuration, where it is known.
     fn configuration(&self) -> Option<Arc<Configuration>> {
         None

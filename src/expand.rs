@@ -26,6 +26,7 @@ use serde_json::Value;
 
 pub use self::draft::{Draft, Offered, is_api_default};
 pub use self::environment::generated_secret;
+pub(crate) use self::storage::class_path;
 use crate::fault::Fault;
 use crate::path::{Path, Step};
 use crate::settings::Settings;
@@ -68,6 +69,8 @@ pub enum Source {
         /// Its key, with the prefix.
         key: Arc<str>,
     },
+    /// Claims of the template that were there before the set.
+    Claims,
     /// An annotation or label of the user's.
     Intent {
         /// Its key, with the prefix.
@@ -102,6 +105,7 @@ impl fmt::Display for Source {
             Self::Profile { name } => write!(f, "profile {name}"),
             Self::Variant { profile, variant } => write!(f, "profile {profile}, variant {variant}"),
             Self::Namespace { key } => write!(f, "{key} of the namespace"),
+            Self::Claims => f.write_str("claims that were there before the set"),
             Self::Intent { key } => f.write_str(key),
         }
     }

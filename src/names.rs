@@ -27,12 +27,24 @@ pub const COMPANION: &str = "stateward.dev/companion";
 /// Annotation: the host of a set's Ingress or route.
 pub const INGRESS_HOST: &str = "stateward.dev/ingress-host";
 
-/// Whether a claim is of this template of this set, by its name: `TEMPLATE-SET-ORDINAL`.
+/// Whether a claim is of this template of this set, by its name.
 #[must_use]
 pub fn is_claim_of(claim: &str, template: &str, set: &str) -> bool {
-    let rest = claim.strip_prefix(template).and_then(|rest| rest.strip_prefix('-'));
-    let ordinal = rest.and_then(|rest| rest.strip_prefix(set)).and_then(|rest| rest.strip_prefix('-'));
-    ordinal.is_some_and(|ordinal| ordinal.parse::<u32>().is_ok())
+    claim_parts(claim, set).is_some_and(|(of, _)| of == template)
+}
+
+/// The template and the ordinal of a set's claim, whose name is `TEMPLATE-SET-ORDINAL`.
+#[must_use]
+pub fn claim_parts<'c>(claim: &'c str, set: &str) -> Option<(&'c str, u32)> {
+    let (rest, ordinal) = claim.rsplit_once('-')?;
+    let template = rest.strip_suffix(set)?.strip_suffix('-')?;
+    Some((template, ordinal.parse().ok()?))
+}
+
+/// A storage class for people: the one that stands for none, and no provisioning, is an empty text.
+#[must_use]
+pub fn class_shown(class: &str) -> &str {
+    if class.is_empty() { "\"\"" } else { class }
 }
 
 /// Where `kubectl apply` keeps the manifest that it sent last.
@@ -49,3 +61,18 @@ pub const NAME_LABEL: &str = "app.kubernetes.io/name";
 pub const MANAGER: &str = "stateward";
 /// How the names of our entries in a webhook configuration end.
 pub const WEBHOOK_SUFFIX: &str = "stateward.dev";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claims_name_is_taken_apart_from_its_end() {
+        assert_eq!(claim_parts("data-db-10", "db"), Some(("data", 10)));
+        assert_eq!(claim_parts("data-a-b-0", "b"), Some(("data-a", 0)));
+        for claim in ["data-db", "data-db-x", "datadb-0", "data-db-0-1", "db-0"] {
+            assert_eq!(claim_parts(claim, "db"), None, "{claim}");
+        }
+        assert!(is_claim_of("data-a-b-0", "data", "a-b") && !is_claim_of("data-a-b-0", "data", "b"));
+    }
+}

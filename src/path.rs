@@ -11,12 +11,26 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 /// One step down: into a field of a map, or to the item of a list that has these keys.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Eq, Hash, PartialOrd, Ord)]
+#[allow(clippy::derived_hash_with_manual_eq)] // equal steps have equal texts and keys, and so equal hashes
 pub enum Step {
     /// A field of a map.
     Field(Cow<'static, str>),
     /// The item of a keyed list.
     Item(ItemKey),
+}
+
+/// Without a look at the text where both refer to the same one, as most do (see [`COMMON`]).
+impl PartialEq for Step {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Field(one), Self::Field(other)) => {
+                std::ptr::eq(&raw const **one, &raw const **other) || one == other
+            }
+            (Self::Item(one), Self::Item(other)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 /// The keys of a list item, sorted by field, as managedFields writes them. Cheap to clone.

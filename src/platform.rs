@@ -149,6 +149,10 @@ impl Facts for Configured {
         self.facts.claim_pin(namespace, statefulset)
     }
 
+    fn claim_classes(&self, namespace: &str, statefulset: &str) -> Labels {
+        self.facts.claim_classes(namespace, statefulset)
+    }
+
     fn configuration(&self) -> Option<Arc<Configuration>> {
         self.configuration.load_full()
     }

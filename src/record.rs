@@ -178,7 +178,9 @@ impl Head<'_> {
 pub fn key_json(key: &ItemKey) -> String {
     let mut keys: Vec<_> = key.0.iter().collect();
     keys.sort();
-    let mut text = String::from("{");
+    // As long as most keys are at most: to grow takes longer than to write.
+    let mut text = String::with_capacity(96);
+    text.push('{');
     for (index, (field, value)) in keys.into_iter().enumerate() {
         if index > 0 {
             text.push(',');

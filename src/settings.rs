@@ -32,8 +32,8 @@ pub struct Pin {
     pub defaults: Defaults,
 }
 
-/// Defaults that a namespace's annotations give to its sets: stronger than a profile's, weaker than a
-/// set's own. They are part of what a set is pinned to.
+/// Defaults that a set finds in its namespace, in annotations of that and in claims that a set of its name left
+/// there: stronger than a profile's, weaker than a set's own. They are part of what a set is pinned to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Defaults {
@@ -43,6 +43,10 @@ pub struct Defaults {
     /// `storage-class` of the data volume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
+    /// The storage classes of claims that were there before the set, by claim template: stronger than any
+    /// that the namespace or a profile gives.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, String>,
 }
 
 impl Defaults {
@@ -61,6 +65,7 @@ impl Defaults {
         Self {
             size: intent("size").and_then(|intent| intent.size),
             storage_class: intent("storage-class").and_then(|intent| intent.storage_class),
+            claims: BTreeMap::new(),
         }
     }
 
@@ -75,7 +80,7 @@ impl Defaults {
     /// is for those that are to come.
     #[must_use]
     pub fn brought_to(self, pinned: &Self) -> Self {
-        Self { storage_class: pinned.storage_class.clone(), ..self }
+        Self { storage_class: pinned.storage_class.clone(), claims: pinned.claims.clone(), ..self }
     }
 
     /// The size of sets that name none: sizes are each profile's own, and a namespace has sets of many.

@@ -1,17 +1,18 @@
 //! What the webhook remembers of the cluster, kept up to date by watches.
 //!
-//! Reviews read this memory and never wait for the network. It holds the labels of namespaces and
-//! the pins of claims, nothing else.
+//! Reviews read this memory and never wait for the network. It holds labels and our annotations of
+//! namespaces, and pins and storage classes of claims, nothing else.
 
 mod claims;
 mod namespaces;
+mod seen;
+mod shared;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
-use kube::{Api, Client};
+use kube::Client;
 
 use self::claims::Claims;
 use self::namespaces::Namespaces;
@@ -46,9 +47,9 @@ impl Stores {
         namespaces.announce();
         claims.announce();
         let memory = Arc::clone(&stores.namespaces);
-        tokio::spawn(follow(Api::<Namespace>::all(client.clone()), namespaces, memory));
+        tokio::spawn(follow(client.clone(), namespaces, memory));
         let memory = Arc::clone(&stores.claims);
-        tokio::spawn(follow(Api::<PersistentVolumeClaim>::all(client.clone()), claims, memory));
+        tokio::spawn(follow(client.clone(), claims, memory));
         stores
     }
 }
@@ -64,5 +65,9 @@ impl Facts for Stores {
 
     fn claim_pin(&self, namespace: &str, statefulset: &str) -> Option<String> {
         self.claims.pin(namespace, statefulset)
+    }
+
+    fn claim_classes(&self, namespace: &str, statefulset: &str) -> BTreeMap<String, String> {
+        self.claims.classes(namespace, statefulset)
     }
 }

@@ -1,9 +1,9 @@
 //! One folder under `tests/golden` is one idea: `input.yaml`, and what comes of it: `expanded.yaml`
 //! and `explain.txt`, or `refusal.txt`. Where the idea is what stands beside a set (`companions-…`),
 //! `companions.yaml` is what `render --companions` prints more than `render`. A folder with a
-//! `configuration.yaml` is about what the webhook then warns of: `warnings.txt`, of the creation or, where
-//! there is a `change.yaml` (a merge patch to what is stored), of that change. With `STATEWARD_BLESS=1` they are
-//! written anew.
+//! `configuration.yaml`, or with `facts.yaml` (what stands in the cluster), is about what the webhook then warns
+//! of: `warnings.txt`, of the creation or, where there is a `change.yaml` (a merge patch to what is stored), of
+//! that change. With `STATEWARD_BLESS=1` they are written anew.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "clippy knows functions marked as tests alone")]
 
@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::Value;
 use similar::TextDiff;
 use stateward::cli::explain::{self, ExplainArgs};
@@ -94,27 +95,50 @@ fn outcome(engine: &Engine, folder: &Path) -> Expected {
     ]
 }
 
-/// A cluster with a configuration, and one namespace.
-struct Cluster(Configuration);
+/// A cluster with one namespace.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Cluster {
+    /// Annotations of the namespace.
+    annotations: BTreeMap<String, String>,
+    /// The storage classes of claims, by their names.
+    classes: BTreeMap<String, String>,
+    #[serde(skip)]
+    configuration: Option<Arc<Configuration>>,
+}
 
 impl Facts for Cluster {
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
         BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), namespace.to_owned())])
     }
 
+    fn namespace_annotations(&self, _: &str) -> BTreeMap<String, String> {
+        self.annotations.clone()
+    }
+
     fn claim_pin(&self, _: &str, _: &str) -> Option<String> {
         None
     }
 
+    fn claim_classes(&self, _: &str, _: &str) -> BTreeMap<String, String> {
+        self.classes.clone()
+    }
+
     fn configuration(&self) -> Option<Arc<Configuration>> {
-        Some(Arc::new(self.0.clone()))
+        self.configuration.clone()
     }
 }
 
 /// What the webhook warns of, a line each.
 fn warnings(engine: &Engine, folder: &Path, text: &str) -> Option<String> {
     let read = |file: &str| fs::read_to_string(folder.join(file)).ok();
-    let cluster = Cluster(Configuration::parse(&read("configuration.yaml")?).unwrap());
+    let (configuration, facts) = (read("configuration.yaml"), read("facts.yaml"));
+    if configuration.is_none() && facts.is_none() {
+        return None;
+    }
+    let known = facts.map(|facts| serde_json::from_value(source(&facts).documents[0].value.clone()).unwrap());
+    let configuration = configuration.map(|text| Arc::new(Configuration::parse(&text).unwrap()));
+    let cluster = Cluster { configuration, ..known.unwrap_or_default() };
     let admit = |before: Option<&Value>, after: &Value| match engine
         .admit(Change { namespace: "default", before, after }, &cluster)
         .unwrap()

@@ -59,7 +59,8 @@ mod tests {
     use crate::record::Record;
 
     fn given(size: Option<&str>) -> Defaults {
-        Defaults { size: size.map(str::to_owned), storage_class: Some("fast".to_owned()) }
+        let size = size.map(str::to_owned);
+        Defaults { size, storage_class: Some("fast".to_owned()), ..Defaults::default() }
     }
 
     /// A set of Redis with these resources of its own, pinned where its namespace gave this size.

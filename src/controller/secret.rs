@@ -3,8 +3,7 @@
 //! `create` is the only verb that the controller has on Secrets, so it cannot know whether one is
 //! there but by trying.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -65,7 +64,7 @@ fn keys(set: &Value) -> Vec<String> {
 fn random() -> Result<String, WriteError> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).map_err(WriteError::Random)?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(URL_SAFE_NO_PAD.encode_to_string(bytes))
 }
 
 /// A claim of the set, or of one of its name before it, on which something may have been written.

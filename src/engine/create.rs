@@ -2,16 +2,17 @@
 
 use serde_json::Value;
 
-use super::{Admitted, Change, Decision, Engine, EngineError, Facts, data, finish, line};
+use super::claims::Left;
+use super::{Admitted, Change, Decision, Engine, EngineError, Facts, data, finish};
 use crate::edit;
-use crate::expand::{Expansion, Injection, Source, strategy};
+use crate::expand::{Expansion, Injection, strategy};
 use crate::fault::{Fault, Reason};
 use crate::hash;
 use crate::intent::Intent;
 use crate::names;
 use crate::path::{Path, lookup_all};
 use crate::record::{Leaf, Read, Record};
-use crate::settings::{Defaults, Pin, Settings, image_of, text, wish};
+use crate::settings::{Defaults, Pin, Settings, image_of, wish};
 use crate::validate;
 
 impl Engine {
@@ -30,7 +31,8 @@ impl Engine {
         if let Some(record) = restored(sent) {
             return self.restore(sent, &record, faults);
         }
-        let settings = match self.settings(change, &intent, facts) {
+        let left = Left::of(change, facts);
+        let mut settings = match self.settings(change, &intent, facts, &left) {
             Ok(settings) => settings,
             Err(more) => {
                 faults.extend(more);
@@ -39,6 +41,7 @@ impl Engine {
             }
         };
         let expansion = (self.expand)(sent, &settings);
+        settings.defaults.claims = left.taken(&expansion);
         faults.extend(self.unresolved(sent, &settings));
         faults.extend(expansion.faults.iter().cloned());
         let mut result = sent.clone();
@@ -46,8 +49,7 @@ impl Engine {
         edit::remove(&mut result, &Path::fields(&["metadata", "annotations", names::UPGRADE_TO]));
         super::add_invalid(&mut faults, as_sent(validate::object(&result), sent));
         let judge = self.judge(&settings.profile.name, &settings.main, &intent);
-        let there = facts.claim_pin(change.namespace, &settings.name).is_some();
-        faults.extend(judge.iter().flat_map(|judge| judge.faults(&result, None, there)));
+        faults.extend(judge.iter().flat_map(|judge| judge.faults(&result, None, left.is_pinned())));
         if !faults.is_empty() {
             return Ok(refused(faults));
         }
@@ -56,7 +58,7 @@ impl Engine {
         warnings.extend(judge.and_then(|judge| judge.unknown()));
         warnings.extend(self.passed_over_anew(sent, &intent, &settings.profile));
         warnings.extend(self.said_of_namespace(change, facts));
-        warnings.extend(class_of_namespace(change, &expansion).filter(|_| there));
+        warnings.extend(self.said_of_claims(change, &settings, &expansion, &left));
         let pin = record.pin.to_string();
         let admitted = Admitted {
             pin,
@@ -94,12 +96,19 @@ impl Engine {
 
     /// The settings of a new set. Claims that a set of this name left behind know where their data
     /// is: their pin holds, unless the user asks for other defaults that keep the data where it is.
-    fn settings(&self, change: Change, intent: &Intent, facts: &dyn Facts) -> Result<Settings, Vec<Fault>> {
+    fn settings(
+        &self,
+        change: Change,
+        intent: &Intent,
+        facts: &dyn Facts,
+        left: &Left,
+    ) -> Result<Settings, Vec<Fault>> {
         let sent = change.after;
-        let defaults = Defaults::of(&facts.namespace_annotations(change.namespace));
+        let given = Defaults::of(&facts.namespace_annotations(change.namespace));
+        let defaults = Defaults { claims: left.classes(), ..given };
         let chosen = Settings::choose(sent, intent, &self.catalogue)?.with_defaults(defaults.clone());
         let name = chosen.name.as_str();
-        let Some(pin) = facts.claim_pin(change.namespace, name).and_then(|text| Pin::parse(&text)) else {
+        let Some(pin) = left.pin() else {
             return Ok(chosen);
         };
         if pin.to_string() == chosen.pin().to_string() {
@@ -246,22 +255,6 @@ fn untold(
     );
     let remedy = format!("{}, or write these fields yourself", axis.unknown);
     Fault::new(Reason::Missing, at.to_string(), problem, remedy)
-}
-
-/// The warning of a class of storage that the namespace gives beside claims that are there, which keep the one that
-/// they have: nobody here knows which that is.
-fn class_of_namespace(change: Change, expansion: &Expansion) -> Option<String> {
-    let given = expansion.injections.iter().find(|injection| {
-        matches!(injection.source, Source::Namespace { .. })
-            && injection.path.last_field() == Some("storageClassName")
-    })?;
-    let (name, class) = (text(&change.after["metadata"]["name"]), text(&given.value));
-    Some(line(&format!(
-        "claims of {name} are there and keep their storage class; those to come get {class}, as Namespace {} says: for \
-         another one give the set {}storage-class",
-        change.namespace,
-        names::PREFIX
-    )))
 }
 
 fn forgotten(pin: &Pin, name: &str) -> Fault {

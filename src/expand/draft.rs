@@ -18,6 +18,7 @@ pub struct Draft<'a> {
     /// The settings.
     pub settings: &'a Settings,
     main: Path,
+    main_container: Option<&'a Value>,
     expansion: Expansion,
 }
 
@@ -37,12 +38,8 @@ impl<'a> Draft<'a> {
     /// Nothing added yet.
     #[must_use]
     pub fn new(user: &'a Value, settings: &'a Settings) -> Self {
-        Self {
-            user,
-            settings,
-            main: containers_path().named(settings.main.clone()),
-            expansion: Expansion::default(),
-        }
+        let main = containers_path().named(settings.main.clone());
+        Self { user, settings, main_container: main.lookup(user), main, expansion: Expansion::default() }
     }
 
     /// What came of it.
@@ -61,7 +58,7 @@ impl<'a> Draft<'a> {
     #[must_use]
     pub fn main_container(&self) -> &'a Value {
         const NONE: &Value = &Value::Null;
-        self.main.lookup(self.user).unwrap_or(NONE)
+        self.main_container.unwrap_or(NONE)
     }
 
     /// The items that the user has in `list` of the main container.
@@ -139,7 +136,7 @@ impl<'a> Draft<'a> {
         let why = if self.kept(&path) {
             format!("{}keep says that it is as you mean it", crate::names::PREFIX)
         } else {
-            match users(self.user, &path) {
+            match self.users(&path) {
                 Err(obstacle) => format!("{obstacle} is no map"),
                 Ok(Some(value)) if !is_api_default(&path, value) => "you wrote it".to_owned(),
                 Ok(_) => {
@@ -185,6 +182,15 @@ impl<'a> Draft<'a> {
     pub fn effective(&self, path: &Path) -> Option<Value> {
         let ours = || self.expansion.injections.iter().find(|i| i.path == *path).map(|i| i.value.clone());
         self.user_value(path).cloned().or_else(ours)
+    }
+
+    /// The value at `path` in what the user wrote, `null` counting as absent; else the first step on the way
+    /// there where it has something that is neither map nor list.
+    fn users(&self, path: &Path) -> Result<Option<&'a Value>, Path> {
+        // Most paths lead into the main container, which has been looked up.
+        let below = self.main_container.filter(|_| path.starts_with(&self.main));
+        let (from, start) = below.map_or((self.user, 0), |main| (main, self.main.0.len()));
+        users(from, path, start)
     }
 
     fn kept(&self, path: &Path) -> bool {
@@ -233,12 +239,10 @@ fn is_main(step: &Step) -> bool {
     matches!(&*key.0, [(field, Scalar::Text(name))] if field == "name" && name == "$(main)")
 }
 
-/// The value at `path` in `object`, `null` counting as absent; else the first step on the way there
-/// where it has something that is neither map nor list.
-fn users<'v>(object: &'v Value, path: &Path) -> Result<Option<&'v Value>, Path> {
-    let mut here = object;
+/// Follows `path` from its step `start` on, where `here` is.
+fn users<'v>(mut here: &'v Value, path: &Path, start: usize) -> Result<Option<&'v Value>, Path> {
     let mut list = "";
-    for (index, step) in path.0.iter().enumerate() {
+    for (index, step) in path.0.iter().enumerate().skip(start) {
         let next = match step {
             Step::Field(name) => {
                 list = name;

@@ -55,6 +55,7 @@ pub(super) fn expand(draft: &mut Draft) {
     for volume in wanted {
         place(draft, &volume);
     }
+    let defaults = &draft.settings.defaults;
     let offers = draft.offers(Family::Storage);
     let theirs = namesakes(draft.user, &offers);
     let named = |offer| volume_of(offer, &offers).filter(|name| theirs.contains(name)).map(str::to_owned);
@@ -62,10 +63,23 @@ pub(super) fn expand(draft: &mut Draft) {
     for (offer, name) in offers.into_iter().zip(namesakes) {
         match name {
             Some(name) => draft.withhold(offer.path, format!("you have a volume named {name}")),
+            None if defaults.claims.keys().any(|template| class_path(template) == offer.path) => {}
             None => _ = draft.take(offer),
         }
     }
+    for (template, class) in &defaults.claims {
+        let claim = claims().named(template.clone());
+        let ours = draft.injections().iter().any(|injection| injection.path.starts_with(&claim));
+        if ours || claim.lookup(draft.user).is_some() {
+            draft.offer_leaf(class_path(template), Value::from(class.as_str()), &Source::Claims, false);
+        }
+    }
     scratch::expand(draft);
+}
+
+/// Where the storage class of a claim template stands.
+pub(crate) fn class_path(template: &str) -> Path {
+    claims().named(template.to_owned()).field("spec").field("storageClassName")
 }
 
 /// The names of offered volumes that the user gave to something else: a volume with another source
@@ -132,14 +146,18 @@ fn data_volume(draft: &mut Draft) -> Option<Wanted> {
         if said { Source::Intent { key: key(name).into() } } else { given().unwrap_or_else(of_profile) }
     };
     let source = intended(asked, "storage", "size");
+    let claim = data.claim.clone().unwrap_or_else(|| "data".to_owned());
+    let defaults = &draft.settings.defaults;
+    // Claims that are there say it instead, once their template is.
+    let given = defaults.storage_class.as_ref().filter(|_| !defaults.claims.contains_key(&claim));
     Some(Wanted {
-        claim: data.claim.clone().unwrap_or_else(|| "data".to_owned()),
+        claim,
         size: size.clone(),
-        class: intent.storage_class.clone().or_else(|| draft.settings.defaults.storage_class.clone()),
+        class: intent.storage_class.as_ref().or(given).cloned(),
         access: intent.access_mode.clone().unwrap_or_else(|| "ReadWriteOnce".to_owned()),
         path: path.clone(),
         sub_path: if intent.mount_path.is_some() { None } else { data.sub_path.clone() },
-        class_source: match (&intent.storage_class, &draft.settings.defaults.storage_class) {
+        class_source: match (&intent.storage_class, given) {
             (None, Some(_)) => Source::Namespace { key: key("storage-class").into() },
             _ => Source::Intent { key: key("storage-class").into() },
         },

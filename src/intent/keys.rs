@@ -202,7 +202,8 @@ pub static KEYS: &[Key] = &[
         on: On::Annotation,
         example: "fast",
         grammar: "the name of a StorageClass",
-        effect: "Sets the storage class of the data volume; else the cluster's default.",
+        effect: "Sets the storage class of the data volume; else it is that of claims that are there, the Namespace's, or \
+                 the cluster's default.",
         native: "spec.volumeClaimTemplates[].spec.storageClassName",
         pattern: whole!(subdomain!()),
         read: |draft, entry| {

@@ -1,7 +1,6 @@
 //! An object with a patch applied to it, without a copy: what no operation touches is borrowed.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use json_patch::PatchOperation;
 use json_patch::jsonptr::Token;
@@ -12,10 +11,13 @@ pub(super) enum View<'v> {
     /// As it was sent, or as an operation brought it.
     Whole(&'v Value),
     /// A map that an operation led into.
-    Map(BTreeMap<Cow<'v, str>, View<'v>>),
+    Map(Fields<'v>),
     /// A list that an operation led into.
     List(Vec<View<'v>>),
 }
+
+/// The fields of a map, sorted by their names as the map is.
+type Fields<'v> = Vec<(Cow<'v, str>, View<'v>)>;
 
 impl<'v> View<'v> {
     /// Carries out an operation as RFC 6902 has it; `None` where it cannot be, or is of a kind that no
@@ -36,10 +38,14 @@ impl<'v> View<'v> {
         }
         here.open();
         match (here, value) {
-            (Self::Map(map), Some(value)) => {
-                map.insert(Cow::Owned(last.decoded().into_owned()), Self::Whole(value));
-            }
-            (Self::Map(map), None) => _ = map.remove(last.decoded().as_ref())?,
+            (Self::Map(fields), value) => match (place(fields, &last.decoded()), value) {
+                (Ok(at), Some(value)) => fields[at].1 = Self::Whole(value),
+                (Err(at), Some(value)) => {
+                    fields.insert(at, (Cow::Owned(last.decoded().into_owned()), Self::Whole(value)));
+                }
+                (Ok(at), None) => _ = fields.remove(at),
+                (Err(_), None) => return None,
+            },
             (Self::List(items), Some(value)) => {
                 let at = last.to_index().ok()?.for_len_incl(items.len()).ok()?;
                 items.insert(at, Self::Whole(value));
@@ -57,9 +63,9 @@ impl<'v> View<'v> {
     pub(super) fn is(&self, meant: &Value) -> bool {
         match (self, meant) {
             (Self::Whole(value), _) => *value == meant,
-            (Self::Map(map), Value::Object(meant)) => {
-                map.len() == meant.len()
-                    && map
+            (Self::Map(fields), Value::Object(meant)) => {
+                fields.len() == meant.len()
+                    && fields
                         .iter()
                         .zip(meant)
                         .all(|((name, value), (field, meant))| name == field && value.is(meant))
@@ -74,7 +80,7 @@ impl<'v> View<'v> {
     fn below(&mut self, token: &Token) -> Option<&mut Self> {
         self.open();
         match self {
-            Self::Map(map) => map.get_mut(token.decoded().as_ref()),
+            Self::Map(fields) => place(fields, &token.decoded()).ok().map(|at| &mut fields[at].1),
             Self::List(items) => {
                 let at = token.to_index().ok()?.for_len(items.len()).ok()?;
                 items.get_mut(at)
@@ -95,6 +101,11 @@ impl<'v> View<'v> {
             _ => {}
         }
     }
+}
+
+/// Where the field is, or where it would have to be.
+fn place(fields: &Fields, name: &str) -> Result<usize, usize> {
+    fields.binary_search_by(|(field, _)| field.as_ref().cmp(name))
 }
 
 #[cfg(test)]

@@ -1,17 +1,14 @@
-//! The pins of the claims that StatefulSets left behind or use.
+//! What the claims that StatefulSets left behind or use tell: the pin of the set, and the storage class.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
+use super::seen::Seen;
+use super::shared::Shared;
 use super::watch::Memory;
 use crate::names::{PIN, STATEFULSET};
 
-/// Pins by claim name, by namespace and set.
-type Sets = HashMap<(String, String), BTreeMap<String, String>>;
-
-/// Claims that carry our label and a pin.
+/// Claims that carry our label, and a pin or a storage class.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     state: RwLock<State>,
@@ -19,17 +16,35 @@ pub(super) struct Claims {
 
 #[derive(Debug, Default)]
 struct State {
-    sets: Sets,
-    /// The set of each claim, to find a claim again whose label was changed.
-    owners: HashMap<(String, String), String>,
+    namespaces: HashMap<String, Namespace>,
+    /// Pins and classes: there are few of them, whatever the number of claims.
+    texts: Shared,
+    /// How many claims there are.
+    len: usize,
+}
+
+#[derive(Debug, Default)]
+struct Namespace {
+    /// By their names.
+    claims: HashMap<Arc<str>, Claim>,
+    /// The names of the claims of each set.
+    sets: HashMap<Arc<str>, Vec<Arc<str>>>,
+}
+
+#[derive(Debug)]
+struct Claim {
+    set: Arc<str>,
+    pin: Option<Arc<str>>,
+    class: Option<Arc<str>>,
 }
 
 /// What is kept of one claim.
-struct Claim {
+pub(super) struct Kept {
     namespace: String,
     name: String,
     set: String,
-    pin: String,
+    pin: Option<String>,
+    class: Option<String>,
 }
 
 impl Claims {
@@ -37,92 +52,156 @@ impl Claims {
     /// claim whose name sorts first decides, so that the answer is the same each time.
     pub(super) fn pin(&self, namespace: &str, set: &str) -> Option<String> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let claims = state.sets.get(&(namespace.to_owned(), set.to_owned()))?;
-        claims.values().next().cloned()
+        let pinned = state.of(namespace, set).filter_map(|(name, claim)| Some((name, claim.pin.as_ref()?)));
+        pinned.min_by_key(|(name, _)| *name).map(|(_, pin)| pin.to_string())
+    }
+
+    /// The storage classes of the set's claims, by their names. A claim that names none, is bound to no
+    /// volume or is being deleted is not among them.
+    pub(super) fn classes(&self, namespace: &str, set: &str) -> BTreeMap<String, String> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let claims = state.of(namespace, set);
+        claims
+            .filter_map(|(name, claim)| Some((name.to_owned(), claim.class.as_ref()?.to_string())))
+            .collect()
     }
 }
 
 impl Memory for Claims {
-    fn replace(&self, objects: Vec<ObjectMeta>) {
+    type Kept = Kept;
+
+    /// Nothing, if it is nobody's, or has neither pin nor class.
+    fn read(object: Seen) -> Option<Kept> {
+        let Seen { metadata, spec } = object;
+        let set = metadata.labels?.remove(STATEFULSET)?;
+        let pin = metadata.annotations.and_then(|mut annotations| annotations.remove(PIN));
+        // One that is bound to no volume has no data that a class could keep together, and one that is being
+        // deleted is somebody's who wants neither.
+        let holds_data = spec.volume_name.is_some() && metadata.deletion_timestamp.is_none();
+        let class = spec.storage_class_name.filter(|_| holds_data);
+        let (namespace, name) = (metadata.namespace?, metadata.name?);
+        (pin.is_some() || class.is_some()).then_some(Kept { namespace, name, set, pin, class })
+    }
+
+    fn replace(&self, objects: Vec<Kept>) {
         let mut fresh = State::default();
-        for claim in objects.into_iter().filter_map(read) {
+        for claim in objects {
             fresh.insert(claim);
         }
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 
-    fn apply(&self, object: ObjectMeta) {
+    fn apply(&self, object: Seen) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.remove(&object);
-        if let Some(claim) = read(object) {
+        if let Some(claim) = Self::read(object) {
             state.insert(claim);
         }
     }
 
-    fn delete(&self, object: &ObjectMeta) {
+    fn delete(&self, object: &Seen) {
         self.state.write().unwrap_or_else(PoisonError::into_inner).remove(object);
     }
 
     fn len(&self) -> usize {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).owners.len()
+        self.state.read().unwrap_or_else(PoisonError::into_inner).len
     }
 }
 
 impl State {
-    fn insert(&mut self, claim: Claim) {
-        let Claim { namespace, name, set, pin } = claim;
-        self.owners.insert((namespace.clone(), name.clone()), set.clone());
-        self.sets.entry((namespace, set)).or_default().insert(name, pin);
+    fn of<'s>(&'s self, namespace: &str, set: &str) -> impl Iterator<Item = (&'s str, &'s Claim)> {
+        let namespace = self.namespaces.get(namespace);
+        let names = namespace.and_then(|namespace| namespace.sets.get(set)).into_iter().flatten();
+        names.filter_map(move |name| Some((&**name, namespace?.claims.get(name)?)))
     }
 
-    fn remove(&mut self, object: &ObjectMeta) {
-        let (Some(namespace), Some(name)) = (&object.namespace, &object.name) else {
+    fn insert(&mut self, claim: Kept) {
+        let Kept { namespace, name, set, pin, class } = claim;
+        let namespace = self.namespaces.entry(namespace).or_default();
+        let set = namespace.sets.get_key_value(&*set).map_or_else(|| set.into(), |(set, _)| Arc::clone(set));
+        let mut shared = |text: Option<String>| text.map(|text| self.texts.take(&text));
+        let (pin, class) = (shared(pin), shared(class));
+        let name: Arc<str> = name.into();
+        // Most sets have one claim each for one or three pods: room for four would be half empty.
+        let names = namespace.sets.entry(Arc::clone(&set)).or_default();
+        names.reserve_exact(1);
+        names.push(Arc::clone(&name));
+        namespace.claims.insert(name, Claim { set, pin, class });
+        self.len += 1;
+    }
+
+    fn remove(&mut self, object: &Seen) {
+        let (Some(namespace), Some(name)) = (&object.metadata.namespace, &object.metadata.name) else {
             return;
         };
-        let Some(set) = self.owners.remove(&(namespace.clone(), name.clone())) else {
+        let Some(known) = self.namespaces.get_mut(namespace) else {
             return;
         };
-        let key = (namespace.clone(), set);
-        if let Some(claims) = self.sets.get_mut(&key) {
-            claims.remove(name);
-            if claims.is_empty() {
-                self.sets.remove(&key);
+        let Some(claim) = known.claims.remove(&**name) else {
+            return;
+        };
+        self.len -= 1;
+        if let Some(names) = known.sets.get_mut(&claim.set) {
+            names.retain(|other| **other != **name);
+            if names.is_empty() {
+                known.sets.remove(&claim.set);
             }
         }
+        if known.claims.is_empty() {
+            self.namespaces.remove(namespace);
+        }
+        for text in claim.pin.into_iter().chain(claim.class) {
+            self.texts.give_back(text);
+        }
     }
-}
-
-/// What we keep of a claim; nothing if it has no pin, or lacks what every object has.
-fn read(object: ObjectMeta) -> Option<Claim> {
-    let set = object.labels?.remove(STATEFULSET)?;
-    let pin = object.annotations?.remove(PIN)?;
-    Some(Claim { namespace: object.namespace?, name: object.name?, set, pin })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
-    fn claim(name: &str, set: &str, pin: Option<&str>) -> ObjectMeta {
-        ObjectMeta {
-            namespace: Some("shop".to_owned()),
-            name: Some(name.to_owned()),
-            labels: Some(BTreeMap::from([(STATEFULSET.to_owned(), set.to_owned())])),
-            annotations: pin.map(|pin| BTreeMap::from([(PIN.to_owned(), pin.to_owned())])),
-            ..ObjectMeta::default()
-        }
+    /// A claim as the API server tells it, bound, with more than is read.
+    fn claim(name: &str, set: &str, pin: Option<&str>) -> Value {
+        json!({
+            "metadata": {
+                "namespace": "shop", "name": name, "uid": "u", "managedFields": [{"manager": "x"}],
+                "labels": {STATEFULSET: set, "app": "x"}, "annotations": pin.map(|pin| json!({PIN: pin})),
+            },
+            "spec": {"volumeName": "pv", "accessModes": ["ReadWriteOnce"]},
+            "status": {"phase": "Bound"},
+        })
+    }
+
+    fn of_class(name: &str, set: &str, class: &Value) -> Value {
+        let mut claim = claim(name, set, Some("redis@1"));
+        claim["spec"]["storageClassName"] = class.clone();
+        claim
+    }
+
+    fn seen(object: &Value) -> Seen {
+        serde_json::from_str(&object.to_string()).unwrap()
+    }
+
+    fn listed(objects: &[Value]) -> Claims {
+        let store = Claims::default();
+        store.replace(objects.iter().map(seen).filter_map(Claims::read).collect());
+        store
     }
 
     #[test]
     fn a_set_finds_the_pin_of_its_claims_only() {
-        let store = Claims::default();
-        store.replace(vec![
+        let store = listed(&[
             claim("data-orders-1", "orders", Some("postgresql@2")),
             claim("data-orders-0", "orders", Some("postgresql@1")),
+            of_class("a-orders-0", "orders", &json!("fast")),
             claim("data-plain-0", "plain", None),
-            ObjectMeta::default(),
+            json!({}),
         ]);
-        assert_eq!(store.len(), 2);
+        assert_eq!(store.len(), 3);
+        assert_eq!(store.pin("shop", "orders").as_deref(), Some("redis@1"));
+        store.delete(&seen(&claim("a-orders-0", "orders", None)));
         assert_eq!(store.pin("shop", "orders").as_deref(), Some("postgresql@1"));
         assert_eq!(store.pin("shop", "plain"), None);
         assert_eq!(store.pin("lab", "orders"), None);
@@ -131,13 +210,43 @@ mod tests {
     #[test]
     fn a_claim_that_changes_or_goes_is_forgotten_under_its_old_set() {
         let store = Claims::default();
-        store.apply(claim("data-a-0", "a", Some("redis@1")));
-        store.apply(claim("data-a-0", "b", Some("redis@1")));
+        let apply = |set, pin| store.apply(seen(&claim("data-a-0", set, pin)));
+        apply("a", Some("redis@1"));
+        apply("b", Some("redis@2"));
         assert_eq!((store.pin("shop", "a"), store.pin("shop", "b").is_some()), (None, true));
-        store.apply(claim("data-a-0", "b", None));
+        apply("b", None);
         assert_eq!(store.pin("shop", "b"), None);
-        store.apply(claim("data-a-0", "b", Some("redis@1")));
-        store.delete(&claim("data-a-0", "b", Some("redis@1")));
+        apply("b", Some("redis@1"));
+        store.delete(&seen(&claim("data-a-0", "b", Some("redis@1"))));
         assert_eq!((store.pin("shop", "b"), store.len()), (None, 0));
+        let state = store.state.read().unwrap();
+        assert_eq!((state.namespaces.len(), state.texts.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_class_is_known_where_the_claim_names_it_and_holds_data() {
+        let mut unbound = of_class("data-a-2", "a", &json!("fast"));
+        unbound["spec"].as_object_mut().unwrap().remove("volumeName");
+        let mut going = of_class("data-a-3", "a", &json!("fast"));
+        going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        let mut unpinned = of_class("wal-a-0", "a", &json!("slow"));
+        unpinned["metadata"]["annotations"] = Value::Null;
+        let store = listed(&[
+            of_class("data-a-0", "a", &json!("fast")),
+            of_class("data-a-1", "a", &json!("")),
+            unbound,
+            going,
+            of_class("data-a-4", "a", &Value::Null),
+            unpinned,
+            of_class("data-b-0", "b", &json!("fast")),
+        ]);
+        let classes: Vec<_> = store.classes("shop", "a").into_iter().collect();
+        let named = |name: &str, class: &str| (name.to_owned(), class.to_owned());
+        assert_eq!(classes, [named("data-a-0", "fast"), named("data-a-1", ""), named("wal-a-0", "slow")]);
+        assert_eq!(store.state.read().unwrap().texts.len(), 4, "the pin and three classes");
+        // It is bound by and by.
+        store.apply(seen(&of_class("data-a-2", "a", &json!("fast"))));
+        assert_eq!(store.classes("shop", "a").len(), 4);
+        assert!(store.classes("lab", "a").is_empty());
     }
 }

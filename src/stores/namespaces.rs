@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{PoisonError, RwLock};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
+use super::seen::Seen;
 use super::watch::Memory;
 use crate::names;
 
@@ -17,7 +16,7 @@ pub(super) struct Namespaces {
 }
 
 #[derive(Debug, Default)]
-struct Namespace {
+pub(super) struct Namespace {
     labels: Labels,
     annotations: Labels,
 }
@@ -35,19 +34,27 @@ impl Namespaces {
 }
 
 impl Memory for Namespaces {
-    fn replace(&self, objects: Vec<ObjectMeta>) {
-        let fresh = objects.into_iter().filter_map(entry).collect();
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+    type Kept = (String, Namespace);
+
+    fn read(object: Seen) -> Option<Self::Kept> {
+        let metadata = object.metadata;
+        let mut annotations = metadata.annotations.unwrap_or_default();
+        annotations.retain(|key, _| key.starts_with(names::PREFIX));
+        Some((metadata.name?, Namespace { labels: metadata.labels.unwrap_or_default(), annotations }))
     }
 
-    fn apply(&self, object: ObjectMeta) {
-        if let Some((name, namespace)) = entry(object) {
+    fn replace(&self, objects: Vec<Self::Kept>) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = objects.into_iter().collect();
+    }
+
+    fn apply(&self, object: Seen) {
+        if let Some((name, namespace)) = Self::read(object) {
             self.known.write().unwrap_or_else(PoisonError::into_inner).insert(name, namespace);
         }
     }
 
-    fn delete(&self, object: &ObjectMeta) {
-        if let Some(name) = &object.name {
+    fn delete(&self, object: &Seen) {
+        if let Some(name) = &object.metadata.name {
             self.known.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         }
     }
@@ -57,39 +64,33 @@ impl Memory for Namespaces {
     }
 }
 
-fn entry(object: ObjectMeta) -> Option<(String, Namespace)> {
-    let mut annotations = object.annotations.unwrap_or_default();
-    annotations.retain(|key, _| key.starts_with(names::PREFIX));
-    Some((object.name?, Namespace { labels: object.labels.unwrap_or_default(), annotations }))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn namespace(name: &str, team: &str) -> ObjectMeta {
-        ObjectMeta {
-            name: Some(name.to_owned()),
-            labels: Some(BTreeMap::from([("team".to_owned(), team.to_owned())])),
-            annotations: Some(BTreeMap::from([
-                ("stateward.dev/size".to_owned(), "large".to_owned()),
-                ("other".to_owned(), "x".to_owned()),
-            ])),
-            ..ObjectMeta::default()
-        }
+    fn namespace(name: &str, team: &str) -> Seen {
+        let annotations = json!({"stateward.dev/size": "large", "other": "x"});
+        let metadata = json!({"name": name, "labels": {"team": team}, "annotations": annotations});
+        serde_json::from_value(json!({"metadata": metadata, "spec": {"finalizers": ["kubernetes"]}})).unwrap()
+    }
+
+    fn list(store: &Namespaces, objects: Vec<Seen>) {
+        store.replace(objects.into_iter().filter_map(Namespaces::read).collect());
     }
 
     #[test]
     fn labels_follow_the_events() {
         let store = Namespaces::default();
-        store.replace(vec![namespace("shop", "a"), namespace("lab", "b"), ObjectMeta::default()]);
+        list(&store, vec![namespace("shop", "a"), namespace("lab", "b"), Seen::default()]);
         assert_eq!(store.len(), 2, "an object without a name is skipped");
         store.apply(namespace("shop", "c"));
         assert_eq!(store.labels("shop")["team"], "c");
         assert_eq!(store.annotations("shop").into_keys().collect::<Vec<_>>(), ["stateward.dev/size"]);
         store.delete(&namespace("shop", "c"));
         assert!(store.labels("shop").is_empty());
-        store.replace(vec![]);
+        list(&store, vec![]);
         assert_eq!(store.len(), 0);
     }
 }

@@ -1,19 +1,17 @@
-//! Lists and watches the metadata of one kind into a memory, for ever.
+//! Lists and watches the objects of one kind into a memory, for ever.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Api;
-use kube::api::{ListParams, WatchParams};
+use kube::Client;
+use kube::api::{ListParams, ObjectList, Request, WatchParams};
 use kube::core::WatchEvent;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::DefaultBackoff;
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use super::seen::Seen;
 use crate::server::Readiness;
 use crate::telemetry::{Metrics, Store};
 
@@ -30,12 +28,16 @@ const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 10);
 
 /// Takes what a watch brings.
 pub(super) trait Memory: Send + Sync + 'static {
+    /// What is kept of an object.
+    type Kept: Send;
+    /// What is to be kept of this object; `None` if nothing is.
+    fn read(object: Seen) -> Option<Self::Kept>;
     /// These are all objects; whatever else is known is gone.
-    fn replace(&self, objects: Vec<ObjectMeta>);
+    fn replace(&self, objects: Vec<Self::Kept>);
     /// This object is new or has changed.
-    fn apply(&self, object: ObjectMeta);
+    fn apply(&self, object: Seen);
     /// This object is gone.
-    fn delete(&self, object: &ObjectMeta);
+    fn delete(&self, object: &Seen);
     /// How many objects are known.
     fn len(&self) -> usize;
 }
@@ -43,7 +45,7 @@ pub(super) trait Memory: Send + Sync + 'static {
 /// Which objects to follow, and whom to tell about it.
 #[derive(Clone)]
 pub(super) struct Feed {
-    /// The plural of the kind: a part of `/readyz` and a metric's label.
+    /// The plural of the kind, which is one of the core API: a part of `/readyz` and a metric's label.
     pub(super) store: &'static str,
     /// A label that the objects must have.
     pub(super) labels: Option<&'static str>,
@@ -76,17 +78,14 @@ enum Next {
 
 /// Follows the objects for ever. Errors are said, waited out with growing, jittered pauses, and
 /// never forget what is known.
-pub(super) async fn follow<K>(api: Api<K>, feed: Feed, memory: Arc<impl Memory>)
-where
-    K: Clone + Debug + DeserializeOwned + Send + kube::Resource + 'static,
-{
+pub(super) async fn follow(client: Client, feed: Feed, memory: Arc<impl Memory>) {
     let mut pauses = DefaultBackoff::default();
     let mut next = Next::List;
     loop {
         let began = Instant::now();
         let round = match &next {
-            Next::List => list(&api, &feed, &*memory).await.map(Next::Watch),
-            Next::Watch(version) => watch(&api, &feed, &*memory, version).await,
+            Next::List => list(&client, &feed, &*memory).await.map(Next::Watch),
+            Next::Watch(version) => watch(&client, &feed, &*memory, version).await,
         };
         match round {
             Ok(step) => {
@@ -112,17 +111,16 @@ where
 }
 
 /// Lists everything, page by page, and gives the version to watch from.
-async fn list<K>(api: &Api<K>, feed: &Feed, memory: &impl Memory) -> Result<String, Broken>
-where
-    K: Clone + Debug + DeserializeOwned + kube::Resource,
-{
+async fn list<M: Memory>(client: &Client, feed: &Feed, memory: &M) -> Result<String, Broken> {
     let mut params = ListParams::default().limit(PAGE);
     params.label_selector = feed.labels.map(str::to_owned);
     let mut objects = Vec::new();
     loop {
-        let page = tokio::time::timeout(LIST, api.list_metadata(&params)).await;
+        let request = feed.request().list(&params).map_err(kube::Error::BuildRequest);
+        let page = client.request::<ObjectList<Seen>>(request.map_err(Broken::List)?);
+        let page = tokio::time::timeout(LIST, page).await;
         let page = page.map_err(|_| Broken::ListTimeout)?.map_err(Broken::List)?;
-        objects.extend(page.items.into_iter().map(|object| lean(object.metadata)));
+        objects.extend(page.items.into_iter().filter_map(M::read));
         params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
         if params.continue_token.is_none() {
             memory.replace(objects);
@@ -135,14 +133,13 @@ where
 }
 
 /// Watches until the API server ends the watch, as it does every few minutes.
-async fn watch<K>(api: &Api<K>, feed: &Feed, memory: &impl Memory, version: &str) -> Result<Next, Broken>
-where
-    K: Clone + Debug + DeserializeOwned + kube::Resource,
-{
+async fn watch(client: &Client, feed: &Feed, memory: &impl Memory, version: &str) -> Result<Next, Broken> {
     let mut version = version.to_owned();
     let mut params = WatchParams::default().timeout(WATCH_SECONDS);
     params.label_selector = feed.labels.map(str::to_owned);
-    let opening = tokio::time::timeout(LIST, api.watch_metadata(&params, &version)).await;
+    let request = feed.request().watch(&params, &version).map_err(kube::Error::BuildRequest);
+    let opening = client.request_events::<Seen>(request.map_err(Broken::Watch)?);
+    let opening = tokio::time::timeout(LIST, opening).await;
     let events = opening.map_err(|_| Broken::Silent)?.map_err(Broken::Watch)?;
     let mut events = std::pin::pin!(events);
     loop {
@@ -153,11 +150,11 @@ where
         match event.map_err(Broken::Watch)? {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                 note(&mut version, object.metadata.resource_version.as_deref());
-                memory.apply(lean(object.metadata));
+                memory.apply(object);
             }
             WatchEvent::Deleted(object) => {
                 note(&mut version, object.metadata.resource_version.as_deref());
-                memory.delete(&object.metadata);
+                memory.delete(&object);
             }
             WatchEvent::Bookmark(mark) => version = mark.metadata.resource_version,
             // The history that we wanted to continue from is gone: no fault, just a new list.
@@ -191,13 +188,12 @@ fn note(version: &mut String, seen: Option<&str>) {
     }
 }
 
-/// Without what takes most of the space.
-fn lean(mut object: ObjectMeta) -> ObjectMeta {
-    object.managed_fields = None;
-    object
-}
-
 impl Feed {
+    /// Where the objects are asked for.
+    fn request(&self) -> Request {
+        Request::new(format!("/api/v1/{}", self.store))
+    }
+
     /// Tells readiness to wait for the first list.
     pub(super) fn announce(&self) {
         self.readiness.wait_for(self.store, "waiting for the first list");

@@ -190,38 +190,30 @@ fn what_is_ejected_and_applied_is_handed_back_and_restarts_nothing() {
     let _ = space.stateward(&["eject", "db"]).mentions(&["StatefulSet db in namespace ", "is not managed"]);
 }
 
-/// The class of claims that are there is theirs for good, and the webhook knows nothing of it.
+/// The class of claims that are there is theirs for good, and whose manifest names another one has two.
 #[test]
 fn claims_of_another_class_than_those_to_come_are_told() {
     let space = Space::new("status-class");
     let set = postgres("db").annotate("storage", "1Gi");
     space.create(Client::Apply, &set);
     let _ = space.stateward(&["status", "db", "--wait"]).ok();
-    let class = "stateward.dev/storage-class=other";
-    let _ = space.kubectl(&["annotate", "namespace", &space.name, class]).ok();
-    wait_for("the webhook to know", || {
-        let said = dry_run(&space, &postgres("another"));
-        if said.stdout.contains("\"storageClassName\": \"other\"") {
-            Ok(())
-        } else {
-            Err(format!("{said:?}"))
-        }
-    });
+    let other = set.clone().annotate("storage-class", "other");
     let _ = space.kubectl(&["delete", "statefulset", "db", "--cascade=orphan"]).ok();
     space.wait_gone("db");
-    let warned =
-        "claims of db are there and keep their storage class; those to come get other, as Namespace ";
-    let _ = space.send(Client::Apply, &set).ok().mentions(&[warned]);
+    let warned = "claim data-db-0 keeps its storage class local; further ones get other, as stateward.dev/storage-class says";
+    wait_for("the webhook to know of the claim", || {
+        let said = dry_run(&space, &other).ok();
+        if said.stderr.contains(warned) { Ok(()) } else { Err(format!("{said:?}")) }
+    });
+    let _ = space.send(Client::Apply, &other).ok().mentions(&[warned]);
     let said = space.stateward(&["status", "db", "--wait"]).ok();
     let note = "data-db-0 (local) is of another storage class than other, which claims to come get: ";
     assert!(said.stdout.contains(note), "{said:?}");
     // As the note has it.
     let _ = space.kubectl(&["delete", "statefulset", "db", "--cascade=orphan"]).ok();
     space.wait_gone("db");
-    let _ = space
-        .send(Client::Apply, &set.annotate("storage-class", "local"))
-        .ok()
-        .silent_about(&["claims of db"]);
+    let same = set.annotate("storage-class", "local");
+    let _ = space.send(Client::Apply, &same).ok().silent_about(&["claim data-db-0"]);
     let status = read(&space, &["status", "db", "--wait"])[0].clone();
     assert_eq!(
         (&status["notes"], &status["claims"][0]["class"]),

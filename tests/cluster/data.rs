@@ -4,8 +4,9 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Client, Hook, Manifest, Place, Snapshot, Space, app, cluster, forward, postgres, wait_for,
+    Client, Hook, Manifest, Place, Said, Snapshot, Space, app, cluster, forward, postgres, wait_for,
 };
+use crate::platform::dry_run;
 
 /// All that decides whether a database finds its files.
 #[derive(Debug, PartialEq)]
@@ -199,6 +200,89 @@ fn recreated(name: &str, deletion: &[&str]) {
     assert_eq!((before.user, before.group), (after.user, after.group), "the user");
     assert_eq!(before.directory, after.directory, "the data directory");
     assert_eq!(before.claims[0]["metadata"]["name"], after.claims[0]["metadata"]["name"], "the claim");
+}
+
+/// Whatever class the namespace gives by now.
+#[test]
+fn a_set_made_again_keeps_the_storage_class_of_its_claims() {
+    let space = Space::new("class-kept");
+    let set = app("a").annotate("storage", "1Gi").annotate("mount-path", "/data");
+    let first = space.create(Client::Apply, &set);
+    assert!(class(&first).is_null(), "nobody names one, and the cluster has one: {}", class(&first));
+    wait_bound(&space);
+    let two = set.replicas(2);
+    let said = made_again(&space, &two, "local");
+    let told = "claim data-a-0 is of storage class local: further ones get local, not other as Namespace ";
+    let _ = said.mentions(&[told, "; for another one write stateward.dev/storage-class"]);
+    assert_eq!(class(&space.snapshot("a")), "local");
+    wait_for("the second claim", || {
+        let claims = space.list("/api/v1", "persistentvolumeclaims");
+        let classes: Vec<_> = claims.iter().map(|claim| claim["spec"]["storageClassName"].clone()).collect();
+        if classes == ["local", "local"] { Ok(()) } else { Err(format!("{classes:?}")) }
+    });
+    let _ = space.kubectl(&["rollout", "status", "statefulset/a", "--timeout=60s"]).ok();
+    let status = space.stateward(&["status", "a", "--wait"]).ok();
+    assert!(!status.stdout.contains("storage class"), "{status:?}");
+    let explained = space.stateward(&["explain", "a"]).ok();
+    assert!(explained.stdout.contains("claims that were there before the set"), "{explained:?}");
+    // It is part of the set from now on, whatever the namespace says and whoever sends the ten lines.
+    for change in [["annotate", "stateward.dev/upgrade-to=latest"], ["label", "mine=x"]] {
+        let _ = space.kubectl(&[change[0], "statefulset", "a", change[1]]).ok().silent_about(&["class"]);
+    }
+    let _ = space.send(Client::Replace, &two).ok().silent_about(&["class"]);
+    assert_eq!(class(&space.snapshot("a")), "local");
+}
+
+/// A claim without a class, for volumes that are made by hand.
+#[test]
+fn a_set_made_again_keeps_to_volumes_made_by_hand() {
+    let space = Space::new("class-none");
+    let (metadata, modes) = (json!({"name": space.name}), json!(["ReadWriteOnce"]));
+    let claim = json!({"namespace": space.name, "name": "data-a-0"});
+    let volume = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata,
+        "spec": {"capacity": {"storage": "1Gi"}, "accessModes": modes, "hostPath": {"path": "/nowhere"},
+            "persistentVolumeReclaimPolicy": "Retain", "claimRef": claim},
+    });
+    space.as_admin("create", &volume);
+    let requests = json!({"requests": {"storage": "1Gi"}});
+    let spec = json!({"accessModes": modes, "resources": requests, "storageClassName": ""});
+    let set = app("a")
+        .annotate("storage", "1Gi")
+        .annotate("mount-path", "/data")
+        .set("/spec/volumeClaimTemplates", json!([{"metadata": {"name": "data"}, "spec": spec}]));
+    space.create(Client::Apply, &set);
+    wait_bound(&space);
+    let unnamed = set.without("/spec/volumeClaimTemplates/0/spec/storageClassName");
+    let said = made_again(&space, &unnamed, "");
+    let told = "claim data-a-0 is of storage class \"\": further ones get \"\" and wait for volumes made by hand, not other";
+    let _ = said.mentions(&[told]);
+    assert_eq!(class(&space.snapshot("a")), "");
+    let _ = space.as_admin_says(&["delete", "persistentvolume", &space.name, "--wait=false"]).ok();
+}
+
+/// The storage class of the set's claim template.
+fn class(set: &Snapshot) -> Value {
+    set.object["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"].clone()
+}
+
+/// Deletes the set and makes it again, as soon as the webhook knows that its namespace gives another class and
+/// that its claim has this one.
+fn made_again(space: &Space, set: &Manifest, class: &str) -> Said {
+    let other = "stateward.dev/storage-class=other";
+    let _ = space.kubectl(&["annotate", "namespace", &space.name, other]).ok();
+    let _ = space.kubectl(&["delete", "statefulset", set.name(), "--cascade=orphan"]).ok();
+    space.wait_gone(set.name());
+    let known = |set: &Manifest, class: &str| {
+        wait_for(&format!("the webhook to give {} the class {class:?}", set.name()), || {
+            let said = dry_run(space, set).ok();
+            let named = format!("\"storageClassName\": {class:?}");
+            if said.stdout.contains(&named) { Ok(()) } else { Err(format!("{said:?}")) }
+        });
+    };
+    known(&set.clone().named("another"), "other");
+    known(set, class);
+    space.send(Client::Apply, set).ok()
 }
 
 /// An upgrade to a revision that has the data elsewhere.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::names;
+use crate::names::{self, class_shown as shown};
 use crate::settings::text;
 
 /// A line for each claim template whose class is not that of claims that are there. Nothing is wrong for that:
@@ -18,13 +18,14 @@ fn of_template(set: &Value, template: &Value, claims: &[Value]) -> Option<String
     let others = claims.iter().filter(|claim| names::is_claim_of(text(&claim["name"]), volume, name));
     let others = others.filter(|claim| claim["class"].as_str().is_some_and(|other| other != class));
     let told: Vec<String> =
-        others.map(|claim| format!("{} ({})", text(&claim["name"]), text(&claim["class"]))).collect();
+        others.map(|claim| format!("{} ({})", text(&claim["name"]), shown(text(&claim["class"])))).collect();
     let are = if told.len() == 1 { "is" } else { "are" };
     (!told.is_empty()).then(|| {
         format!(
-            "{} {are} of another storage class than {class}, which claims to come get: for the same one write it into the \
+            "{} {are} of another storage class than {}, which claims to come get: for the same one write it into the \
              set's manifest ({}storage-class, or the claim template), delete the set with --cascade=orphan and apply it",
             told.join(", "),
+            shown(class),
             names::PREFIX
         )
     })
@@ -57,6 +58,11 @@ mod tests {
         let start = "data-db-0 (slow), data-db-2 (old) are of another storage class than fast, which claims to come get: ";
         assert!(lines[0].starts_with(start), "{lines:?}");
         assert!(told(json!("slow"), json!("fast"))[1].starts_with("wal-db-0 (slow) is of another "));
+        // `""` is a class too.
+        let claims = [claim("data-db-0", json!("")), claim("data-db-1", json!("fast"))];
+        let of = |class: &str| super::told(&set(json!(class), Value::Null), &claims);
+        assert!(of("fast")[0].starts_with("data-db-0 (\"\") is of another storage class than fast, "));
+        assert!(of("")[0].starts_with("data-db-1 (fast) is of another storage class than \"\", "));
         // The cluster's default may have been another one when each was made.
         assert_eq!(told(Value::Null, Value::Null), [""; 0]);
     }

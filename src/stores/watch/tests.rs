@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::sync::Mutex;
 
 use axum::http::{Request, Response};
-use k8s_openapi::api::core::v1::Namespace;
 use kube::client::Body;
 use kube::core::Status;
 use serde_json::{Value, json};
@@ -58,36 +57,29 @@ enum Answer {
 }
 
 /// An API server that plays a script and tells what it was asked; at its end it falls silent.
-fn scripted(script: Vec<Answer>) -> (Api<Namespace>, Arc<Mutex<Vec<String>>>) {
+fn scripted(script: Vec<Answer>) -> (Client, Arc<Mutex<Vec<String>>>) {
     let script = Arc::new(Mutex::new(VecDeque::from(script)));
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
     let service = tower::service_fn(move |request: Request<Body>| {
-        log.lock().unwrap().push(request.uri().query().unwrap_or_default().to_owned());
+        log.lock().unwrap().push(request.uri().to_string());
         let answer = script.lock().unwrap().pop_front().unwrap_or(Answer::Silence);
         async move { Ok::<_, Infallible>(play(answer).await) }
     });
-    (Api::all(kube::Client::new(service, "default")), asked)
+    (Client::new(service, "default"), asked)
 }
 
 async fn play(answer: Answer) -> Response<Body> {
     let (status, text) = match answer {
         Answer::List(version, names) => {
-            let items: Vec<Value> = names.iter().map(|name| metadata(name, "1")).collect();
-            let list = json!({ "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
+            let items: Vec<Value> = names.iter().map(|name| namespace(name, "1")).collect();
+            let list = json!({ "kind": "NamespaceList", "apiVersion": "v1",
                 "metadata": { "resourceVersion": version }, "items": items });
             (200, list.to_string())
         }
         Answer::Events(events) => {
             let lines: Vec<String> = events.iter().map(Value::to_string).collect();
-            (
-                200,
-                lines.join(
-                    "
-",
-                ) + "
-",
-            )
+            (200, lines.join("\n") + "\n")
         }
         Answer::Refused(code) => {
             (code, json!({ "kind": "Status", "code": code, "message": "no", "reason": "No" }).to_string())
@@ -97,9 +89,10 @@ async fn play(answer: Answer) -> Response<Body> {
     Response::builder().status(status).body(Body::from(text.into_bytes())).unwrap()
 }
 
-fn metadata(name: &str, version: &str) -> Value {
-    json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
-        "metadata": { "name": name, "resourceVersion": version, "labels": { "team": name } } })
+fn namespace(name: &str, version: &str) -> Value {
+    json!({ "kind": "Namespace", "apiVersion": "v1",
+        "metadata": { "name": name, "resourceVersion": version, "labels": { "team": name } },
+        "spec": { "finalizers": ["kubernetes"] }, "status": { "phase": "Active" } })
 }
 
 fn event(kind: &str, object: &Value) -> Value {
@@ -109,8 +102,8 @@ fn event(kind: &str, object: &Value) -> Value {
 /// Follows the script until the memory holds `expected`, and gives back what was asked.
 async fn followed(script: Vec<Answer>, expected: &[&str]) -> (Feed, Vec<String>) {
     let (feed, memory) = (feed(), Arc::new(Namespaces::default()));
-    let (api, asked) = scripted(script);
-    let following = tokio::spawn(follow(api, feed.clone(), Arc::clone(&memory)));
+    let (client, asked) = scripted(script);
+    let following = tokio::spawn(follow(client, feed.clone(), Arc::clone(&memory)));
     let holds =
         || memory.len() == expected.len() && expected.iter().all(|name| !memory.labels(name).is_empty());
     let wait = async {
@@ -126,18 +119,19 @@ async fn followed(script: Vec<Answer>, expected: &[&str]) -> (Feed, Vec<String>)
 
 #[tokio::test(start_paused = true)]
 async fn events_are_followed_and_a_watch_goes_on_where_it_ended() {
-    let bookmark = json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+    let bookmark = json!({ "kind": "Namespace", "apiVersion": "v1",
         "metadata": { "resourceVersion": "9" } });
     let script = vec![
         Answer::List("5", &["shop", "lab"]),
         Answer::Events(vec![
-            event("ADDED", &metadata("new", "6")),
-            event("DELETED", &metadata("lab", "7")),
+            event("ADDED", &namespace("new", "6")),
+            event("DELETED", &namespace("lab", "7")),
             event("BOOKMARK", &bookmark),
         ]),
-        Answer::Events(vec![event("ADDED", &metadata("last", "10"))]),
+        Answer::Events(vec![event("ADDED", &namespace("last", "10"))]),
     ];
     let (_, asked) = followed(script, &["shop", "new", "last"]).await;
+    assert!(asked.iter().all(|uri| uri.starts_with("/api/v1/namespaces?")), "{asked:?}");
     assert!(asked[1].contains("resourceVersion=5") && asked[2].contains("resourceVersion=9"), "{asked:?}");
 }
 
