@@ -228,6 +228,22 @@ fn beside(key: &ItemKey, wanted: &[ItemKey], place: &dyn Fn(&ItemKey) -> Option<
     after.or_else(|| wanted[at + 1..].iter().find_map(place))
 }
 
+/// The items among `paths`, by the list that they are in.
+#[must_use]
+pub fn lists_of(paths: &[Path]) -> Vec<(Path, Vec<ItemKey>)> {
+    let mut lists: Vec<(Path, Vec<ItemKey>)> = Vec::new();
+    for path in paths {
+        let (Some(Step::Item(key)), Some(list)) = (path.0.last(), path.parent()) else {
+            continue;
+        };
+        match lists.iter_mut().find(|(other, _)| *other == list) {
+            Some((_, keys)) => keys.push(key.clone()),
+            None => lists.push((list, vec![key.clone()])),
+        }
+    }
+    lists
+}
+
 /// The keys of the items in the list at `list`, those without one left out.
 #[must_use]
 pub fn keys_of(object: &Value, list: &Path) -> Vec<ItemKey> {

@@ -29,7 +29,7 @@ use crate::intent::{self, Intent};
 use crate::names;
 use crate::ownership::{self, Named};
 use crate::patch;
-use crate::path::{ItemKey, Path, Step};
+use crate::path::{Path, Step};
 use crate::record::{Read, Record};
 use crate::settings::{Defaults, Settings};
 pub use namespace::namespace_faults;
@@ -318,21 +318,6 @@ fn write_record(object: &mut Value, text: &str) {
 /// The standing wish as it is written.
 fn wish_text(object: &Value) -> Option<String> {
     object["metadata"]["annotations"][names::PROFILE_REVISION].as_str().map(str::to_owned)
-}
-
-/// The items among `paths`, by the list that they are in.
-fn lists_of(paths: &[Path]) -> Vec<(Path, Vec<ItemKey>)> {
-    let mut lists: Vec<(Path, Vec<ItemKey>)> = Vec::new();
-    for path in paths {
-        let (Some(Step::Item(key)), Some(list)) = (path.0.last(), path.parent()) else {
-            continue;
-        };
-        match lists.iter_mut().find(|(other, _)| *other == list) {
-            Some((_, keys)) => keys.push(key.clone()),
-            None => lists.push((list, vec![key.clone()])),
-        }
-    }
-    lists
 }
 
 /// A path in few words, for a list of several: what comes after the pod's or the container's part,

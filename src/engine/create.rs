@@ -211,7 +211,7 @@ fn apply(
         let over_default = there.is_some() && named.managed(path);
         record.leaves.push(Leaf { path: path.clone(), hash: hash::leaf(value), over_default });
     }
-    let items = super::lists_of(&record.created);
+    let items = edit::lists_of(&record.created);
     for (list, ours) in items {
         edit::arrange(result, &list, &[], &ours, &ours);
     }

@@ -116,13 +116,13 @@ pub fn merge(update: &Update) -> Merged {
         merged.leaves.retain(|leaf| leaf.path.lookup(result).is_some());
     }
     let created = std::mem::take(&mut merged.created);
-    let (users, created): (Vec<_>, Vec<_>) = created.into_iter().partition(|path| named.names_struct(path));
+    let created = created.into_iter().filter(|path| !named.names_struct(path));
     // What was left empty before, while we were away, stays: taking it out would restart pods.
     let (hollow, created): (Vec<_>, Vec<_>) =
-        created.into_iter().partition(|path| edit::is_left_empty(update.before, path));
+        created.partition(|path| edit::is_left_empty(update.before, path));
     merged.created = edit::prune(&mut merged.result, created);
     merged.created.extend(hollow.into_iter().filter(|path| path.lookup(&merged.result).is_some()));
-    update.arrange(&mut merged, &users);
+    update.arrange(&mut merged);
     merged
 }
 
@@ -258,20 +258,13 @@ impl Update<'_> {
         }
     }
 
-    /// Puts the items that are ours where they belong.
-    fn arrange(&self, merged: &mut Merged, users: &[Path]) {
-        let mut lists: Vec<Path> = Vec::new();
-        for path in &merged.created {
-            if let (Some(Step::Item(_)), Some(list)) = (path.0.last(), path.parent())
-                && !lists.contains(&list)
-                && !is_immutable(&list)
-            {
-                lists.push(list);
+    /// Puts the items that are ours where they belong. One in which we only made something is the user's.
+    fn arrange(&self, merged: &mut Merged) {
+        for (list, ours) in edit::lists_of(&merged.created) {
+            if is_immutable(&list) {
+                continue;
             }
-        }
-        for list in lists {
             let wanted = item_keys(self.new.injections.iter().map(|injection| &injection.path), &list);
-            let ours = item_keys(merged.created.iter().filter(|path| !users.contains(path)), &list);
             // One that was the user's comes to where it would be if it had been ours all the time.
             let mut before = edit::keys_of(self.before, &list);
             before.retain(|key| !ours.contains(key) || self.record.created.contains(&list.item(key.clone())));
