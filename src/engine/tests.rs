@@ -411,3 +411,21 @@ fn the_remedy_of_another_label_is_one_that_works() {
     let back = stored(Some(&moved), &annotate(&back, "stateward.dev/upgrade-to", &json!("latest")));
     assert!(Record::pin_of(&back).unwrap().to_string().starts_with("default@"));
 }
+
+/// It was put elsewhere by the next change, of whatever it was: pods restarted.
+#[test]
+fn a_variable_of_the_users_that_comes_back_with_our_value_stays_in_its_place() {
+    let mut manifest = set(&json!({}), "postgres:18");
+    let env = json!([{"name": "POD_NAME", "value": "mine"}]);
+    manifest["spec"]["template"]["spec"]["containers"][0]["env"] = env;
+    let object = stored(None, &annotate(&manifest, names::LAST_APPLIED, &json!(manifest.to_string())));
+    let mut patched = object.clone();
+    patched["spec"]["template"]["spec"]["containers"][0].as_object_mut().unwrap().remove("env");
+    let patched = stored(Some(&object), &patched);
+    let place = main_container(&object)["env"].as_array().unwrap().len() - 1;
+    assert!(main_container(&patched)["env"][place]["valueFrom"].is_object(), "{patched:#}");
+    match admit(Some(&patched), &annotate(&patched, "example.com/note", &json!("x"))) {
+        Decision::Admitted(noted) => assert_eq!(noted.result["spec"], patched["spec"]),
+        other => panic!("{other:?}"),
+    }
+}
