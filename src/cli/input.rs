@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -309,15 +308,6 @@ impl Malformed {
     fn after(self, start: usize) -> Self {
         Self { at: self.at + start, problem: self.problem }
     }
-}
-
-/// The line of `text` that holds `at`, without its end.
-#[must_use]
-pub fn line_around(text: &str, at: usize) -> Range<usize> {
-    let at = at.min(text.len());
-    let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    let end = text[at..].find('\n').map_or(text.len(), |newline| at + newline);
-    start..end
 }
 
 #[cfg(test)]
