@@ -227,8 +227,7 @@ impl Response {
     }
 
     fn admitted(change: Change, admitted: &Admitted, summary: &mut Summary) -> Self {
-        let empty = admitted.patch.0.is_empty();
-        summary.outcome = if empty { "unchanged" } else { "expanded" };
+        summary.outcome = if admitted.patch.is_some() { "expanded" } else { "unchanged" };
         summary.pin.clone_from(&admitted.pin);
         if change.before.is_none() {
             let mut counts = Family::ALL.map(|family| (family.as_str(), 0));
@@ -237,7 +236,7 @@ impl Response {
             }
             summary.injections = counts.into_iter().filter(|(_, count)| *count > 0).collect();
         }
-        let patch = (!empty).then(|| base64(&json(&admitted.patch, 16 << 10)));
+        let patch = admitted.patch.as_deref().map(base64);
         let audit = json!({"pin": admitted.pin, "injections": admitted.injections.len().to_string()});
         Self { allowed: true, patch, status: None, warnings: admitted.warnings.clone(), audit: Some(audit) }
     }
@@ -264,7 +263,7 @@ impl Response {
     fn serialize(&self, uid: &str) -> Vec<u8> {
         let reply = Reply { uid, response: self };
         let review = Review { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response: reply };
-        let mut body = json(&review, 1024 + self.patch.as_ref().map_or(0, String::len));
+        let mut body = crate::json::written(&review, 1024 + self.patch.as_ref().map_or(0, String::len));
         if let Some(patch) = &self.patch {
             // Into the response, whose end that is. In base64 there is nothing to escape, and it is too long
             // to be looked through for that.
@@ -338,14 +337,6 @@ fn change<'a>(request: &'a Value, namespace: &'a str) -> Result<Option<Change<'a
     };
     let before = if operation == "UPDATE" { Some(object("oldObject")?) } else { None };
     Ok(Some(Change { namespace, before, after: object("object")? }))
-}
-
-/// A value as JSON, in room for so many bytes: to make room again and again takes longer than to write.
-fn json(value: &impl Serialize, room: usize) -> Vec<u8> {
-    let mut json = Vec::with_capacity(room);
-    // Texts, flags and values, into memory: nothing that could fail.
-    _ = serde_json::to_writer(&mut json, value);
-    json
 }
 
 /// Base64 with padding (RFC 4648, section 4), as Go decodes `[]byte`.

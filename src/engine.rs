@@ -17,7 +17,6 @@ mod warnings;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use json_patch::Patch;
 use serde_json::Value;
 
 use crate::catalogue::{Catalogue, LoadError};
@@ -121,8 +120,8 @@ pub struct Admitted {
     pub injections: Vec<Injection>,
     /// What was considered and not injected.
     pub withheld: Vec<Withheld>,
-    /// From the object as sent to `result`; empty if nothing changes.
-    pub patch: Patch,
+    /// The JSON patch (RFC 6902) from the object as sent to `result`; `None` if nothing changes.
+    pub patch: Option<Vec<u8>>,
     /// The object as it will be stored.
     pub result: Value,
     /// One line each, at most 240 bytes, for the person who applies.
@@ -235,7 +234,7 @@ impl Engine {
             pin: record.pin.to_string(),
             injections,
             withheld,
-            patch: Patch::default(),
+            patch: None,
             result: object.clone(),
             warnings: Vec::new(),
         };
@@ -305,8 +304,7 @@ fn add_invalid(faults: &mut Vec<Fault>, invalid: Vec<Fault>) {
 
 /// Completes an admitted change with its patch, checked.
 fn finish(sent: &Value, mut admitted: Admitted) -> Result<Decision, EngineError> {
-    admitted.patch = patch::diff(sent, &admitted.result);
-    patch::check(sent, &admitted.patch, &admitted.result)?;
+    admitted.patch = patch::between(sent, &admitted.result)?;
     Ok(Decision::Admitted(Box::new(admitted)))
 }
 

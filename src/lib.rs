@@ -16,6 +16,7 @@ pub mod fault;
 pub mod hash;
 pub mod image;
 pub mod intent;
+mod json;
 mod listing;
 pub mod names;
 pub mod ownership;

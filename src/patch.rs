@@ -7,29 +7,55 @@
 mod view;
 
 use json_patch::jsonptr::{PointerBuf, Token};
-use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use self::view::View;
 use crate::engine::EngineError;
+use crate::json;
 use crate::path::{ListKey, list_key};
 
-/// The patch that turns `before` into `after`.
-#[must_use]
-pub fn diff(before: &Value, after: &Value) -> Patch {
-    let mut difference = Difference::default();
-    difference.compare("", before, after);
-    Patch(difference.operations)
-}
-
-/// Applies `patch` to the object that was sent, and compares. The object is not copied for it: that
-/// this says what `json_patch` says is a law that is tested.
+/// The JSON patch (RFC 6902) that turns `sent` into `meant`, checked; `None` where they are the same.
 ///
 /// # Errors
 /// The patch does not apply, or gives something else: a fault of ours, never to leave the process.
-pub fn check(sent: &Value, patch: &Patch, meant: &Value) -> Result<(), EngineError> {
+pub fn between(sent: &Value, meant: &Value) -> Result<Option<Vec<u8>>, EngineError> {
+    let operations = diff(sent, meant);
+    check(sent, &operations, meant)?;
+    Ok((!operations.is_empty()).then(|| json::written(&operations, ROOM)))
+}
+
+/// More than most patches of a creation take, in bytes.
+const ROOM: usize = 16 << 10;
+
+/// An operation as the patch has it. Values stay where they stand: to copy and to free them takes longer
+/// than to write them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+enum Operation<'v> {
+    Add { path: PointerBuf, value: &'v Value },
+    Remove { path: PointerBuf },
+}
+
+impl Operation<'_> {
+    fn path(&self) -> &PointerBuf {
+        match self {
+            Self::Add { path, .. } | Self::Remove { path } => path,
+        }
+    }
+}
+
+fn diff<'v>(before: &Value, after: &'v Value) -> Vec<Operation<'v>> {
+    let mut difference = Difference::default();
+    difference.compare("", before, after);
+    difference.operations
+}
+
+/// Applies the operations to the object that was sent, and compares. The object is not copied for it: that
+/// this says what `json_patch` says is a law that is tested.
+fn check(sent: &Value, operations: &[Operation], meant: &Value) -> Result<(), EngineError> {
     let mut result = View::Whole(sent);
-    for operation in &patch.0 {
+    for operation in operations {
         result.apply(operation).ok_or_else(|| EngineError::Apply(operation.path().to_string()))?;
     }
     if result.is(meant) { Ok(()) } else { Err(EngineError::Differs) }
@@ -37,13 +63,13 @@ pub fn check(sent: &Value, patch: &Patch, meant: &Value) -> Result<(), EngineErr
 
 /// What differs so far, and where the two are compared now: that is copied only where they differ.
 #[derive(Default)]
-struct Difference {
+struct Difference<'v> {
     at: PointerBuf,
-    operations: Vec<PatchOperation>,
+    operations: Vec<Operation<'v>>,
 }
 
-impl Difference {
-    fn compare(&mut self, name: &str, before: &Value, after: &Value) {
+impl<'v> Difference<'v> {
+    fn compare(&mut self, name: &str, before: &Value, after: &'v Value) {
         match (before, after) {
             (Value::Object(before), Value::Object(after)) => self.compare_maps(before, after),
             _ if before == after => {}
@@ -57,7 +83,7 @@ impl Difference {
         }
     }
 
-    fn compare_maps(&mut self, before: &Map<String, Value>, after: &Map<String, Value>) {
+    fn compare_maps(&mut self, before: &Map<String, Value>, after: &'v Map<String, Value>) {
         for key in before.keys().filter(|key| !after.contains_key(*key)) {
             self.below(Token::from(key), Self::remove);
         }
@@ -71,7 +97,7 @@ impl Difference {
 
     /// Compares keyed lists; gives up, having written nothing, where items lack keys, share one, or
     /// stand in another order.
-    fn compare_lists(&mut self, list: ListKey, before: &[Value], after: &[Value]) -> bool {
+    fn compare_lists(&mut self, list: ListKey, before: &[Value], after: &'v [Value]) -> bool {
         let keys = |items: &[Value]| -> Option<Vec<_>> { items.iter().map(|item| list.of(item)).collect() };
         let (Some(old), Some(new)) = (keys(before), keys(after)) else {
             return false;
@@ -100,13 +126,12 @@ impl Difference {
         self.at.pop_back();
     }
 
-    fn add(&mut self, value: &Value) {
-        self.operations
-            .push(PatchOperation::Add(AddOperation { path: self.at.clone(), value: value.clone() }));
+    fn add(&mut self, value: &'v Value) {
+        self.operations.push(Operation::Add { path: self.at.clone(), value });
     }
 
     fn remove(&mut self) {
-        self.operations.push(PatchOperation::Remove(RemoveOperation { path: self.at.clone() }));
+        self.operations.push(Operation::Remove { path: self.at.clone() });
     }
 }
 
@@ -117,9 +142,8 @@ mod tests {
     use super::*;
 
     fn operations(before: &Value, after: &Value) -> Value {
-        let patch = diff(before, after);
-        check(before, &patch, after).unwrap();
-        serde_json::to_value(patch).unwrap()
+        let patch = between(before, after).unwrap();
+        patch.map_or(Value::Null, |patch| serde_json::from_slice(&patch).unwrap())
     }
 
     #[test]
@@ -166,8 +190,9 @@ mod tests {
 
     #[test]
     fn a_patch_that_gives_something_else_is_caught() {
-        let patch = diff(&json!({"a": 1}), &json!({"a": 2}));
+        let meant = json!({"a": 2});
+        let patch = diff(&json!({"a": 1}), &meant);
         assert!(matches!(check(&json!({"a": 1}), &patch, &json!({"a": 3})), Err(EngineError::Differs)));
-        assert!(matches!(check(&json!([]), &patch, &json!({"a": 2})), Err(EngineError::Apply(_))));
+        assert!(matches!(check(&json!([]), &patch, &meant), Err(EngineError::Apply(_))));
     }
 }

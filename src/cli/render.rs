@@ -140,7 +140,7 @@ fn render(
                         .warnings
                         .extend(problems.map(|problem| format!("{}; {}", problem.what, problem.remedy)));
                 }
-                if wanted.full || !admitted.patch.0.is_empty() {
+                if wanted.full || admitted.patch.is_some() {
                     changed = true;
                     let stored = || stored_form(&admitted);
                     let result =

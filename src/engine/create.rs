@@ -64,7 +64,7 @@ impl Engine {
             pin,
             injections: expansion.injections,
             withheld: expansion.withheld,
-            patch: json_patch::Patch::default(),
+            patch: None,
             result,
             warnings,
         };
@@ -87,7 +87,7 @@ impl Engine {
             pin: record.pin.to_string(),
             injections,
             withheld,
-            patch: json_patch::Patch::default(),
+            patch: None,
             result: sent.clone(),
             warnings: validate::warnings(sent),
         };

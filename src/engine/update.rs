@@ -208,7 +208,7 @@ fn conclude(mut request: Request, expansions: Expansions, merged: Merged) -> Res
         pin: record.pin.to_string(),
         injections,
         withheld: new.withheld.clone(),
-        patch: json_patch::Patch::default(),
+        patch: None,
         result,
         warnings: request.warnings,
     };

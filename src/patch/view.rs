@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use json_patch::PatchOperation;
 use json_patch::jsonptr::Token;
 use serde_json::Value;
+
+use super::Operation;
 
 /// A value of the object as it is so far.
 pub(super) enum View<'v> {
@@ -20,13 +21,11 @@ pub(super) enum View<'v> {
 type Fields<'v> = Vec<(Cow<'v, str>, View<'v>)>;
 
 impl<'v> View<'v> {
-    /// Carries out an operation as RFC 6902 has it; `None` where it cannot be, or is of a kind that no
-    /// patch of ours has.
-    pub(super) fn apply(&mut self, operation: &'v PatchOperation) -> Option<()> {
+    /// Carries out an operation as RFC 6902 has it; `None` where it cannot be.
+    pub(super) fn apply(&mut self, operation: &Operation<'v>) -> Option<()> {
         let value = match operation {
-            PatchOperation::Add(add) => Some(&add.value),
-            PatchOperation::Remove(_) => None,
-            _ => return None,
+            Operation::Add { value, .. } => Some(*value),
+            Operation::Remove { .. } => None,
         };
         let Some((parents, last)) = operation.path().split_back() else {
             *self = Self::Whole(value?);
@@ -62,7 +61,8 @@ impl<'v> View<'v> {
     /// Whether it is `meant`.
     pub(super) fn is(&self, meant: &Value) -> bool {
         match (self, meant) {
-            (Self::Whole(value), _) => *value == meant,
+            // What an operation brought stands in what is meant.
+            (Self::Whole(value), _) => std::ptr::eq(*value, meant) || *value == meant,
             (Self::Map(fields), Value::Object(meant)) => {
                 fields.len() == meant.len()
                     && fields
@@ -111,7 +111,6 @@ fn place(fields: &Fields, name: &str) -> Result<usize, usize> {
 #[cfg(test)]
 mod tests {
     use json_patch::jsonptr::PointerBuf;
-    use json_patch::{AddOperation, RemoveOperation};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -134,28 +133,38 @@ mod tests {
         })
     }
 
-    fn operation() -> impl Strategy<Value = PatchOperation> {
+    /// A path, and what to add there; `None` to remove.
+    type Drawn = (PointerBuf, Option<Value>);
+
+    fn operation() -> impl Strategy<Value = Drawn> {
         let token = prop_oneof![field(), prop::sample::select(vec!["0", "1", "2", "01", "-", "a"])];
         let path = prop::collection::vec(token, 0..4).prop_map(PointerBuf::from_tokens);
-        (path, prop::option::of(object())).prop_map(|(path, value)| match value {
-            Some(value) => PatchOperation::Add(AddOperation { path, value }),
-            None => PatchOperation::Remove(RemoveOperation { path }),
-        })
+        (path, prop::option::of(object()))
+    }
+
+    fn of((path, value): &Drawn) -> Operation<'_> {
+        let path = path.clone();
+        match value {
+            Some(value) => Operation::Add { path, value },
+            None => Operation::Remove { path },
+        }
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
-        fn an_operation_gives_what_the_library_gives(
+        fn an_operation_is_written_and_gives_what_the_library_reads_and_gives(
             sent in object(),
             operations in prop::collection::vec(operation(), 0..5),
             other in object(),
         ) {
             let mut view = View::Whole(&sent);
             let mut copy = sent.clone();
-            for operation in &operations {
-                let given = json_patch::patch_unsafe(&mut copy, std::slice::from_ref(operation)).is_ok();
-                prop_assert_eq!(view.apply(operation).is_some(), given, "{}", operation);
+            for operation in operations.iter().map(of) {
+                let written = serde_json::to_string(&[&operation]).unwrap();
+                let read: json_patch::Patch = serde_json::from_str(&written).unwrap();
+                let given = json_patch::patch_unsafe(&mut copy, &read).is_ok();
+                prop_assert_eq!(view.apply(&operation).is_some(), given, "{}", written);
                 if !given {
                     return Ok(());
                 }

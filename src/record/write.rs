@@ -6,6 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::{FORMAT, Leaf, Record, key_json};
+use crate::json;
 use crate::path::{Path, Step};
 use crate::settings::Defaults;
 
@@ -43,10 +44,7 @@ pub(super) fn record(record: &Record) -> String {
         adopted: record.adopted,
         templates: &record.templates,
     };
-    // Texts, numbers and maps with texts for keys: nothing that could fail.
-    let mut json = Vec::with_capacity(4096);
-    _ = serde_json::to_writer(&mut json, &text);
-    String::from_utf8(json).unwrap_or_default()
+    String::from_utf8(json::written(&text, 4096)).unwrap_or_default()
 }
 
 /// The paths of a record, those that begin alike together: its nodes in one list, since there are some

@@ -1,5 +1,6 @@
 //! A model of the API server: one StatefulSet, its admission, its revisions.
 
+use json_patch::Patch;
 use serde_json::{Map, Value, json};
 use stateward::defaults;
 use stateward::engine::{Admitted, Change, Decision, Engine, Offline};
@@ -76,6 +77,12 @@ impl Server {
     }
 }
 
+/// The patch as others read it.
+pub(crate) fn operations(admitted: &Admitted) -> Patch {
+    let read = |patch: &Vec<u8>| serde_json::from_slice(patch).expect("a JSON patch");
+    admitted.patch.as_ref().map(read).unwrap_or_default()
+}
+
 /// Admits, and checks what holds for every admission: the patch gives the result.
 ///
 /// # Errors
@@ -85,7 +92,7 @@ pub(crate) fn admit(engine: &Engine, before: Option<&Value>, after: &Value) -> R
     let decision = engine.admit(change, &Offline).map_err(|error| error.to_string())?;
     if let Decision::Admitted(admitted) = &decision {
         let mut patched = after.clone();
-        json_patch::patch(&mut patched, &admitted.patch).map_err(|error| error.to_string())?;
+        json_patch::patch(&mut patched, &operations(admitted)).map_err(|error| error.to_string())?;
         if patched != admitted.result {
             return Err("the patch does not give the result".to_owned());
         }

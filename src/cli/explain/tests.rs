@@ -52,7 +52,7 @@ fn managed() -> Managed {
                 why: "you wrote it".to_owned(),
             },
         ],
-        patch: json_patch::Patch::default(),
+        patch: None,
         result: Value::Null,
         warnings: vec!["one replica".to_owned()],
     })
