@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -58,7 +60,7 @@ pub fn init(level: Option<&str>, dropped: Counter) -> Result<LogGuard, LogError>
     // Without a thread there is no log, and no reason to refuse admission for that.
     let _ =
         std::thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&lines, io::stderr()));
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(is_news));
     let _ = if io::stderr().is_terminal() {
         registry.with(tracing_subscriber::fmt::layer().with_writer(sink)).try_init()
     } else {
@@ -68,6 +70,12 @@ pub fn init(level: Option<&str>, dropped: Counter) -> Result<LogGuard, LogError>
     };
     say_where_panics_happen();
     Ok(LogGuard { queue })
+}
+
+/// What is said nowhere else. For each answer of 500 and above, one that is asked for again too, kube's client says
+/// the code and no more; whoever asked says what was asked for and what follows.
+fn is_news(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() != Level::ERROR || metadata.target() != "kube_client::client::builder"
 }
 
 /// Logs the place of a panic but not its message, which may quote what a user sent. Builds for
