@@ -5,6 +5,7 @@
 mod admin;
 mod args;
 mod body;
+mod client;
 mod connection;
 mod drain;
 mod limits;
@@ -33,6 +34,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use self::admin::router as admin_router;
 pub use self::args::WebhookArgs;
 pub(crate) use self::args::{duration, own_namespace};
+pub(crate) use self::client::client;
 pub use self::drain::Drain;
 use self::limits::Gate;
 pub use self::limits::{Limits, parse_duration};

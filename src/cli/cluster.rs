@@ -29,7 +29,7 @@ use super::Failure;
 use super::world::Listed;
 use crate::companions::Kind;
 use crate::controller::served::{self, Served};
-use crate::server::own_namespace;
+use crate::server::{client, own_namespace};
 
 /// No command waits longer for one answer of the API server.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -108,8 +108,7 @@ impl ClusterArgs {
         let config = runtime.block_on(self.config()).map_err(|error| unreadable(error.as_ref()))?;
         let namespace = config.default_namespace.clone();
         // A client spawns its connections, so it is made within the runtime.
-        let client =
-            runtime.block_on(async { Client::try_from(config) }).map_err(|error| unreadable(&error))?;
+        let client = runtime.block_on(async { client(config) }).map_err(|error| unreadable(&error))?;
         let own_namespace = own_namespace(self.stateward_namespace.as_deref());
         Ok(Cluster { runtime, client, answered: Cell::new(false), namespace, own_namespace })
     }

@@ -62,7 +62,7 @@ async fn in_time<T>(
 ) -> Result<T, kube::Error> {
     let answer = tokio::time::timeout(patience, asked).await;
     answer.unwrap_or_else(|_| {
-        // The client repeats by itself what was answered by 503, as of a group whose server is away.
+        // The client repeats by itself what was answered by 429 and, where all groups were asked for, by 503.
         let late = format!("no answer within {} s but to ask again", patience.as_secs());
         Err(kube::Error::Service(late.into()))
     })

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::WebhookArgs;
+use super::client::client;
 use super::tls::files::FilesError;
 use super::tls::{Serving, files, install_provider};
 use super::{Limits, Readiness, Respond, Running, Settings, Webhook};
@@ -209,7 +210,7 @@ pub(crate) async fn connect(
     };
     config.connect_timeout = Some(Duration::from_secs(5));
     config.read_timeout = read;
-    kube::Client::try_from(config).map_err(|error| failed(&error))
+    client(config).map_err(|error| failed(&error))
 }
 
 /// Loads the certificate, or sees to it that there will be one, and keeps it fresh.

@@ -131,6 +131,9 @@ fn a_kind_that_cannot_be_listed_keeps_no_other() {
     }
 }
 
+/// What the API server says of a group that nobody serves.
+const UNAVAILABLE: &str = "service unavailable";
+
 /// A group that is registered with the API server and that nobody serves: a request for it goes to a Service that
 /// there is not.
 struct Dead;
@@ -194,6 +197,10 @@ fn an_api_service_that_is_dead_keeps_no_other() {
         other => Err(format!("{other} Events")),
     });
     pair.wait_look(&space, "new");
+    let lines = pair.named(new).lines(SILENT);
+    assert!(lines.iter().any(|line| line["error"] == UNAVAILABLE), "{lines:?}");
+    let twice = pair.named(new).lines("failed with status 503 Service Unavailable");
+    assert_eq!(twice, Vec::<Value>::new(), "it is told once, by us");
     assert_eq!(find(&space, INGRESSES, "new"), None);
     assert_eq!(find(&space, INGRESSES, "old").unwrap()["metadata"]["uid"], before["metadata"]["uid"]);
     tell_the_same(&space, held);
@@ -205,7 +212,8 @@ fn an_api_service_that_is_dead_keeps_no_other() {
 
 /// What the commands say of it.
 fn tell_the_same(space: &Space, held: &str) {
-    const ASKED: &str = "failed to ask which kinds of gateway.networking.k8s.io are served: ";
+    const ASKED: &str =
+        "failed to ask which kinds of gateway.networking.k8s.io are served: service unavailable";
     let state = |set: &str| {
         let said = space
             .stateward(&["status", set, "-o", "json"])

@@ -1,8 +1,9 @@
 //! What is asked once more. A cluster that answered a moment ago is back in a moment, as a rule: an API
 //! server, a load balancer or a webhook restarts.
 //!
-//! kube's client repeats by itself what was answered by 429, 503 or 504, after the time that the answer
-//! names. What it gives up at is repeated here: a connection that ends, and a 500.
+//! The client repeats by itself what was answered by 429, 503 or 504, after the time that the answer names (see
+//! [`client`](crate::server::client)). What it gives up at is repeated here: a connection that ends, a 500, and an API
+//! group that nobody serves.
 
 use std::time::{Duration, Instant};
 
