@@ -8,7 +8,6 @@ mod reach;
 mod told;
 pub(super) mod wait;
 
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -67,27 +66,13 @@ pub fn run(
         return Err(unmanaged(name, &world));
     }
     let mut report = Report { stderr: known.note, ..Report::default() };
-    if args.wait && !statuses.iter().all(is_settled) {
-        let progress = io::stderr().is_terminal();
-        let in_time = wait::until(&cluster, &mut world, args.timeout, |world| {
-            statuses = of_all(world);
-            if progress {
-                wait::show(&statuses);
-            }
-            statuses.iter().all(is_settled)
-        });
-        if progress {
-            wait::clear();
-        }
-        if !in_time {
-            // Nothing may have been heard for long.
-            world.look_at_the_clock();
-            statuses = of_all(&world);
-            report.stderr.push_str(&wait::late(&statuses, args.timeout));
-        }
+    if args.wait {
+        let in_time = wait::for_all(&cluster, &mut world, args.timeout, &mut statuses, of_all);
         if let (Some(name), true) = (&args.sets.name, statuses.is_empty()) {
             return Err(Failure::Cluster(format!("StatefulSet {name} has gone, or is not managed any more")));
         }
+        let told = if in_time { wait::in_vain(&statuses) } else { wait::late(&statuses, args.timeout) };
+        report.stderr.push_str(&told);
     }
     if !statuses.iter().all(is_settled) {
         report.end(Exit::Findings);
@@ -134,6 +119,12 @@ pub(super) fn is_settled(status: &Value) -> bool {
     status["problems"].as_array().is_none_or(Vec::is_empty)
 }
 
+/// Whether waiting may bring what is missing. It does not bring what only waits for an answer of some kind.
+pub(super) fn may_settle(status: &Value) -> bool {
+    let held_back = |problem: &Value| status["heldBack"].as_array().is_some_and(|all| all.contains(problem));
+    status["problems"].as_array().is_some_and(|all| all.iter().any(|problem| !held_back(problem)))
+}
+
 /// All that there is to say of one managed set.
 #[must_use]
 pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Value {
@@ -167,6 +158,8 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
     let unserved: Vec<String> = unserved.map(|problem| granted.told(problem, &desired)).collect();
     let unread: Vec<String> =
         settled.wanted.iter().filter_map(|companion| beside::unread(companion, world)).collect();
+    let held_back: Vec<String> =
+        settled.wanted.iter().filter_map(|companion| beside::held_back(set, world, companion)).collect();
     let pods = pods::of(set, world, &mut problems);
     let claims = pods::claims(set, world, &mut problems);
     let notes = classes::told(set, &claims);
@@ -181,7 +174,7 @@ pub fn of(set: &Value, world: &World, engine: &Engine, granted: &Granted) -> Val
         "companions": beside, "claims": claims, "pods": pods, "notes": notes,
         "disruptionsAllowed": headroom,
         "endpoints": endpoints, "portForward": reach::port_forward(set, &settled), "problems": problems, "lost": lost,
-        "unserved": unserved, "unread": unread, "onDelete": pods::on_delete(set),
+        "unserved": unserved, "unread": unread, "heldBack": held_back, "onDelete": pods::on_delete(set),
     })
 }
 

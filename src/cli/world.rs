@@ -192,6 +192,21 @@ impl World {
         world.filled(cluster, namespace, Listed::all(served), lenient)
     }
 
+    /// Whether there was an answer of every kind.
+    pub(super) fn is_whole(&self) -> bool {
+        self.unread.is_empty()
+    }
+
+    /// Is what there is now, if all of it was read; what gave no answer before is asked for again.
+    pub(super) fn look_again(&mut self, cluster: &Cluster) {
+        self.look_at_the_clock();
+        if !self.is_whole()
+            && let Ok(now) = Self::read_what_answers(cluster, self.namespace.as_deref())
+        {
+            *self = Self { name: self.name.take(), ..now };
+        }
+    }
+
     /// Reads what namespaces say of their sets, and no set.
     pub fn of_namespaces(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
         Self::default().filled(cluster, namespace, vec![Listed::namespaces()], false)

@@ -226,6 +226,9 @@ fn tell_the_same(space: &Space, held: &str) {
     };
     assert_eq!(state("new"), (json!("not made"), true));
     assert_eq!(state("old"), (json!("there"), false));
+    let held_back = format!("error: {}/new is waited for no longer: {held}", space.name);
+    let said = space.stateward(&["status", "new", "--wait", "--timeout", "20s"]).exits(4);
+    let _ = said.mentions(&[&held_back, ASKED]).silent_about(&["not settled after"]);
     let said = space.stateward(&["eject", "new"]).exits(4).mentions(&[ASKED, held, "it is not among them"]);
     assert!(!said.stdout.contains("kind: Ingress"), "{}", said.stdout);
     let said = space.stateward(&["eject", "old"]).exits(4).silent_about(&["Ingress"]);

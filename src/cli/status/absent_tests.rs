@@ -92,6 +92,11 @@ fn an_ingress_whose_host_may_be_anothers_is_held_back_and_not_missing() {
         "[\"Ingress q is not made while gateway.networking.k8s.io has no answer: somebody may have had host q.example.com \
          for longer; the controller asks again by itself; kubectl get apiservices says what is wrong\"]"
     );
+    let status = |world: &World| of(world.sets().next().unwrap(), world, &engine, &granted);
+    assert!(may_settle(&status(&without)) && !may_settle(&status(&silent(&without))), "nothing brings it");
+    let mut unready = silent(&without);
+    unready.known_mut("Service").clear();
+    assert!(may_settle(&status(&unready)), "the Service comes");
     let monitors = without.without_answer_of("ServiceMonitor", "failed to ask");
     assert_eq!(told(&monitors).0, "missing", "they claim no host");
 }

@@ -29,16 +29,15 @@ pub(super) fn of(
     let mut aside = BTreeSet::new();
     for companion in &settled.wanted {
         let (kind, name) = (text(&companion.manifest["kind"]), companion.name());
-        let mut state = state(set, world, companion);
-        if let Some(by) = world.hides(set, companion) {
+        if world.hides(set, companion).is_some() {
             aside.insert(companion.role);
-            if state == "missing" {
-                lines.push(line(companion.role, kind, name, "not made"));
-                let Problem { what, remedy, .. } = unknown::problem(companion, by);
-                problems.push(format!("{what}; {remedy}"));
-                continue;
-            }
         }
+        if let Some(problem) = held_back(set, world, companion) {
+            lines.push(line(companion.role, kind, name, "not made"));
+            problems.push(problem);
+            continue;
+        }
+        let mut state = state(set, world, companion);
         if age.is_some() && matches!(state, "missing" | "not found") {
             state = "to come";
             coming.push(format!("{kind} {name}"));
@@ -84,6 +83,13 @@ pub(super) fn of(
         problems.push(format!("{kind} {name} is to go and is still there; is the controller running?"));
     }
     lines
+}
+
+/// That a companion is not made for as long as there is no answer of a kind: waiting alone brings it not.
+pub(super) fn held_back(set: &Value, world: &World, companion: &Companion) -> Option<String> {
+    let by = world.hides(set, companion)?;
+    let Problem { what, remedy, .. } = unknown::problem(companion, by);
+    (state(set, world, companion) == "missing").then(|| format!("{what}; {remedy}"))
 }
 
 /// Whether a companion is not made since the cluster has not got its kind.

@@ -1,15 +1,15 @@
 //! Waiting until the sets are settled, on watches.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
-use std::time::Duration;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::select_all;
 use kube::runtime::watcher::Event;
 use serde_json::Value;
 
-use super::is_settled;
+use super::{is_settled, may_settle};
 use crate::cli::cluster::Cluster;
 use crate::cli::world::World;
 use crate::settings::text;
@@ -18,6 +18,42 @@ use crate::settings::text;
 const BATCH: usize = 256;
 /// Columns of a terminal that everybody has.
 const COLUMNS: usize = 79;
+
+/// Waits until nothing is missing of the sets that `of_all` tells of, or nothing that waiting may bring: what waits for
+/// an answer of some kind is asked about once more then. Whether that was in time.
+pub(super) fn for_all(
+    cluster: &Cluster,
+    world: &mut World,
+    patience: Duration,
+    statuses: &mut Vec<Value>,
+    of_all: impl Fn(&World) -> Vec<Value>,
+) -> bool {
+    let terminal = io::stderr().is_terminal();
+    let end = Instant::now() + patience;
+    while statuses.iter().any(may_settle) {
+        let left = end.saturating_duration_since(Instant::now());
+        let in_time = until(cluster, world, left, |world| {
+            *statuses = of_all(world);
+            if terminal {
+                show(statuses);
+            }
+            !statuses.iter().any(may_settle)
+        });
+        if terminal {
+            clear();
+        }
+        if in_time && world.is_whole() {
+            break;
+        }
+        // Nothing may have been heard for long, and what gave no answer may give one by now.
+        world.look_again(cluster);
+        *statuses = of_all(world);
+        if !in_time {
+            break;
+        }
+    }
+    !statuses.iter().any(may_settle)
+}
 
 /// Keeps `world` up to date until `settled` says so of it. Whether that was in time.
 pub(in crate::cli) fn until(
@@ -119,6 +155,16 @@ pub(super) fn late(statuses: &[Value], patience: Duration) -> String {
     )
 }
 
+/// What is said of sets for which waiting longer would be in vain.
+pub(super) fn in_vain(statuses: &[Value]) -> String {
+    let missing = statuses.iter().filter(|status| !is_settled(status));
+    let lines = missing.map(|status| {
+        let (namespace, name) = (text(&status["namespace"]), text(&status["name"]));
+        format!("error: {namespace}/{name} is waited for no longer: {}\n", text(&status["problems"][0]))
+    });
+    lines.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -155,5 +201,6 @@ mod tests {
         assert_eq!(progress(&statuses), "1 of 2 settled; shop/b: Service b is missing");
         let said = late(&statuses, Duration::from_mins(5));
         assert!(said.starts_with("error: not settled after 300 s: shop/b; "), "{said}");
+        assert_eq!(in_vain(&statuses), "error: shop/b is waited for no longer: Service b is missing\n");
     }
 }
