@@ -169,12 +169,13 @@ impl Cluster {
     pub(super) fn served(&self) -> Result<(Served, BTreeMap<Kind, String>), Failure> {
         let mut pauses = Pauses::of_one_kind();
         loop {
-            let asked = self.ask(|| served::ask(&self.client));
-            let answer = asked
-                .map_err(|error| Failure::Cluster(chain("failed to ask which kinds are served", &error)))?;
-            if !answer.silent.is_empty() && self.rest(&mut pauses) {
+            let asked = self.once(served::ask(&self.client));
+            let may_change = asked.as_ref().map_or_else(passes, |answer| !answer.silent.is_empty());
+            if may_change && self.rest(&mut pauses) {
                 continue;
             }
+            let answer = asked
+                .map_err(|error| Failure::Cluster(chain("failed to ask which kinds are served", &error)))?;
             let silent = answer.silent_kinds().into_iter().filter_map(|kind| {
                 let error = answer.silent.get(kind.group())?;
                 let what = format!("failed to ask which kinds of {} are served", kind.group());

@@ -49,7 +49,7 @@ pub fn run(
 ) -> Result<Report, Failure> {
     let cluster = args.cluster.connect()?;
     let namespace = namespace.unwrap_or(&cluster.namespace);
-    let mut world = World::read_what_answers(&cluster, Some(namespace))?.of_a_namespace()?;
+    let mut world = World::read(&cluster, Some(namespace))?.of_a_namespace()?;
     world.name = Some(args.name.clone());
     let Some(set) = world.sets().next().filter(|set| is_managed(set, &world)) else {
         return Err(unmanaged(&args.name, &world));

@@ -68,8 +68,6 @@ pub struct Listed {
     everywhere: bool,
     /// Nothing can be said without it; else what the reader may not see is not looked at.
     needed: bool,
-    /// Without an answer there is nothing to judge; else the rest can be.
-    first: bool,
     /// Of which objects the metadata is asked for, and nothing else: by this label.
     pub metadata_of: Option<&'static str>,
 }
@@ -77,22 +75,20 @@ pub struct Listed {
 impl Listed {
     fn of<K: kube::Resource<DynamicType = ()>>(name: &'static str) -> Self {
         let resource = ApiResource::erase::<K>(&());
-        Self { name, resource, everywhere: false, needed: true, first: false, metadata_of: None }
+        Self { name, resource, everywhere: false, needed: true, metadata_of: None }
     }
 
     pub(super) fn statefulsets() -> Self {
-        Self { first: true, ..Self::of::<StatefulSet>("StatefulSet") }
+        Self::of::<StatefulSet>("StatefulSet")
     }
 
     fn namespaces() -> Self {
-        Self { everywhere: true, needed: false, first: true, ..Self::of::<Namespace>("Namespace") }
+        Self { everywhere: true, needed: false, ..Self::of::<Namespace>("Namespace") }
     }
 
     /// Kinds that stand beside sets, or that tell how sets do.
-    fn all(served: Served) -> Vec<Self> {
+    fn beside_sets(served: Served) -> Vec<Self> {
         let mut all = vec![
-            Self::statefulsets(),
-            Self::namespaces(),
             Self::of::<PersistentVolumeClaim>("PersistentVolumeClaim"),
             Self::of::<Pod>("Pod"),
             Self { needed: false, ..Self::of::<EndpointSlice>("EndpointSlice") },
@@ -106,7 +102,6 @@ impl Listed {
             resource,
             everywhere: CLAIMING.contains(&kind),
             needed: matches!(kind, Kind::Service | Kind::PodDisruptionBudget | Kind::Ingress),
-            first: false,
             metadata_of: None,
         }));
         all
@@ -138,7 +133,7 @@ impl SetsArgs {
     /// What is in the namespace asked for, or in all; of the sets those that were named.
     pub fn read(&self, namespace: Option<&str>) -> Result<(Cluster, World), Failure> {
         let cluster = self.place.cluster.connect()?;
-        let world = World::read_what_answers(&cluster, self.place.namespace(namespace, &cluster))?;
+        let world = World::read(&cluster, self.place.namespace(namespace, &cluster))?;
         let mut world = world.of_a_namespace()?;
         world.name.clone_from(&self.name);
         Ok((cluster, world))
@@ -165,31 +160,23 @@ pub struct World {
 
 impl World {
     /// Reads one namespace, or all. What the reader may not see of other namespaces (their labels,
-    /// their Ingresses) counts as not there; where there is no answer at all, nothing does. The kinds of an API group
-    /// whose server is away are [`Self::unread`].
+    /// their Ingresses) counts as not there; where there is no answer at all, nothing does. One kind that alone gives no
+    /// answer, as where its conversion fails or the server of its API group is away, is [`Self::unread`].
     pub fn read(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
-        Self::of_all_kinds(cluster, namespace, false)
-    }
-
-    /// The same, but one kind that alone gives no answer, such as one whose conversion fails, is that too.
-    pub fn read_what_answers(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
-        Self::of_all_kinds(cluster, namespace, true)
-    }
-
-    fn of_all_kinds(cluster: &Cluster, namespace: Option<&str>, lenient: bool) -> Result<Self, Failure> {
+        let mut world = Self::of(cluster, namespace, &[Listed::statefulsets(), Listed::namespaces()])?;
+        let asked = cluster.served().or_else(|_| {
+            // One that is away altogether is waited for, or ends the command.
+            cluster.answers()?;
+            cluster.served()
+        });
         let optional = || Kind::ALL.into_iter().filter(|kind| kind.is_optional());
-        let (served, silent) = match cluster.served() {
-            // The API server may be away, and whether it is shows with what is read first.
-            Err(why) if lenient => (Served::new(), optional().map(|kind| (kind, why.to_string())).collect()),
-            answer => answer?,
-        };
+        let (served, silent) = asked
+            .unwrap_or_else(|why| (Served::new(), optional().map(|kind| (kind, why.to_string())).collect()));
         let is_known = |kind: &Kind| served.contains_key(kind) || silent.contains_key(kind);
-        let world = Self {
-            unserved: optional().filter(|kind| !is_known(kind)).collect(),
-            unread: silent.into_iter().map(|(kind, why)| (kind.as_str(), why)).collect(),
-            ..Self::default()
-        };
-        world.filled(cluster, namespace, Listed::all(served), lenient)
+        world.unserved = optional().filter(|kind| !is_known(kind)).collect();
+        world.unread = silent.into_iter().map(|(kind, why)| (kind.as_str(), why)).collect();
+        world.take_what_answers(cluster, Listed::beside_sets(served))?;
+        Ok(world)
     }
 
     /// Whether there was an answer of every kind.
@@ -201,7 +188,7 @@ impl World {
     pub(super) fn look_again(&mut self, cluster: &Cluster) {
         self.look_at_the_clock();
         if !self.is_whole()
-            && let Ok(now) = Self::read_what_answers(cluster, self.namespace.as_deref())
+            && let Ok(now) = Self::read(cluster, self.namespace.as_deref())
         {
             *self = Self { name: self.name.take(), ..now };
         }
@@ -209,33 +196,33 @@ impl World {
 
     /// Reads what namespaces say of their sets, and no set.
     pub fn of_namespaces(cluster: &Cluster, namespace: Option<&str>) -> Result<Self, Failure> {
-        Self::default().filled(cluster, namespace, vec![Listed::namespaces()], false)
+        Self::of(cluster, namespace, &[Listed::namespaces()])
     }
 
-    fn filled(
-        mut self,
-        cluster: &Cluster,
-        namespace: Option<&str>,
-        kinds: Vec<Listed>,
-        lenient: bool,
-    ) -> Result<Self, Failure> {
-        self.namespace = namespace.map(str::to_owned);
-        self.look_at_the_clock();
+    /// Reads kinds without an answer of which there is nothing to judge.
+    fn of(cluster: &Cluster, namespace: Option<&str>, kinds: &[Listed]) -> Result<Self, Failure> {
+        let mut world = Self { namespace: namespace.map(str::to_owned), ..Self::default() };
+        world.look_at_the_clock();
+        for kind in kinds {
+            world.take(cluster, kind, Tries::Again)?;
+        }
+        Ok(world)
+    }
+
+    /// Takes in kinds without an answer of which the rest can be judged.
+    fn take_what_answers(&mut self, cluster: &Cluster, kinds: Vec<Listed>) -> Result<(), Failure> {
         let mut failed = Vec::new();
         for kind in kinds {
-            let may_fail = lenient && !kind.first;
-            let tries = if may_fail { Tries::Once } else { Tries::Again };
-            match self.take(cluster, &kind, tries) {
-                Err(Unlisted::Failed(_)) if may_fail => failed.push(kind),
+            match self.take(cluster, &kind, Tries::Once) {
+                Err(Unlisted::Failed(_)) => failed.push(kind),
                 taken => taken?,
             }
         }
         if !failed.is_empty() {
-            // One that is away altogether is waited for, or ends the command.
             cluster.answers()?;
             self.take_late(cluster, failed);
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Takes in the objects of a kind that the reader may see.
@@ -285,6 +272,13 @@ impl World {
                 return;
             }
         }
+    }
+
+    /// Why nobody knows how any set does: there was no answer of a kind by which each is judged.
+    #[must_use]
+    pub(super) fn blind(&self) -> Option<&str> {
+        let kinds = ["Pod", "PersistentVolumeClaim", "Service", "EndpointSlice", "PodDisruptionBudget"];
+        kinds.into_iter().find_map(|kind| self.unread(kind))
     }
 
     /// Why there was no answer of a kind; `None` where there was one.

@@ -19,6 +19,8 @@ pub(super) enum Outcome {
     Passed(String),
     /// It was not touched, since this was wrong with it before.
     Unready(String),
+    /// It was not touched, since this keeps anybody from knowing how it is.
+    Unknown(String),
     /// It was refused, for these faults.
     Refused(Vec<String>),
     /// Nothing can be written.
@@ -46,7 +48,7 @@ impl Outcome {
         match self {
             Self::Moved { .. } | Self::There(_) | Self::Passed(_) => Exit::Fine,
             Self::Unready(_) | Self::Refused(_) | Self::Late { .. } | Self::NotBegun => Exit::Findings,
-            Self::Failed(_) | Self::Unseen { .. } => Exit::Cluster,
+            Self::Unknown(_) | Self::Failed(_) | Self::Unseen { .. } => Exit::Cluster,
         }
     }
 
@@ -61,6 +63,7 @@ impl Outcome {
             Self::There(_) => "there",
             Self::Passed(_) => "passed over",
             Self::Unready(_) => "not ready",
+            Self::Unknown(_) => "not known",
             Self::Refused(_) => "refused",
             Self::Failed(_) => "failed",
             Self::Late { .. } => "not back",
@@ -78,6 +81,7 @@ impl Outcome {
             Self::Unready(problem) => {
                 format!("not touched, since it is not ready: {problem}; --force moves it all the same")
             }
+            Self::Unknown(why) => format!("not touched, since nobody knows how it is: {why}"),
             Self::Refused(faults) => format!("refused: {}", faults.join("; ")),
             Self::Failed(why) => format!("failed: {why}"),
             Self::Late { from, to, problem, .. } => {

@@ -90,10 +90,11 @@ fn what_came_of_each_is_told() {
         ),
         Told::new("shop", "h", Outcome::Unseen { from: at("1"), to: at("2"), why: away() }),
         Told::new("shop", "i", Outcome::Failed(away())),
+        Told::new("shop", "j", Outcome::Unknown(away())),
     ];
     let args = parse(&["--all"]).unwrap();
     insta::assert_snapshot!(format!("{}\n{}", outcome::text(&told), outcome::advice(&told, &args)));
     let ended = |exit: Exit| told.iter().filter(|one| one.outcome.exit() == exit).count();
-    assert_eq!((ended(Exit::Fine), ended(Exit::Findings), ended(Exit::Cluster)), (2, 5, 2));
+    assert_eq!((ended(Exit::Fine), ended(Exit::Findings), ended(Exit::Cluster)), (2, 5, 3));
     assert_eq!(told[2].json()["outcome"], "not back");
 }

@@ -129,6 +129,9 @@ impl<'a> Wave<'a> {
             if let (Some(why), None) = (misses, &self.args.which.name) {
                 return Ok(Step::Done(Outcome::Passed(why)));
             }
+            if let Some(why) = world.blind() {
+                return Ok(Step::Done(Outcome::Unknown(why.to_owned())));
+            }
             let wish = self.args.to.wish(pin.as_ref());
             let moved = Move::of(&set, world, self.engine, &wish)?;
             if self.wait_for_new(&set, &moved, world) {
@@ -164,13 +167,13 @@ impl<'a> Wave<'a> {
         if self.args.force || !moved.refused.is_empty() || !moved.changes() {
             return false;
         }
-        let Some(problem) = self.problem(set, world) else { return false };
+        let Some(Outcome::Unready(problem)) = self.problem(set, world) else { return false };
         let Move { namespace, name, .. } = moved;
         self.progress.line(&format!("{namespace}/{name}: waits {} s at most: {problem}", left.as_secs() + 1));
         let is_same = |other: &&Value| other["metadata"]["uid"] == set["metadata"]["uid"];
         _ = wait::until(self.cluster, world, left, |world| {
             let found = world.within("StatefulSet", namespace).find(is_same);
-            found.is_none_or(|set| self.problem(set, world).is_none())
+            found.is_none_or(|set| !matches!(self.problem(set, world), Some(Outcome::Unready(_))))
         });
         true
     }
@@ -188,16 +191,20 @@ impl<'a> Wave<'a> {
                 Some(Step::Begun(Begun::of(moved, true)))
             }
             (false, None, _) => Some(Step::Done(Outcome::There(moved.to.clone()))),
-            (true, _, Some(problem)) if !self.args.force => Some(Step::Done(Outcome::Unready(problem))),
+            (true, _, Some(problem)) if !self.args.force => Some(Step::Done(problem)),
             (true, ..) => None,
         }
     }
 
-    /// What is wrong with a set, as `status` judges, or which of its companions nobody can look at. Once it is moved,
-    /// that is waited for no more.
-    fn problem(&self, set: &Value, world: &World) -> Option<String> {
+    /// What keeps a set from being moved: what is wrong with it, as `status` judges, or that nobody can look at one of
+    /// its companions. Once it is moved, the latter is waited for no more.
+    fn problem(&self, set: &Value, world: &World) -> Option<Outcome> {
         let status = status::of(set, world, self.engine, self.granted);
-        obstacle(&status).or_else(|| status["unread"][0].as_str()).map(str::to_owned)
+        let unready = obstacle(&status).map(|problem| Outcome::Unready(problem.to_owned()));
+        unready.or_else(|| {
+            let why = status["unread"][0].as_str()?;
+            Some(Outcome::Unknown(format!("{why}; --force moves it all the same")))
+        })
     }
 
     fn send(&mut self, set: &Value, wish: &str, moved: &Move, world: &mut World) -> Result<Begun, Unpatched> {
@@ -258,7 +265,11 @@ impl<'a> Wave<'a> {
     }
 
     fn look(&self, namespace: &str, world: &mut World) -> Result<(), Failure> {
-        *world = World::read(self.cluster, Some(namespace))?;
+        let now = World::read(self.cluster, Some(namespace))?;
+        if let Some(why) = now.blind() {
+            return Err(Failure::Cluster(why.to_owned()));
+        }
+        *world = now;
         Ok(())
     }
 }

@@ -1,10 +1,14 @@
 //! One kind to which the API server has no answer, such as one whose conversion webhook is away: it hides
 //! nothing but itself.
 
+use std::thread;
+
 use serde_json::{Value, json};
 
 use super::outage::{PROXY, stateward, stderr};
-use crate::harness::{Client, Manifest, Space, app};
+use super::{one, pin, revised, settled};
+use crate::harness::{Client, Manifest, Space, app, wait_for};
+use crate::platform::profile;
 use crate::shared::proxy::{Fault, On};
 
 const DOOR: &str = "one-kind";
@@ -95,4 +99,81 @@ fn a_group_without_an_answer_hides_nothing_else() {
         told.starts_with("error: failed to ask which kinds are served: ") && told.contains(all),
         "{told}"
     );
+}
+
+/// What sets come to by an upgrade: its exit code, and what is told of them.
+fn upgrade(door: &'static str, space: &Space, more: &[&str], expected: [(&str, &str); 2]) -> (i32, Value) {
+    let (code, told, sets) = run_by(door, space, &[&["upgrade", "--all"], more].concat());
+    let outcomes = sets.as_array().expect("a list").iter().map(|set| (&set["name"], &set["outcome"]));
+    let outcomes: Vec<_> = outcomes.map(|(name, outcome)| (name.as_str(), outcome.as_str())).collect();
+    assert_eq!(outcomes, expected.map(|(set, outcome)| (Some(set), Some(outcome))), "{told}{sets:#}");
+    (code, sets)
+}
+
+#[test]
+fn an_upgrade_moves_what_can_be_judged_and_nothing_else() {
+    const DOOR: &str = "one-kind-moved";
+    let space = Space::new(DOOR);
+    let name = space.name.clone();
+    let first = revised(&space, &profile(&name, "64Mi"));
+    space.create(Client::Apply, &one("bare", &name));
+    let host = format!("{DOOR}.example.com");
+    space.create(Client::Apply, &one("exposed", &name).annotate("ingress-host", &host));
+    settled(&space);
+    let second = revised(&space, &profile(&name, "128Mi"));
+    let fails = |path: &str| {
+        PROXY.put(On::new(&["list"], path).itself().of(DOOR), Fault::Answer(500, "InternalError", None))
+    };
+    let at = |set: &str, revision: &str| assert_eq!(pin(&space, set), format!("{name}@{revision}"), "{set}");
+
+    let away = fails(&format!("/api/v1/namespaces/{name}/pods"));
+    for more in [&[][..], &["--force"]] {
+        let (code, sets) = upgrade(DOOR, &space, more, [("bare", "not known"), ("exposed", "not known")]);
+        assert_eq!(code, 4, "{sets:#}");
+        let why = "not touched, since nobody knows how it is: failed to list pods: InternalError by the proxy of the tests";
+        assert_eq!(sets[0]["message"], why);
+    }
+    at("bare", &first);
+    drop(away);
+
+    let away = fails("/apis/networking.k8s.io/v1/ingresses");
+    let (code, sets) = upgrade(DOOR, &space, &[], [("bare", "moved"), ("exposed", "not known")]);
+    assert_eq!(code, 4, "{sets:#}");
+    assert_eq!(
+        sets[1]["message"],
+        "not touched, since nobody knows how it is: Ingress exposed was not looked at: failed to list ingresses: \
+         InternalError by the proxy of the tests; --force moves it all the same"
+    );
+    at("bare", &second);
+    at("exposed", &first);
+    drop(away);
+
+    let (code, sets) = upgrade(DOOR, &space, &[], [("bare", "there"), ("exposed", "moved")]);
+    assert_eq!(code, 0, "{sets:#}");
+    let _ = space.as_admin_says(&["delete", "statefulsetprofile", &name]).ok();
+}
+
+/// What gave no answer when the wait began is asked for once more before it ends.
+#[test]
+fn a_wait_ends_well_where_a_group_answers_again() {
+    const DOOR: &str = "one-group-back";
+    let space = Space::new(DOOR);
+    space.create(Client::Apply, &app("db").annotate("service", "LoadBalancer"));
+    let away =
+        PROXY.put(On::new(&["get"], "/apis").itself().of(DOOR), Fault::Answer(500, "InternalError", None));
+    let watched = On::new(&["watch"], format!("namespaces/{}/services", space.name)).of(DOOR);
+    thread::scope(|scope| {
+        let run = scope.spawn(|| run_by(DOOR, &space, &["status", "db", "--wait", "--timeout", "90s"]));
+        wait_for("it to wait", || match PROXY.open(&watched) {
+            1 => Ok(()),
+            open => Err(format!("{open} watches")),
+        });
+        drop(away);
+        let address = json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}});
+        let patch = address.to_string();
+        let service = ["patch", "service", "db", "--subresource=status", "--type=merge", "-p", &patch];
+        let _ = space.as_admin_says(&service).ok();
+        let (code, told, status) = run.join().expect("an end");
+        assert_eq!((code, told.as_str()), (0, ""), "{status:#}");
+    });
 }
