@@ -158,7 +158,7 @@ fn an_upgrade_moves_what_can_be_judged_and_nothing_else() {
 fn a_wait_ends_well_where_a_group_answers_again() {
     const DOOR: &str = "one-group-back";
     let space = Space::new(DOOR);
-    space.create(Client::Apply, &app("db").annotate("service", "LoadBalancer"));
+    space.create(Client::Apply, &app("db").annotate("service", "balanced"));
     let away =
         PROXY.put(On::new(&["get"], "/apis").itself().of(DOOR), Fault::Answer(500, "InternalError", None));
     let watched = On::new(&["watch"], format!("namespaces/{}/services", space.name)).of(DOOR);
@@ -172,7 +172,10 @@ fn a_wait_ends_well_where_a_group_answers_again() {
         let address = json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}});
         let patch = address.to_string();
         let service = ["patch", "service", "db", "--subresource=status", "--type=merge", "-p", &patch];
-        let _ = space.as_admin_says(&service).ok();
+        wait_for("the Service to be balanced", || match space.as_admin_says(&service) {
+            said if said.success() => Ok(()),
+            said => Err(said.stderr),
+        });
         let (code, told, status) = run.join().expect("an end");
         assert_eq!((code, told.as_str()), (0, ""), "{status:#}");
     });
