@@ -6,8 +6,8 @@ use futures::{Stream, StreamExt, stream};
 use kube::runtime::watcher::{Error, Event, Result};
 
 /// For one page of a list. The API server lets a request wait for its turn for a quarter of a minute at most
-/// (`--request-timeout`, by its default), and a page is short.
-const LIST: Duration = Duration::from_secs(30);
+/// (`--request-timeout`, by its default), and a page is short. The client has no time-out of its own.
+pub(crate) const LIST: Duration = Duration::from_secs(30);
 
 /// What `begin` follows, for ever. A list of which nothing comes within [`LIST`] is given up, and begins anew.
 pub(crate) fn in_time<T, S>(begin: impl Fn() -> S + Send) -> impl Stream<Item = Result<Event<T>>> + Send

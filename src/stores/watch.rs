@@ -12,11 +12,10 @@ use kube::runtime::watcher::DefaultBackoff;
 use tokio::time::Instant;
 
 use super::seen::Seen;
+use crate::listing::LIST;
 use crate::server::Readiness;
 use crate::telemetry::{Metrics, Store};
 
-/// For one page of a list. The client has no time-out of its own.
-const LIST: Duration = Duration::from_secs(30);
 /// Objects in one page.
 const PAGE: u32 = 500;
 /// For how long the API server keeps one watch open, in seconds. Bookmarks come every minute.
