@@ -258,7 +258,9 @@ impl Engine {
                 .map_or(Source::Profile { name: record.pin.profile.as_str().into() }, |i| i.source.clone());
             if let Some(value) = leaf.path.lookup(object) {
                 let (path, value) = (leaf.path.clone(), value.clone());
-                injections.push(Injection { path, value, source, data: found.is_some_and(|i| i.data) });
+                let data = found.is_some_and(|i| i.data);
+                let over_default = leaf.over_default;
+                injections.push(Injection { path, value, source, data, over_default });
             }
         }
         for injection in expansion.injections {

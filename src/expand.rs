@@ -45,6 +45,8 @@ pub struct Injection {
     /// Whether stored data depends on it (a mount, a user id, a data directory): never changed
     /// after creation by anything but the user's own fields.
     pub data: bool,
+    /// Whether an API default stands there that counts as unsaid.
+    pub over_default: bool,
 }
 
 /// Where a value comes from, weakest first.

@@ -18,7 +18,8 @@ const GET: &str = "curl -sSf -o /dev/null '127.0.0.1:9200/_cluster/health/kept?w
                    curl -sSf '127.0.0.1:9200/kept/_doc/1?filter_path=_source.value' | sed 's/.*:\"\\(.*\\)\".*/\\1/'";
 
 /// Once each shard has its copy: before that, the one member that has it must not be lost.
-const NODES: &str = "curl -sSf -o /dev/null '127.0.0.1:9200/_cluster/health?wait_for_status=green&timeout=25s'
+const NODES: &str =
+    "curl -sSf -o /dev/null '127.0.0.1:9200/_cluster/health?wait_for_status=green&timeout=25s'
                      curl -sSf '127.0.0.1:9200/_cat/nodes?h=name' | wc -l";
 
 /// opensearch-project/opensearch-build, without plugins. The profile says what is to be written where nodes have the
