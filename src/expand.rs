@@ -26,7 +26,7 @@ use serde_json::Value;
 
 pub use self::draft::{Draft, Offered, is_api_default};
 pub use self::environment::generated_secret;
-pub(crate) use self::storage::class_path;
+pub(crate) use self::storage::{claim_path, class_path, size_path};
 use crate::fault::Fault;
 use crate::path::{Path, Step};
 use crate::settings::Settings;
