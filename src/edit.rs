@@ -43,7 +43,7 @@ pub fn set(object: &mut Value, path: &Path, value: Value) -> Option<Vec<Path>> {
 /// Sets values at paths, as [`set`] does one by one; neighbours that begin alike are followed together
 /// as far as that goes. Gives the maps and items that were created, in the order of their creation.
 pub fn set_all(object: &mut Value, leaves: &[(&Path, &Value)]) -> Vec<Path> {
-    let mut created = Vec::new();
+    let mut created = Vec::with_capacity(leaves.len());
     set_below(object, "", leaves, 0, &mut created);
     created
 }
@@ -233,12 +233,12 @@ fn beside(key: &ItemKey, wanted: &[ItemKey], place: &dyn Fn(&ItemKey) -> Option<
 pub fn lists_of(paths: &[Path]) -> Vec<(Path, Vec<ItemKey>)> {
     let mut lists: Vec<(Path, Vec<ItemKey>)> = Vec::new();
     for path in paths {
-        let (Some(Step::Item(key)), Some(list)) = (path.0.last(), path.parent()) else {
+        let Some((Step::Item(key), list)) = path.0.split_last() else {
             continue;
         };
-        match lists.iter_mut().find(|(other, _)| *other == list) {
+        match lists.iter_mut().find(|(other, _)| other.is(list)) {
             Some((_, keys)) => keys.push(key.clone()),
-            None => lists.push((list, vec![key.clone()])),
+            None => lists.push((Path::of(list), vec![key.clone()])),
         }
     }
     lists

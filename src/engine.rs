@@ -65,15 +65,23 @@ pub trait Facts: Send + Sync {
     }
     /// The pin on the claims that a set of this name left behind (`profile@revision/variant`).
     fn claim_pin(&self, namespace: &str, statefulset: &str) -> Option<String>;
-    /// The storage classes of the claims that a set of this name left behind, by the claims' names: of
-    /// those that name one, `""` being one too, and that hold data.
-    fn claim_classes(&self, _namespace: &str, _statefulset: &str) -> BTreeMap<String, String> {
+    /// The claims that a set of this name left behind and that hold data, by their names.
+    fn claims(&self, _namespace: &str, _statefulset: &str) -> BTreeMap<String, Held> {
         BTreeMap::new()
     }
     /// The platform's configuration, where it is known.
     fn configuration(&self) -> Option<Arc<Configuration>> {
         None
     }
+}
+
+/// What is known of a claim that holds data.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Its storage class, if it names one; `""` is one too.
+    pub class: Option<String>,
+    /// The size that it asks for.
+    pub size: Option<String>,
 }
 
 /// Facts of no cluster: for commands on files.
@@ -258,7 +266,9 @@ impl Engine {
                 .map_or(Source::Profile { name: record.pin.profile.as_str().into() }, |i| i.source.clone());
             if let Some(value) = leaf.path.lookup(object) {
                 let (path, value) = (leaf.path.clone(), value.clone());
-                injections.push(Injection { path, value, source, data: found.is_some_and(|i| i.data) });
+                let data = found.is_some_and(|i| i.data);
+                let over_default = leaf.over_default;
+                injections.push(Injection { path, value, source, data, over_default });
             }
         }
         for injection in expansion.injections {

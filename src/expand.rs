@@ -26,7 +26,7 @@ use serde_json::Value;
 
 pub use self::draft::{Draft, Offered, is_api_default};
 pub use self::environment::generated_secret;
-pub(crate) use self::storage::class_path;
+pub(crate) use self::storage::{claim_path, class_path, size_path};
 use crate::fault::Fault;
 use crate::path::{Path, Step};
 use crate::settings::Settings;
@@ -45,6 +45,8 @@ pub struct Injection {
     /// Whether stored data depends on it (a mount, a user id, a data directory): never changed
     /// after creation by anything but the user's own fields.
     pub data: bool,
+    /// Whether an API default stands there that counts as unsaid.
+    pub over_default: bool,
 }
 
 /// Where a value comes from, weakest first.

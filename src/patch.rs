@@ -6,7 +6,7 @@
 
 mod view;
 
-use json_patch::jsonptr::{PointerBuf, Token};
+use json_patch::jsonptr::Token;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -30,23 +30,51 @@ const ROOM: usize = 16 << 10;
 
 /// An operation as the patch has it. Values stay where they stand: to copy and to free them takes longer
 /// than to write them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
 enum Operation<'v> {
-    Add { path: PointerBuf, value: &'v Value },
-    Remove { path: PointerBuf },
+    Add { path: Pointer<'v>, value: &'v Value },
+    Remove { path: Pointer<'v> },
 }
 
-impl Operation<'_> {
-    fn path(&self) -> &PointerBuf {
+impl<'v> Operation<'v> {
+    fn path(&self) -> &Pointer<'v> {
         match self {
             Self::Add { path, .. } | Self::Remove { path } => path,
         }
     }
 }
 
-fn diff<'v>(before: &Value, after: &'v Value) -> Vec<Operation<'v>> {
-    let mut difference = Difference::default();
+/// A way into an object, and how it is written (RFC 6901).
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
+struct Pointer<'v> {
+    text: String,
+    #[serde(skip)]
+    steps: Vec<Step<'v>>,
+}
+
+/// One step of it.
+#[derive(Debug, Clone, Copy)]
+enum Step<'v> {
+    Field(&'v str),
+    Item(usize),
+}
+
+impl<'v> Pointer<'v> {
+    fn push(&mut self, step: Step<'v>) {
+        self.text.push('/');
+        match step {
+            Step::Field(name) => self.text.push_str(Token::new(name).encoded()),
+            Step::Item(at) => self.text.push_str(&at.to_string()),
+        }
+        self.steps.push(step);
+    }
+}
+
+fn diff<'v>(before: &'v Value, after: &'v Value) -> Vec<Operation<'v>> {
+    // Room for most creations.
+    let mut difference = Difference { at: Pointer::default(), operations: Vec::with_capacity(32) };
     difference.compare("", before, after);
     difference.operations
 }
@@ -56,20 +84,19 @@ fn diff<'v>(before: &Value, after: &'v Value) -> Vec<Operation<'v>> {
 fn check(sent: &Value, operations: &[Operation], meant: &Value) -> Result<(), EngineError> {
     let mut result = View::Whole(sent);
     for operation in operations {
-        result.apply(operation).ok_or_else(|| EngineError::Apply(operation.path().to_string()))?;
+        result.apply(operation).ok_or_else(|| EngineError::Apply(operation.path().text.clone()))?;
     }
     if result.is(meant) { Ok(()) } else { Err(EngineError::Differs) }
 }
 
 /// What differs so far, and where the two are compared now: that is copied only where they differ.
-#[derive(Default)]
 struct Difference<'v> {
-    at: PointerBuf,
+    at: Pointer<'v>,
     operations: Vec<Operation<'v>>,
 }
 
 impl<'v> Difference<'v> {
-    fn compare(&mut self, name: &str, before: &Value, after: &'v Value) {
+    fn compare(&mut self, name: &str, before: &'v Value, after: &'v Value) {
         match (before, after) {
             (Value::Object(before), Value::Object(after)) => self.compare_maps(before, after),
             _ if before == after => {}
@@ -83,12 +110,12 @@ impl<'v> Difference<'v> {
         }
     }
 
-    fn compare_maps(&mut self, before: &Map<String, Value>, after: &'v Map<String, Value>) {
+    fn compare_maps(&mut self, before: &'v Map<String, Value>, after: &'v Map<String, Value>) {
         for key in before.keys().filter(|key| !after.contains_key(*key)) {
-            self.below(Token::from(key), Self::remove);
+            self.below(Step::Field(key), Self::remove);
         }
         for (key, value) in after {
-            self.below(Token::from(key), |at| match before.get(key) {
+            self.below(Step::Field(key), |at| match before.get(key) {
                 Some(old) => at.compare(key, old, value),
                 None => at.add(value),
             });
@@ -97,7 +124,7 @@ impl<'v> Difference<'v> {
 
     /// Compares keyed lists; gives up, having written nothing, where items lack keys, share one, or
     /// stand in another order.
-    fn compare_lists(&mut self, list: ListKey, before: &[Value], after: &'v [Value]) -> bool {
+    fn compare_lists(&mut self, list: ListKey, before: &'v [Value], after: &'v [Value]) -> bool {
         let keys = |items: &[Value]| -> Option<Vec<_>> { items.iter().map(|item| list.of(item)).collect() };
         let (Some(old), Some(new)) = (keys(before), keys(after)) else {
             return false;
@@ -109,10 +136,10 @@ impl<'v> Difference<'v> {
             return false;
         }
         for index in (0..old.len()).rev().filter(|index| !kept.contains(index)) {
-            self.below(Token::from(index), Self::remove);
+            self.below(Step::Item(index), Self::remove);
         }
         for (index, item) in after.iter().enumerate() {
-            self.below(Token::from(index), |at| match old.iter().position(|key| *key == new[index]) {
+            self.below(Step::Item(index), |at| match old.iter().position(|key| *key == new[index]) {
                 Some(was) => at.compare("", &before[was], item),
                 None => at.add(item),
             });
@@ -120,10 +147,12 @@ impl<'v> Difference<'v> {
         true
     }
 
-    fn below(&mut self, token: Token, compare: impl FnOnce(&mut Self)) {
-        self.at.push_back(token);
+    fn below(&mut self, step: Step<'v>, compare: impl FnOnce(&mut Self)) {
+        let length = self.at.text.len();
+        self.at.push(step);
         compare(self);
-        self.at.pop_back();
+        self.at.steps.pop();
+        self.at.text.truncate(length);
     }
 
     fn add(&mut self, value: &'v Value) {
@@ -191,8 +220,9 @@ mod tests {
     #[test]
     fn a_patch_that_gives_something_else_is_caught() {
         let meant = json!({"a": 2});
-        let patch = diff(&json!({"a": 1}), &meant);
-        assert!(matches!(check(&json!({"a": 1}), &patch, &json!({"a": 3})), Err(EngineError::Differs)));
+        let sent = json!({"a": 1});
+        let patch = diff(&sent, &meant);
+        assert!(matches!(check(&sent, &patch, &json!({"a": 3})), Err(EngineError::Differs)));
         assert!(matches!(check(&json!([]), &patch, &meant), Err(EngineError::Apply(_))));
     }
 }

@@ -54,8 +54,7 @@ pub struct Path(pub Arc<[Step]>);
 /// From the end: most paths of one object begin alike.
 impl PartialEq for Path {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-            || self.0.len() == other.0.len() && self.0.iter().rev().eq(other.0.iter().rev())
+        Arc::ptr_eq(&self.0, &other.0) || self.is(&other.0)
     }
 }
 
@@ -365,6 +364,12 @@ impl Path {
     #[must_use]
     pub fn of(steps: &[Step]) -> Self {
         Self(steps.into())
+    }
+
+    /// Whether it consists of these steps.
+    #[must_use]
+    pub fn is(&self, steps: &[Step]) -> bool {
+        self.0.len() == steps.len() && self.0.iter().rev().eq(steps.iter().rev())
     }
 
     /// The path one step up.

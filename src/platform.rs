@@ -1,6 +1,7 @@
 //! The platform's configuration from its file, read again when it changes: for the webhook, the
 //! controller and the commands alike.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::companions::Labels;
 use crate::configuration::Configuration;
-use crate::engine::Facts;
+use crate::engine::{Facts, Held};
 use crate::telemetry::Metrics;
 
 /// How often the file is read: the kubelet swaps a symbolic link, of which a watch on the file does
@@ -149,8 +150,8 @@ impl Facts for Configured {
         self.facts.claim_pin(namespace, statefulset)
     }
 
-    fn claim_classes(&self, namespace: &str, statefulset: &str) -> Labels {
-        self.facts.claim_classes(namespace, statefulset)
+    fn claims(&self, namespace: &str, statefulset: &str) -> BTreeMap<String, Held> {
+        self.facts.claims(namespace, statefulset)
     }
 
     fn configuration(&self) -> Option<Arc<Configuration>> {

@@ -173,27 +173,23 @@ impl Head<'_> {
     }
 }
 
-/// An item's keys as managedFields writes them: JSON with sorted keys.
-#[must_use]
-pub fn key_json(key: &ItemKey) -> String {
+/// Writes an item's keys as managedFields has them: JSON with sorted keys.
+pub fn write_key(key: &ItemKey, text: &mut String) {
     let mut keys: Vec<_> = key.0.iter().collect();
     keys.sort();
-    // As long as most keys are at most: to grow takes longer than to write.
-    let mut text = String::with_capacity(96);
     text.push('{');
     for (index, (field, value)) in keys.into_iter().enumerate() {
         if index > 0 {
             text.push(',');
         }
-        hash::string(field, &mut text);
+        hash::string(field, text);
         text.push(':');
         match value {
             Scalar::Number(number) => text.push_str(&number.to_string()),
-            Scalar::Text(value) => hash::string(value, &mut text),
+            Scalar::Text(value) => hash::string(value, text),
         }
     }
     text.push('}');
-    text
 }
 
 #[cfg(test)]

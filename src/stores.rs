@@ -18,7 +18,7 @@ use self::claims::Claims;
 use self::namespaces::Namespaces;
 pub(crate) use self::watch::said;
 use self::watch::{Feed, follow};
-use crate::engine::Facts;
+use crate::engine::{Facts, Held};
 use crate::names::STATEFULSET;
 use crate::server::Readiness;
 use crate::telemetry::Metrics;
@@ -67,7 +67,7 @@ impl Facts for Stores {
         self.claims.pin(namespace, statefulset)
     }
 
-    fn claim_classes(&self, namespace: &str, statefulset: &str) -> BTreeMap<String, String> {
-        self.claims.classes(namespace, statefulset)
+    fn claims(&self, namespace: &str, statefulset: &str) -> BTreeMap<String, Held> {
+        self.claims.held(namespace, statefulset)
     }
 }

@@ -26,7 +26,7 @@ mod volumes;
 use serde_json::Value;
 
 use crate::fault::{Fault, Reason};
-use place::Place;
+use pod::Parts;
 
 /// What must hold before expansion can name anything: kind, name, and containers that have names
 /// and images. Looks at the object as it was sent.
@@ -68,16 +68,16 @@ pub fn incurable(object: &Value) -> Vec<Fault> {
 /// What is allowed and may not be meant, one line each; looks at the object after expansion.
 #[must_use]
 pub fn warnings(object: &Value) -> Vec<String> {
-    rollout::warnings(&Place::root(object))
+    rollout::warnings(object)
 }
 
-type Check = fn(&Place, &mut Vec<Fault>);
+type Check = fn(&Parts, &mut Vec<Fault>);
 
 fn collect(object: &Value, checks: &[Check]) -> Vec<Fault> {
-    let root = Place::root(object);
+    let parts = Parts::of(object);
     let mut faults = Vec::new();
     for check in checks {
-        check(&root, &mut faults);
+        check(&parts, &mut faults);
     }
     faults
 }

@@ -22,7 +22,7 @@ use stateward::cli::render::{self, RenderArgs};
 use stateward::cli::report::{Exit, Painter};
 use stateward::configuration::Configuration;
 use stateward::defaults;
-use stateward::engine::{Change, Decision, Engine, Facts};
+use stateward::engine::{Change, Decision, Engine, Facts, Held};
 
 /// What a folder may hold beside its input, and what it should; `None` for what it should not.
 type Expected = [(&'static str, Option<String>); 5];
@@ -103,6 +103,8 @@ struct Cluster {
     annotations: BTreeMap<String, String>,
     /// The storage classes of claims, by their names.
     classes: BTreeMap<String, String>,
+    /// Their sizes.
+    sizes: BTreeMap<String, String>,
     #[serde(skip)]
     configuration: Option<Arc<Configuration>>,
 }
@@ -120,8 +122,13 @@ impl Facts for Cluster {
         None
     }
 
-    fn claim_classes(&self, _: &str, _: &str) -> BTreeMap<String, String> {
-        self.classes.clone()
+    fn claims(&self, _: &str, _: &str) -> BTreeMap<String, Held> {
+        let names = self.classes.keys().chain(self.sizes.keys());
+        let held = |name: &String| {
+            let of = |known: &BTreeMap<String, String>| known.get(name).cloned();
+            (name.clone(), Held { class: of(&self.classes), size: of(&self.sizes) })
+        };
+        names.map(held).collect()
     }
 
     fn configuration(&self) -> Option<Arc<Configuration>> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use stateward::admission::{Admission, Endpoint};
 use stateward::engine::{Change, Decision, Engine, Offline};
 use stateward::path::list_key;
-use stateward::record::key_json;
+use stateward::record::write_key;
 
 /// A review to be answered.
 pub(crate) struct Review {
@@ -151,7 +151,9 @@ fn fields(name: &str, value: &Value) -> Value {
                 let key = list.of(item).expect("items with keys");
                 let mut fields = fields("", item);
                 fields["."] = json!({});
-                tree.insert(format!("k:{}", key_json(&key)), fields);
+                let mut name = "k:".to_owned();
+                write_key(&key, &mut name);
+                tree.insert(name, fields);
             }
         }
         _ => {}

@@ -39,8 +39,11 @@ const ATOMIC: &[&str] = &[
 /// maps. The fields that are an item's keys are part of its path and no leaves.
 #[must_use]
 pub fn leaves(path: &Path, value: &Value) -> Vec<(Path, Value)> {
-    let mut found = Vec::new();
-    collect(&mut path.0.to_vec(), value, &mut found);
+    // Room for what most values hold, and are deep.
+    let mut found = Vec::with_capacity(16);
+    let mut steps = Vec::with_capacity(path.0.len() + 8);
+    steps.extend_from_slice(&path.0);
+    collect(&mut steps, value, &mut found);
     found
 }
 

@@ -237,7 +237,7 @@ fn container(path: &Path) -> Option<&str> {
 /// Gathers leaves into rows: the fields of one probe from one source are one row.
 fn rows(injections: Vec<Injection>) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    for Injection { path, value, source, data } in injections {
+    for Injection { path, value, source, data, .. } in injections {
         let whole = subject(&path);
         let rest = path.0[whole.0.len()..].to_vec();
         let same = |row: &&mut Row| row.path == whole && row.source == source && row.value.is_object();

@@ -1,13 +1,16 @@
-//! CREATE beside claims that a set of this name left behind: their pin, and the storage class that claims
-//! to come share with them.
+//! CREATE beside claims that a set of this name left behind: their pin, the storage class that claims to
+//! come share with them, and their size, which is their own.
+
+mod size;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Change, Engine, Facts, line};
-use crate::expand::{Expansion, Injection, Source, class_path};
+use super::{Change, Engine, Facts, Held, line};
+use crate::expand::{Expansion, Injection, Source, claim_path, class_path, size_path};
 use crate::names;
+use crate::path::Path;
 use crate::settings::{Defaults, Pin, Settings, text};
 
 /// What the claims of one name tell.
@@ -15,6 +18,8 @@ pub(super) struct Left {
     pin: Option<String>,
     /// By claim template.
     templates: BTreeMap<String, Volumes>,
+    /// By claim template as well: names and sizes, the lowest ordinal first.
+    sizes: BTreeMap<String, Vec<(String, String)>>,
 }
 
 /// The claims of one template that name a storage class.
@@ -29,22 +34,26 @@ impl Left {
     /// What is there for the set that is made.
     pub(super) fn of(change: Change, facts: &dyn Facts) -> Self {
         let name = text(&change.after["metadata"]["name"]);
-        let classes = facts.claim_classes(change.namespace, name).into_iter();
-        let known = classes.filter_map(|(claim, class)| {
+        let known = facts.claims(change.namespace, name).into_iter().filter_map(|(claim, held)| {
             let (template, ordinal) = names::claim_parts(&claim, name)?;
-            Some((template.to_owned(), ordinal, (claim, class)))
+            Some((template.to_owned(), ordinal, claim, held))
         });
         let mut known: Vec<_> = known.collect();
-        known.sort_by_key(|(_, ordinal, _)| *ordinal);
+        known.sort_by_key(|(_, ordinal, ..)| *ordinal);
         let mut templates: BTreeMap<String, Volumes> = BTreeMap::new();
-        for (template, _, claim) in known {
+        let mut sizes: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for (template, _, claim, Held { class, size }) in known {
+            if let Some(size) = size {
+                sizes.entry(template.clone()).or_default().push((claim.clone(), size));
+            }
+            let Some(claim) = class.map(|class| (claim, class)) else { continue };
             match templates.get_mut(&template) {
                 Some(one) if one.other.is_none() && one.first.1 != claim.1 => one.other = Some(claim),
                 Some(_) => {}
                 None => _ = templates.insert(template, Volumes { first: claim, other: None }),
             }
         }
-        Self { pin: facts.claim_pin(change.namespace, name), templates }
+        Self { pin: facts.claim_pin(change.namespace, name), templates, sizes }
     }
 
     /// Whether any of them was made with stateward.
@@ -74,9 +83,22 @@ impl Left {
 }
 
 impl Engine {
+    /// What is to be said of claims that are there beside what the set asks for, a line each.
+    pub(super) fn said_of_claims(
+        &self,
+        change: Change,
+        settings: &Settings,
+        expansion: &Expansion,
+        left: &Left,
+    ) -> Vec<String> {
+        let mut lines = self.said_of_classes(change, settings, expansion, left);
+        lines.extend(size::said(change, settings, expansion, left));
+        lines
+    }
+
     /// One line for each template whose claims to come share a class with one that is there, and not the one
     /// that they would have without it, or do not share it.
-    pub(super) fn said_of_claims(
+    fn said_of_classes(
         &self,
         change: Change,
         settings: &Settings,
@@ -93,10 +115,8 @@ impl Engine {
         lines.extend(left.templates.iter().filter_map(|(template, claims)| {
             if settings.defaults.claims.contains_key(template) {
                 let told = claims.shared(class_in(&without, template), change.namespace)?;
-                Some(line(&format!(
-                    "{told}; for another one write {}",
-                    key_of(template, change.after, settings)
-                )))
+                let key = Said::class(template).key(template, change.after, settings);
+                Some(line(&format!("{told}; for another one write {key}")))
             } else {
                 let given = class_in(expansion, template);
                 let path = class_path(template);
@@ -151,19 +171,37 @@ impl Volumes {
     }
 }
 
-/// What the user writes to give a claim template another class.
-fn key_of(template: &str, sent: &Value, settings: &Settings) -> String {
-    let path = class_path(template);
-    let written =
-        path.parent().and_then(|spec| spec.parent()).is_some_and(|claim| claim.lookup(sent).is_some());
-    let data = settings.variant.data.claim.as_deref().unwrap_or("data");
-    match template {
-        _ if written => path.to_string(),
-        name if settings.intent.volumes.contains_key(name) => {
-            format!("class= in {}volume.{name} on the set", names::PREFIX)
+/// What the user may write of a claim template.
+struct Said {
+    /// Where it stands in the template.
+    path: Path,
+    /// The annotation that says it of the data volume, without the prefix.
+    of_data: &'static str,
+    /// What says it in the annotation of another volume.
+    of_volume: &'static str,
+}
+
+impl Said {
+    fn class(template: &str) -> Self {
+        Self { path: class_path(template), of_data: "storage-class", of_volume: "class=" }
+    }
+
+    fn size(template: &str) -> Self {
+        Self { path: size_path(template), of_data: "storage", of_volume: "the size" }
+    }
+
+    /// Where the user writes it, for people.
+    fn key(&self, template: &str, sent: &Value, settings: &Settings) -> String {
+        let written = claim_path(template).lookup(sent).is_some();
+        let data = settings.variant.data.claim.as_deref().unwrap_or("data");
+        match template {
+            _ if written => self.path.to_string(),
+            name if settings.intent.volumes.contains_key(name) => {
+                format!("{} in {}volume.{name} on the set", self.of_volume, names::PREFIX)
+            }
+            name if name == data => format!("{}{} on the set", names::PREFIX, self.of_data),
+            _ => self.path.to_string(),
         }
-        name if name == data => format!("{}storage-class on the set", names::PREFIX),
-        _ => path.to_string(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::fault::{Fault, Reason};
 use crate::hash;
 use crate::intent::Intent;
 use crate::names;
-use crate::path::{Path, lookup_all};
+use crate::path::Path;
 use crate::record::{Leaf, Read, Record};
 use crate::settings::{Defaults, Pin, Settings, image_of, wish};
 use crate::validate;
@@ -202,18 +202,20 @@ fn apply(
     let mut record = Record::new(&settings.name, settings.pin());
     record.wish = super::wish_text(sent).filter(|_| intent.profile_revision.is_some());
     let named = crate::ownership::Named::of(sent);
-    let leaves: Vec<(&Path, &Value)> =
-        expansion.injections.iter().map(|Injection { path, value, .. }| (path, value)).collect();
+    let injections = &expansion.injections;
+    let leaves: Vec<(&Path, &Value)> = injections.iter().map(|one| (&one.path, &one.value)).collect();
     record.created = edit::set_all(result, &leaves);
     strategy::settle(result, leaves.iter().map(|(path, _)| *path));
-    let paths: Vec<&Path> = leaves.iter().map(|(path, _)| *path).collect();
-    for ((path, value), there) in leaves.into_iter().zip(lookup_all(sent, &paths)) {
-        let over_default = there.is_some() && named.managed(path);
-        record.leaves.push(Leaf { path: path.clone(), hash: hash::leaf(value), over_default });
-    }
-    let items = edit::lists_of(&record.created);
-    for (list, ours) in items {
-        edit::arrange(result, &list, &[], &ours, &ours);
+    let leaf = |Injection { path, value, over_default, .. }: &Injection| {
+        let over_default = *over_default && named.managed(path);
+        Leaf { path: path.clone(), hash: hash::leaf(value), over_default }
+    };
+    record.leaves = injections.iter().map(leaf).collect();
+    for (list, ours) in edit::lists_of(&record.created) {
+        // One that is ours alone is in that order already.
+        if !record.created.contains(&list) {
+            edit::arrange(result, &list, &[], &ours, &ours);
+        }
     }
     record
 }

@@ -267,7 +267,8 @@ fn held(request: &Request, parts: &Both) -> Expansion {
     let injections = ours
         .filter_map(|(leaf, _)| {
             let value = leaf.path.lookup(request.before)?.clone();
-            Some(Injection { path: leaf.path.clone(), value, source: source.clone(), data: false })
+            let (path, over_default) = (leaf.path.clone(), leaf.over_default);
+            Some(Injection { path, value, source: source.clone(), data: false, over_default })
         })
         .collect();
     Expansion { injections, ..Expansion::default() }

@@ -17,10 +17,14 @@ pub struct Draft<'a> {
     pub user: &'a Value,
     /// The settings.
     pub settings: &'a Settings,
+    pod: &'a Value,
     main: Path,
     main_container: Option<&'a Value>,
     expansion: Expansion,
 }
+
+/// More than most sets get beside what the profile lists: identity, claims and their mounts, spreading.
+const OF_NO_OFFER: usize = 32;
 
 /// What the profile offers to this set: the main container named, placeholders filled in.
 pub struct Offered<'a> {
@@ -39,13 +43,22 @@ impl<'a> Draft<'a> {
     #[must_use]
     pub fn new(user: &'a Value, settings: &'a Settings) -> Self {
         let main = containers_path().named(settings.main.clone());
-        Self { user, settings, main_container: main.lookup(user), main, expansion: Expansion::default() }
+        let pod = &user["spec"]["template"]["spec"];
+        let injections = Vec::with_capacity(settings.variant.offers.len() + OF_NO_OFFER);
+        let expansion = Expansion { injections, ..Expansion::default() };
+        Self { user, settings, pod, main_container: main.lookup(user), main, expansion }
     }
 
     /// What came of it.
     #[must_use]
     pub fn finish(self) -> Expansion {
         self.expansion
+    }
+
+    /// The pod's part of the template as the user wrote it.
+    #[must_use]
+    pub fn pod(&self) -> &'a Value {
+        self.pod
     }
 
     /// The path of the main container.
@@ -72,8 +85,9 @@ impl<'a> Draft<'a> {
     #[must_use]
     pub fn offers(&mut self, family: Family) -> Vec<Offered<'a>> {
         let settings = self.settings;
-        let mut filled = Vec::new();
-        for offer in settings.variant.offers.iter().filter(|offer| offer.family == family) {
+        let offers = settings.variant.offers.iter().filter(|offer| offer.family == family);
+        let mut filled = Vec::with_capacity(offers.clone().count());
+        for offer in offers {
             let path = self.named(&offer.path);
             match self.fill(&offer.value) {
                 Ok(value) => filled.push(Offered { path, value, source: &offer.source, data: offer.data }),
@@ -139,12 +153,13 @@ impl<'a> Draft<'a> {
             match self.users(&path) {
                 Err(obstacle) => format!("{obstacle} is no map"),
                 Ok(Some(value)) if !is_api_default(&path, value) => "you wrote it".to_owned(),
-                Ok(_) => {
+                Ok(there) => {
                     // Of some fifty: to hash them all takes longer than to compare their ends.
                     let new = !self.expansion.injections.iter().any(|other| other.path == path);
                     if new {
                         let (value, source) = (value.into_owned(), source.clone());
-                        self.expansion.injections.push(Injection { path, value, source, data });
+                        let over_default = there.is_some();
+                        self.expansion.injections.push(Injection { path, value, source, data, over_default });
                     }
                     return new;
                 }

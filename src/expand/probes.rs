@@ -16,12 +16,16 @@ use crate::union::{PROBES, TIMINGS, handler, has_handler, is_handler, probe_of};
 
 pub(super) fn expand(draft: &mut Draft) {
     let main = draft.main();
-    let (mut rest, others): (Vec<_>, Vec<_>) =
-        draft.offers(Family::Probes).into_iter().partition(|offer| offer.path.starts_with(&main));
-    for name in PROBES {
-        let of_it = |offer: &Offered| probe_of(&offer.path).is_some_and(|(probe, _)| probe == name);
-        let offers;
-        (offers, rest) = rest.into_iter().partition(of_it);
+    let mut of_main = PROBES.map(|_| Vec::new());
+    let mut others = Vec::new();
+    for offer in draft.offers(Family::Probes) {
+        let of = |name: &&str| probe_of(&offer.path).is_some_and(|(probe, _)| probe == *name);
+        match PROBES.iter().position(of).filter(|_| offer.path.starts_with(&main)) {
+            Some(at) => of_main[at].push(offer),
+            None => others.push(offer),
+        }
+    }
+    for (name, offers) in PROBES.into_iter().zip(of_main) {
         let (key, intent) = wanted(&draft.settings.intent, name);
         let source = Source::Intent { key: format!("{}{key}", names::PREFIX).into() };
         match intent {

@@ -36,7 +36,7 @@ fn constraint(draft: &mut Draft, list: &Path, key: &str, selector: &Value, sourc
         ("topologyKey".into(), Scalar::Text(key.to_owned().into())),
         ("whenUnsatisfiable".into(), Scalar::Text(SOFT.into())),
     ])));
-    let users = draft.user["spec"]["template"]["spec"]["topologySpreadConstraints"].as_array();
+    let users = draft.pod()["topologySpreadConstraints"].as_array();
     if users.into_iter().flatten().any(|constraint| constraint["topologyKey"] == key) {
         draft.withhold(item, format!("you spread over {key} yourself"));
         return;

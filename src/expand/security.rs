@@ -21,7 +21,7 @@ pub(super) fn expand(draft: &mut Draft) {
 
 /// Why a value cannot stand beside what the user wrote, though the user did not write it.
 fn obstacle(draft: &Draft, path: &Path, value: &Value) -> Option<&'static str> {
-    let pod = &draft.user["spec"]["template"]["spec"];
+    let pod = draft.pod();
     let field = path.last_field()?;
     if pod["os"]["name"] == "windows" && field != "automountServiceAccountToken" {
         return Some("Windows pods know no such field");

@@ -68,7 +68,7 @@ pub(super) fn expand(draft: &mut Draft) {
         }
     }
     for (template, class) in &defaults.claims {
-        let claim = claims().named(template.clone());
+        let claim = claim_path(template);
         let ours = draft.injections().iter().any(|injection| injection.path.starts_with(&claim));
         if ours || claim.lookup(draft.user).is_some() {
             draft.offer_leaf(class_path(template), Value::from(class.as_str()), &Source::Claims, false);
@@ -77,9 +77,19 @@ pub(super) fn expand(draft: &mut Draft) {
     scratch::expand(draft);
 }
 
+/// Where a claim template stands.
+pub(crate) fn claim_path(template: &str) -> Path {
+    claims().named(template.to_owned())
+}
+
 /// Where the storage class of a claim template stands.
 pub(crate) fn class_path(template: &str) -> Path {
-    claims().named(template.to_owned()).field("spec").field("storageClassName")
+    claim_path(template).field("spec").field("storageClassName")
+}
+
+/// Where the size that a claim template asks for stands.
+pub(crate) fn size_path(template: &str) -> Path {
+    claim_path(template).field("spec").field("resources").field("requests").field("storage")
 }
 
 /// The names of offered volumes that the user gave to something else: a volume with another source
@@ -96,7 +106,7 @@ fn namesakes<'o>(user: &Value, offers: &'o [Offered]) -> Vec<&'o str> {
                 |field: &String| source.first().is_some_and(|s| matches!(s, Step::Field(f) if f == field));
             volume.keys().any(|field| field != "name" && !ours(field))
         });
-        (other_source || claims().named(name.to_owned()).lookup(user).is_some()).then_some(name)
+        (other_source || claim_path(name).lookup(user).is_some()).then_some(name)
     };
     offers.iter().filter_map(taken).collect()
 }
@@ -207,7 +217,7 @@ pub(super) fn claims() -> Path {
 
 /// Offers one claim and its mount, or says why not.
 fn place(draft: &mut Draft, wanted: &Wanted) {
-    let claim = claims().named(wanted.claim.clone());
+    let claim = claim_path(&wanted.claim);
     let mount = draft.main().field("volumeMounts").item(ItemKey::text("mountPath", wanted.path.clone()));
     if let Some(obstacle) = obstacle(draft, wanted) {
         if let Some(fault) = obstacle.fault(draft, wanted) {

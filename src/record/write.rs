@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{FORMAT, Leaf, Record, key_json};
+use super::{FORMAT, Leaf, Record, write_key};
 use crate::json;
 use crate::path::{Path, Step};
 use crate::settings::Defaults;
@@ -51,6 +51,9 @@ pub(super) fn record(record: &Record) -> String {
 /// hundred and fifty.
 struct Tree<'r> {
     nodes: Vec<Node<'r>>,
+    /// The path that was asked for last, and the nodes on it: neighbours begin alike.
+    last: &'r [Step],
+    way: Vec<usize>,
 }
 
 /// One step of some paths. Others are told by their places in the list; [`ROOT`], which is below none,
@@ -64,8 +67,6 @@ struct Node<'r> {
     first: usize,
     /// The last one below it.
     last: usize,
-    /// The one below it that was asked for last: neighbours begin alike.
-    recent: usize,
     /// The next one below the same.
     next: usize,
 }
@@ -76,7 +77,7 @@ impl<'r> Tree<'r> {
     fn of(record: &'r Record) -> Self {
         let mut nodes = Vec::with_capacity(2 * (record.leaves.len() + record.created.len()));
         nodes.push(Node::default());
-        let mut tree = Self { nodes };
+        let mut tree = Self { nodes, last: &[], way: vec![ROOT] };
         for path in &record.created {
             tree.at(path).created = true;
         }
@@ -88,20 +89,20 @@ impl<'r> Tree<'r> {
 
     /// The node at `path`, made if absent.
     fn at(&mut self, path: &'r Path) -> &mut Node<'r> {
-        let at = path.0.iter().fold(ROOT, |at, step| self.below(at, step));
+        let alike = self.last.iter().zip(path.0.iter()).take_while(|(one, other)| one == other).count();
+        self.last = &path.0;
+        self.way.truncate(alike + 1);
+        let mut at = self.way[alike];
+        for step in &path.0[alike..] {
+            at = self.below(at, step);
+            self.way.push(at);
+        }
         &mut self.nodes[at]
     }
 
     fn below(&mut self, parent: usize, step: &'r Step) -> usize {
-        let is_it = |node: &Node| node.step == Some(step);
-        let recent = self.nodes[parent].recent;
-        if recent != ROOT && is_it(&self.nodes[recent]) {
-            return recent;
-        }
-        let found = self.children(parent).find(|(_, node)| is_it(node)).map(|(at, _)| at);
-        let at = found.unwrap_or_else(|| self.add(parent, step));
-        self.nodes[parent].recent = at;
-        at
+        let found = self.children(parent).find(|(_, node)| node.step == Some(step)).map(|(at, _)| at);
+        found.unwrap_or_else(|| self.add(parent, step))
     }
 
     fn add(&mut self, parent: usize, step: &'r Step) -> usize {
@@ -174,6 +175,12 @@ impl Serialize for Mark {
 fn write_step(step: &Step) -> Cow<'_, str> {
     match step {
         Step::Field(name) => Cow::Borrowed(name),
-        Step::Item(key) => Cow::Owned(format!("k:{}", key_json(key))),
+        Step::Item(key) => {
+            // As long as most keys are at most: to grow takes longer than to write.
+            let mut text = String::with_capacity(96);
+            text.push_str("k:");
+            write_key(key, &mut text);
+            Cow::Owned(text)
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What the claims that StatefulSets left behind or use tell: the pin of the set, and the storage class.
+//! What the claims that StatefulSets left behind or use tell: the pin of the set, their storage class and size.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -6,9 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::seen::Seen;
 use super::shared::Shared;
 use super::watch::Memory;
+use crate::engine::Held;
 use crate::names::{PIN, STATEFULSET};
 
-/// Claims that carry our label, and a pin or a storage class.
+/// Claims that carry our label, and a pin or data.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     state: RwLock<State>,
@@ -17,7 +18,7 @@ pub(super) struct Claims {
 #[derive(Debug, Default)]
 struct State {
     namespaces: HashMap<String, Namespace>,
-    /// Pins and classes: there are few of them, whatever the number of claims.
+    /// Pins, classes and sizes: there are few of them, whatever the number of claims.
     texts: Shared,
     /// How many claims there are.
     len: usize,
@@ -36,6 +37,7 @@ struct Claim {
     set: Arc<str>,
     pin: Option<Arc<str>>,
     class: Option<Arc<str>>,
+    size: Option<Arc<str>>,
 }
 
 /// What is kept of one claim.
@@ -44,7 +46,7 @@ pub(super) struct Kept {
     name: String,
     set: String,
     pin: Option<String>,
-    class: Option<String>,
+    held: Held,
 }
 
 impl Claims {
@@ -56,31 +58,34 @@ impl Claims {
         pinned.min_by_key(|(name, _)| *name).map(|(_, pin)| pin.to_string())
     }
 
-    /// The storage classes of the set's claims, by their names. A claim that names none, is bound to no
-    /// volume or is being deleted is not among them.
-    pub(super) fn classes(&self, namespace: &str, set: &str) -> BTreeMap<String, String> {
+    /// The set's claims that hold data, by their names. One that is bound to no volume or is being deleted
+    /// is not among them.
+    pub(super) fn held(&self, namespace: &str, set: &str) -> BTreeMap<String, Held> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let claims = state.of(namespace, set);
-        claims
-            .filter_map(|(name, claim)| Some((name.to_owned(), claim.class.as_ref()?.to_string())))
-            .collect()
+        let text = |text: &Option<Arc<str>>| text.as_ref().map(ToString::to_string);
+        let held = |(name, claim): (&str, &Claim)| {
+            let held = Held { class: text(&claim.class), size: text(&claim.size) };
+            (held != Held::default()).then(|| (name.to_owned(), held))
+        };
+        state.of(namespace, set).filter_map(held).collect()
     }
 }
 
 impl Memory for Claims {
     type Kept = Kept;
 
-    /// Nothing, if it is nobody's, or has neither pin nor class.
+    /// Nothing, if it is nobody's, or has neither a pin nor data.
     fn read(object: Seen) -> Option<Kept> {
         let Seen { metadata, spec } = object;
         let set = metadata.labels?.remove(STATEFULSET)?;
         let pin = metadata.annotations.and_then(|mut annotations| annotations.remove(PIN));
-        // One that is bound to no volume has no data that a class could keep together, and one that is being
-        // deleted is somebody's who wants neither.
+        // One that is bound to no volume has no data to be kept together, and one that is being deleted is
+        // somebody's who wants neither.
         let holds_data = spec.volume_name.is_some() && metadata.deletion_timestamp.is_none();
-        let class = spec.storage_class_name.filter(|_| holds_data);
+        let held = Held { class: spec.storage_class_name, size: spec.resources.requests.storage };
+        let held = if holds_data { held } else { Held::default() };
         let (namespace, name) = (metadata.namespace?, metadata.name?);
-        (pin.is_some() || class.is_some()).then_some(Kept { namespace, name, set, pin, class })
+        (pin.is_some() || held != Held::default()).then_some(Kept { namespace, name, set, pin, held })
     }
 
     fn replace(&self, objects: Vec<Kept>) {
@@ -116,17 +121,17 @@ impl State {
     }
 
     fn insert(&mut self, claim: Kept) {
-        let Kept { namespace, name, set, pin, class } = claim;
+        let Kept { namespace, name, set, pin, held } = claim;
         let namespace = self.namespaces.entry(namespace).or_default();
         let set = namespace.sets.get_key_value(&*set).map_or_else(|| set.into(), |(set, _)| Arc::clone(set));
         let mut shared = |text: Option<String>| text.map(|text| self.texts.take(&text));
-        let (pin, class) = (shared(pin), shared(class));
+        let (pin, class, size) = (shared(pin), shared(held.class), shared(held.size));
         let name: Arc<str> = name.into();
         // Most sets have one claim each for one or three pods: room for four would be half empty.
         let names = namespace.sets.entry(Arc::clone(&set)).or_default();
         names.reserve_exact(1);
         names.push(Arc::clone(&name));
-        namespace.claims.insert(name, Claim { set, pin, class });
+        namespace.claims.insert(name, Claim { set, pin, class, size });
         self.len += 1;
     }
 
@@ -150,7 +155,7 @@ impl State {
         if known.claims.is_empty() {
             self.namespaces.remove(namespace);
         }
-        for text in claim.pin.into_iter().chain(claim.class) {
+        for text in [claim.pin, claim.class, claim.size].into_iter().flatten() {
             self.texts.give_back(text);
         }
     }
@@ -240,13 +245,30 @@ mod tests {
             unpinned,
             of_class("data-b-0", "b", &json!("fast")),
         ]);
-        let classes: Vec<_> = store.classes("shop", "a").into_iter().collect();
-        let named = |name: &str, class: &str| (name.to_owned(), class.to_owned());
+        let classes: Vec<_> = store.held("shop", "a").into_iter().collect();
+        let named =
+            |name: &str, class: &str| (name.to_owned(), Held { class: Some(class.to_owned()), size: None });
         assert_eq!(classes, [named("data-a-0", "fast"), named("data-a-1", ""), named("wal-a-0", "slow")]);
         assert_eq!(store.state.read().unwrap().texts.len(), 4, "the pin and three classes");
         // It is bound by and by.
         store.apply(seen(&of_class("data-a-2", "a", &json!("fast"))));
-        assert_eq!(store.classes("shop", "a").len(), 4);
-        assert!(store.classes("lab", "a").is_empty());
+        assert_eq!(store.held("shop", "a").len(), 4);
+        assert!(store.held("lab", "a").is_empty());
+    }
+
+    #[test]
+    fn a_size_is_known_and_follows_the_claim() {
+        let sized = |size: &str| {
+            let mut claim = claim("data-a-0", "a", None);
+            claim["spec"]["resources"] = json!({"requests": {"storage": size}});
+            claim
+        };
+        let store = listed(&[sized("10Gi")]);
+        let size = || store.held("shop", "a").remove("data-a-0").and_then(|held| held.size);
+        assert_eq!(size().as_deref(), Some("10Gi"), "without a pin, too");
+        store.apply(seen(&sized("20Gi")));
+        assert_eq!(size().as_deref(), Some("20Gi"));
+        store.delete(&seen(&sized("20Gi")));
+        assert_eq!((size(), store.state.read().unwrap().texts.len()), (None, 0));
     }
 }

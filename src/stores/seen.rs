@@ -31,6 +31,21 @@ pub(super) struct Metadata {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Spec {
     pub(super) storage_class_name: Option<String>,
+    pub(super) resources: Resources,
     /// Whether it is bound to a volume.
     pub(super) volume_name: Option<IgnoredAny>,
+}
+
+/// What a claim asks for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Resources {
+    pub(super) requests: Requests,
+}
+
+/// Of it, the size: a text, as the API server writes quantities.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Requests {
+    pub(super) storage: Option<String>,
 }

@@ -3,47 +3,40 @@
 use std::collections::HashSet;
 
 use super::place::Place;
-use super::pod::{containers, spec};
+use super::pod::Parts;
 use super::resources::{fraction, read, shown};
 use super::volumes::check_name;
 use crate::fault::{Fault, Reason};
 
 const ACCESS_MODES: [&str; 4] = ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"];
 
-/// The claim templates.
-pub(super) fn templates<'a>(root: &Place<'a>) -> Vec<Place<'a>> {
-    let spec = root.field("spec");
-    spec.map(|spec| spec.items("volumeClaimTemplates")).unwrap_or_default()
-}
-
 /// The name of a claim template.
 pub(super) fn name<'a>(claim: &Place<'a>) -> Option<&'a str> {
     claim.field("metadata")?.text("name")
 }
 
-pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
+pub(super) fn check(parts: &Parts, faults: &mut Vec<Fault>) {
     let mut names = HashSet::new();
-    for claim in templates(root) {
+    for claim in &parts.claims {
         check_name(&claim.field_or_null("metadata"), "name", &mut names, faults);
-        if let Some(name) = name(&claim) {
-            check_use(root, &claim, name, faults);
+        if let Some(name) = name(claim) {
+            check_use(parts, claim, name, faults);
         }
-        check_modes(&claim, faults);
-        check_request(&claim, faults);
+        check_modes(claim, faults);
+        check_request(claim, faults);
     }
 }
 
-fn check_use(root: &Place, claim: &Place, name: &str, faults: &mut Vec<Fault>) {
+fn check_use(parts: &Parts, claim: &Place, name: &str, faults: &mut Vec<Fault>) {
     let named = |item: &Place| item.text("name") == Some(name);
-    let volumes = spec(root).map(|spec| spec.items("volumes")).unwrap_or_default();
-    if volumes.iter().any(named) {
+    if parts.volumes.iter().any(named) {
         faults.push(claim.fault(
             Reason::Contradiction,
             format!("hides the volume of the same name, {name:?}"),
             "remove that volume from spec.template.spec.volumes, or rename it",
         ));
     }
-    let used = containers(root).iter().any(|container| {
+    let used = parts.containers.iter().any(|container| {
         let place = &container.place;
         place.items("volumeMounts").iter().any(named) || place.items("volumeDevices").iter().any(named)
     });
@@ -135,7 +128,7 @@ mod tests {
         });
         let object = json!({"spec": {"volumeClaimTemplates": claims, "template": {"spec": pod}}});
         let mut faults = Vec::new();
-        check(&Place::root(&object), &mut faults);
+        check(&Parts::of(&object), &mut faults);
         let strip = |f: &Fault| f.to_string().replace("spec.volumeClaimTemplates", "");
         faults.iter().map(strip).collect()
     }

@@ -3,12 +3,11 @@
 use std::collections::HashSet;
 
 use super::names::{dns_label, label_like, not_a_label};
-use super::place::Place;
-use super::pod::{Container, containers};
+use super::pod::{Container, Parts};
 use crate::fault::{Fault, Reason};
 
-pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
-    let containers = containers(root);
+pub(super) fn check(parts: &Parts, faults: &mut Vec<Fault>) {
+    let containers = &parts.containers;
     if !containers.iter().any(|c| c.role == super::pod::Role::Main) {
         faults.push(Fault::new(
             Reason::Missing,
@@ -18,7 +17,7 @@ pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
         ));
     }
     let mut names = HashSet::new();
-    for container in &containers {
+    for container in containers {
         match container.place.text("name") {
             Some(name) => check_name(container, name, &mut names, faults),
             None => faults.push(nameless(container)),
@@ -100,7 +99,7 @@ mod tests {
     fn faults(pod: &Value) -> Vec<String> {
         let object = json!({"spec": {"template": {"spec": pod}}});
         let mut faults = Vec::new();
-        check(&Place::root(&object), &mut faults);
+        check(&Parts::of(&object), &mut faults);
         faults.iter().map(Fault::to_string).collect()
     }
 

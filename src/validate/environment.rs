@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::place::Place;
-use super::pod::containers;
+use super::pod::Parts;
 use crate::fault::{Fault, Reason};
 
-pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
-    for container in containers(root) {
+pub(super) fn check(parts: &Parts, faults: &mut Vec<Fault>) {
+    for container in &parts.containers {
         let mut names = HashSet::new();
         for variable in container.place.items("env") {
             check_name(&variable, &mut names, faults);
@@ -110,7 +110,7 @@ mod tests {
     fn faults(container: &Value) -> Vec<String> {
         let object = json!({"spec": {"template": {"spec": {"containers": [container]}}}});
         let mut faults = Vec::new();
-        check(&Place::root(&object), &mut faults);
+        check(&Parts::of(&object), &mut faults);
         let strip = |f: &Fault| f.to_string().replace("spec.template.spec.containers[0].", "");
         faults.iter().map(strip).collect()
     }

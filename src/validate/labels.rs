@@ -2,15 +2,14 @@
 
 use serde_json::Value;
 
-use super::claims::templates;
 use super::names::dns_label;
 use super::place::Place;
+use super::pod::Parts;
 use crate::fault::{Fault, Reason};
 
-pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
-    let template = root.descend(&["spec", "template"]);
-    let claims = templates(root);
-    let owners = [Some(root.clone()), template].into_iter().flatten().chain(claims);
+pub(super) fn check(parts: &Parts, faults: &mut Vec<Fault>) {
+    let template = parts.root.descend(&["spec", "template"]);
+    let owners = [Some(&parts.root), template.as_ref()].into_iter().flatten().chain(&parts.claims);
     for metadata in owners.filter_map(|owner| owner.field("metadata")) {
         for (field, is_label) in [("labels", true), ("annotations", false)] {
             for (key, entry) in metadata.field(field).iter().flat_map(Place::fields) {
@@ -68,7 +67,7 @@ mod tests {
 
     fn faults(object: &Value) -> Vec<String> {
         let mut faults = Vec::new();
-        check(&Place::root(object), &mut faults);
+        check(&Parts::of(object), &mut faults);
         faults.iter().map(Fault::to_string).collect()
     }
 

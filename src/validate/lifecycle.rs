@@ -2,15 +2,15 @@
 
 use super::handlers;
 use super::place::Place;
-use super::pod::{Role, containers, spec};
+use super::pod::{Parts, Role};
 use super::probes::not_for_init;
 use crate::fault::{Fault, Reason};
 
 /// What the API server fills in for `terminationGracePeriodSeconds`.
 const DEFAULT_GRACE: i64 = 30;
 
-pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
-    let Some(spec) = spec(root) else {
+pub(super) fn check(parts: &Parts, faults: &mut Vec<Fault>) {
+    let Some(spec) = &parts.pod else {
         return;
     };
     if let Some(policy) = spec.text("restartPolicy").filter(|policy| *policy != "Always") {
@@ -28,9 +28,9 @@ pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
             "remove it",
         ));
     }
-    check_grace(&spec, faults);
+    check_grace(spec, faults);
     let grace = spec.number("terminationGracePeriodSeconds").unwrap_or(DEFAULT_GRACE);
-    for container in containers(root) {
+    for container in &parts.containers {
         let Some(lifecycle) = container.place.field("lifecycle") else {
             continue;
         };
@@ -98,7 +98,7 @@ mod tests {
     fn faults(pod: &Value) -> Vec<String> {
         let object = json!({"spec": {"template": {"spec": pod}}});
         let mut faults = Vec::new();
-        check(&Place::root(&object), &mut faults);
+        check(&Parts::of(&object), &mut faults);
         let strip = |f: &Fault| f.to_string().replace("spec.template.spec.", "");
         faults.iter().map(strip).collect()
     }

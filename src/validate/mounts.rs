@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use super::claims;
 use super::place::Place;
-use super::pod::{containers, on_windows, spec};
+use super::pod::Parts;
 use crate::fault::{Fault, Reason};
 
 /// What can be mounted, by name: whether it is a block device, where that is known.
 type Volumes<'a> = HashMap<&'a str, Option<bool>>;
 
-pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
-    let volumes = volumes(root);
-    let windows = on_windows(root);
-    for container in containers(root) {
+pub(super) fn check(parts: &Parts, faults: &mut Vec<Fault>) {
+    let volumes = volumes(parts);
+    let windows = parts.on_windows();
+    for container in &parts.containers {
         let mut paths: HashMap<&str, &str> = HashMap::new();
         for mount in container.place.items("volumeMounts") {
             check_volume(&mount, &volumes, false, faults);
@@ -28,17 +28,17 @@ pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
 }
 
 /// Claim templates hide volumes of the same name, so they come last.
-fn volumes<'a>(root: &Place<'a>) -> Volumes<'a> {
+fn volumes<'a>(parts: &Parts<'a>) -> Volumes<'a> {
     let mut volumes = Volumes::new();
-    for volume in spec(root).iter().flat_map(|spec| spec.items("volumes")) {
+    for volume in &parts.volumes {
         if let Some(name) = volume.text("name") {
             // The claim that it refers to may be of either mode.
             let claim = volume.has("persistentVolumeClaim") || volume.has("ephemeral");
             volumes.insert(name, (!claim).then_some(false));
         }
     }
-    for claim in claims::templates(root) {
-        if let Some(name) = claims::name(&claim) {
+    for claim in &parts.claims {
+        if let Some(name) = claims::name(claim) {
             let mode = claim.field("spec").and_then(|spec| spec.text("volumeMode"));
             volumes.insert(name, Some(mode == Some("Block")));
         }
@@ -167,7 +167,7 @@ mod tests {
             "volumes": volumes, "containers": [container],
         }}}});
         let mut faults = Vec::new();
-        check(&Place::root(&object), &mut faults);
+        check(&Parts::of(&object), &mut faults);
         let strip = |f: &Fault| f.to_string().replace("spec.template.spec.containers[0].", "");
         faults.iter().map(strip).collect()
     }
@@ -237,7 +237,7 @@ mod tests {
             "containers": [{"volumeMounts": [{"name": "data", "mountPath": "C:\\data"}]}],
         }}}});
         let mut faults = Vec::new();
-        check(&Place::root(&object), &mut faults);
+        check(&Parts::of(&object), &mut faults);
         assert!(faults.is_empty(), "{faults:?}");
     }
 

@@ -1,6 +1,7 @@
 //! What the object is and what it is called.
 
 use super::place::Place;
+use super::pod::Parts;
 use crate::fault::{Fault, Reason};
 
 /// A pod's label `controller-revision-hash` is the set's name, a hyphen and a hash of up to 10
@@ -25,9 +26,9 @@ pub(crate) fn not_a_label(name: &str) -> (String, String) {
     (format!("{name:?} is not a DNS label"), remedy)
 }
 
-pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
-    kind(root, faults);
-    let Some(metadata) = root.field("metadata") else {
+pub(super) fn check(parts: &Parts, faults: &mut Vec<Fault>) {
+    kind(&parts.root, faults);
+    let Some(metadata) = parts.root.field("metadata") else {
         faults.push(nameless());
         return;
     };
@@ -138,7 +139,7 @@ mod tests {
 
     fn faults(object: &Value) -> Vec<String> {
         let mut faults = Vec::new();
-        check(&Place::root(object), &mut faults);
+        check(&Parts::of(object), &mut faults);
         faults.iter().map(Fault::to_string).collect()
     }
 

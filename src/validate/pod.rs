@@ -1,4 +1,6 @@
-//! The pod template's containers, sorted by how they run.
+//! A StatefulSet taken apart: its containers by how they run, its volumes and claim templates.
+
+use serde_json::Value;
 
 use super::place::Place;
 
@@ -22,32 +24,50 @@ pub(super) struct Container<'a> {
     pub(super) role: Role,
 }
 
-/// The spec of the pod template.
-pub(super) fn spec<'a>(root: &Place<'a>) -> Option<Place<'a>> {
-    root.descend(&["spec", "template", "spec"])
+/// What checks look at, found once for all of them.
+#[derive(Debug)]
+pub(super) struct Parts<'a> {
+    /// The object itself.
+    pub(super) root: Place<'a>,
+    /// The spec of the pod template.
+    pub(super) pod: Option<Place<'a>>,
+    /// All containers, those of `containers` first.
+    pub(super) containers: Vec<Container<'a>>,
+    /// The volumes of the pod.
+    pub(super) volumes: Vec<Place<'a>>,
+    /// The claim templates.
+    pub(super) claims: Vec<Place<'a>>,
 }
 
-/// All containers, those of `containers` first.
-pub(super) fn containers<'a>(root: &Place<'a>) -> Vec<Container<'a>> {
-    let Some(spec) = spec(root) else {
-        return Vec::new();
-    };
-    let main = spec.items("containers").into_iter().map(|place| Container { place, role: Role::Main });
-    let init = spec.items("initContainers").into_iter().map(|place| {
-        let role = match place.text("restartPolicy") {
-            Some("Always") => Role::Sidecar,
-            _ => Role::Init,
-        };
-        Container { place, role }
-    });
-    main.chain(init).collect()
-}
+impl<'a> Parts<'a> {
+    pub(super) fn of(object: &'a Value) -> Self {
+        let root = Place::root(object);
+        let spec = root.field("spec");
+        let pod = spec.as_ref().and_then(|spec| spec.descend(&["template", "spec"]));
+        let items = |of: &Option<Place<'a>>, list| of.as_ref().map(|of| of.items(list)).unwrap_or_default();
+        let main = items(&pod, "containers").into_iter().map(|place| Container { place, role: Role::Main });
+        let init = items(&pod, "initContainers").into_iter().map(|place| {
+            let role = match place.text("restartPolicy") {
+                Some("Always") => Role::Sidecar,
+                _ => Role::Init,
+            };
+            Container { place, role }
+        });
+        Self {
+            containers: main.chain(init).collect(),
+            volumes: items(&pod, "volumes"),
+            claims: items(&spec, "volumeClaimTemplates"),
+            root,
+            pod,
+        }
+    }
 
-/// Whether the pods run on Windows, where paths look otherwise.
-pub(super) fn on_windows(root: &Place) -> bool {
-    spec(root).is_some_and(|spec| {
-        let os = spec.raw("os").and_then(|os| os.get("name"));
-        let node = spec.raw("nodeSelector").and_then(|node| node.get("kubernetes.io/os"));
-        [os, node].into_iter().flatten().any(|name| *name == "windows")
-    })
+    /// Whether the pods run on Windows, where paths look otherwise.
+    pub(super) fn on_windows(&self) -> bool {
+        self.pod.as_ref().is_some_and(|pod| {
+            let os = pod.raw("os").and_then(|os| os.get("name"));
+            let node = pod.raw("nodeSelector").and_then(|node| node.get("kubernetes.io/os"));
+            [os, node].into_iter().flatten().any(|name| *name == "windows")
+        })
+    }
 }

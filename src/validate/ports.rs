@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::place::Place;
-use super::pod::{Role, containers};
+use super::pod::{Parts, Role};
 use crate::fault::{Fault, Reason};
 
 /// Whether `number` can be a port.
@@ -11,9 +11,9 @@ pub(crate) fn is_port(number: i64) -> bool {
     (1..=65535).contains(&number)
 }
 
-pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
+pub(super) fn check(parts: &Parts, faults: &mut Vec<Fault>) {
     let mut taken = HashSet::new();
-    for container in containers(root) {
+    for container in &parts.containers {
         let mut here = Declared::default();
         for port in container.place.items("ports") {
             here.check(&port, &taken, faults);
@@ -124,7 +124,7 @@ mod tests {
     fn faults(pod: &Value) -> Vec<String> {
         let object = json!({"spec": {"template": {"spec": pod}}});
         let mut faults = Vec::new();
-        check(&Place::root(&object), &mut faults);
+        check(&Parts::of(&object), &mut faults);
         let strip = |f: &Fault| f.to_string().replace("spec.template.spec.containers", "");
         faults.iter().map(strip).collect()
     }

@@ -2,11 +2,11 @@
 
 use super::handlers;
 use super::place::Place;
-use super::pod::{Role, containers};
+use super::pod::{Parts, Role};
 use crate::fault::{Fault, Reason};
 
-pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
-    for container in containers(root) {
+pub(super) fn check(parts: &Parts, faults: &mut Vec<Fault>) {
+    for container in &parts.containers {
         for kind in ["livenessProbe", "readinessProbe", "startupProbe"] {
             let Some(probe) = container.place.field(kind) else {
                 continue;
@@ -70,7 +70,7 @@ mod tests {
             {"name": "log", "ports": [{"name": "other", "containerPort": 1}]},
         ]}}}});
         let mut faults = Vec::new();
-        check(&Place::root(&object), &mut faults);
+        check(&Parts::of(&object), &mut faults);
         let strip = |f: &Fault| f.to_string().replace("spec.template.spec.containers[name=\"app\"].", "");
         faults.iter().map(strip).collect()
     }
@@ -177,9 +177,9 @@ mod tests {
             ]}}}})
         };
         let mut faults = Vec::new();
-        check(&Place::root(&pod("Always")), &mut faults);
+        check(&Parts::of(&pod("Always")), &mut faults);
         assert!(faults.is_empty());
-        check(&Place::root(&pod("")), &mut faults);
+        check(&Parts::of(&pod("")), &mut faults);
         assert_eq!(
             faults[0].to_string(),
             "spec.template.spec.initContainers[name=\"log\"].startupProbe: an init container that runs to \

@@ -3,14 +3,13 @@
 use serde_json::Value;
 
 use super::place::Place;
-use super::pod::{containers, spec};
+use super::pod::Parts;
 use crate::fault::{Fault, Reason};
 use crate::quantity::Quantity;
 
-pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
-    let of_pod = spec(root).and_then(|spec| spec.field("resources"));
-    let of_containers =
-        containers(root).into_iter().filter_map(|container| container.place.field("resources"));
+pub(super) fn check(parts: &Parts, faults: &mut Vec<Fault>) {
+    let of_pod = parts.pod.as_ref().and_then(|pod| pod.field("resources"));
+    let of_containers = parts.containers.iter().filter_map(|container| container.place.field("resources"));
     for resources in of_pod.into_iter().chain(of_containers) {
         check_block(&resources, faults);
     }
@@ -141,7 +140,7 @@ mod tests {
         let containers = json!([{"name": "app", "resources": resources}]);
         let object = json!({"spec": {"template": {"spec": {"containers": containers}}}});
         let mut faults = Vec::new();
-        check(&Place::root(&object), &mut faults);
+        check(&Parts::of(&object), &mut faults);
         let strip =
             |f: &Fault| f.to_string().replace("spec.template.spec.containers[name=\"app\"].resources.", "");
         faults.iter().map(strip).collect()

@@ -4,10 +4,11 @@ use serde_json::Value;
 
 use super::names::{dns_label, not_a_label};
 use super::place::Place;
+use super::pod::Parts;
 use crate::fault::{Fault, Reason};
 
-pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
-    let Some(spec) = root.field("spec") else {
+pub(super) fn check(parts: &Parts, faults: &mut Vec<Fault>) {
+    let Some(spec) = parts.root.field("spec") else {
         return;
     };
     for field in ["replicas", "minReadySeconds"] {
@@ -46,8 +47,8 @@ fn check_strategy(spec: &Place, faults: &mut Vec<Fault>) {
 }
 
 /// What is allowed and may not be meant.
-pub(super) fn warnings(root: &Place) -> Vec<String> {
-    let Some(spec) = root.field("spec") else {
+pub(super) fn warnings(object: &Value) -> Vec<String> {
+    let Some(spec) = Place::root(object).field("spec") else {
         return Vec::new();
     };
     [partition(&spec), on_scale(&spec), on_delete(&spec)].into_iter().flatten().collect()
@@ -97,12 +98,12 @@ mod tests {
     fn faults(spec: &Value) -> Vec<String> {
         let object = json!({"spec": spec});
         let mut faults = Vec::new();
-        check(&Place::root(&object), &mut faults);
+        check(&Parts::of(&object), &mut faults);
         faults.iter().map(Fault::to_string).collect()
     }
 
     fn warned(spec: &Value) -> Vec<String> {
-        warnings(&Place::root(&json!({"spec": spec})))
+        warnings(&json!({"spec": spec}))
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use serde_json::Value;
 
 use super::place::Place;
+use super::pod::Parts;
 use crate::fault::{Fault, Reason};
 use crate::names::STATEFULSET;
 
-pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
+pub(super) fn check(parts: &Parts, faults: &mut Vec<Fault>) {
+    let root = &parts.root;
     let selector = root.descend(&["spec", "selector"]);
     let way = ["spec", "template", "metadata", "labels"];
     let labels = way.into_iter().fold(root.clone(), |here, name| here.field_or_null(name));
@@ -170,7 +172,7 @@ mod tests {
             "spec": {"selector": selector, "template": {"metadata": {"labels": labels}}},
         });
         let mut faults = Vec::new();
-        check(&Place::root(&object), &mut faults);
+        check(&Parts::of(&object), &mut faults);
         faults.iter().map(Fault::to_string).collect()
     }
 

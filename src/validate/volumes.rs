@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use super::names::{dns_label, not_a_label};
 use super::place::Place;
-use super::pod::spec;
+use super::pod::Parts;
 use crate::fault::{Fault, Reason};
 
-pub(super) fn check(root: &Place, faults: &mut Vec<Fault>) {
+pub(super) fn check(parts: &Parts, faults: &mut Vec<Fault>) {
     let mut names = HashSet::new();
-    for volume in spec(root).iter().flat_map(|spec| spec.items("volumes")) {
-        check_name(&volume, "name", &mut names, faults);
-        check_source(&volume, faults);
+    for volume in &parts.volumes {
+        check_name(volume, "name", &mut names, faults);
+        check_source(volume, faults);
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
             {"emptyDir": {}},
         ]}}}});
         let mut faults = Vec::new();
-        check(&Place::root(&object), &mut faults);
+        check(&Parts::of(&object), &mut faults);
         let faults: Vec<String> =
             faults.iter().map(|f| f.to_string().replace("spec.template.spec.", "")).collect();
         assert_eq!(

@@ -202,7 +202,7 @@ fn recreated(name: &str, deletion: &[&str]) {
     assert_eq!(before.claims[0]["metadata"]["name"], after.claims[0]["metadata"]["name"], "the claim");
 }
 
-/// Whatever class the namespace gives by now.
+/// Whatever class the namespace gives by now. Sizes are the claims' own.
 #[test]
 fn a_set_made_again_keeps_the_storage_class_of_its_claims() {
     let space = Space::new("class-kept");
@@ -210,10 +210,12 @@ fn a_set_made_again_keeps_the_storage_class_of_its_claims() {
     let first = space.create(Client::Apply, &set);
     assert!(class(&first).is_null(), "nobody names one, and the cluster has one: {}", class(&first));
     wait_bound(&space);
-    let two = set.replicas(2);
+    let two = set.replicas(2).annotate("storage", "2Gi");
     let said = made_again(&space, &two, "local");
     let told = "claim data-a-0 is of storage class local: further ones get local, not other as Namespace ";
-    let _ = said.mentions(&[told, "; for another one write stateward.dev/storage-class"]);
+    let size = "claim data-a-0 keeps its 1Gi; further ones get 2Gi, as stateward.dev/storage says: grow the claim itself, \
+                or write 1Gi as stateward.dev/storage";
+    let _ = said.mentions(&[told, "; for another one write stateward.dev/storage-class", size]);
     assert_eq!(class(&space.snapshot("a")), "local");
     wait_for("the second claim", || {
         let claims = space.list("/api/v1", "persistentvolumeclaims");

@@ -239,6 +239,7 @@ fn newer(user: &Value, settings: &Settings) -> Expansion {
         value: json!("yes"),
         source: Source::Builtin,
         data: false,
+        over_default: false,
     });
     expansion
 }

@@ -70,7 +70,8 @@ fn more(user: &Value, settings: &Settings) -> Expansion {
         (container.field("lifecycle").field("preStop").field("sleep").field("seconds"), json!(5)),
     ] {
         if path.lookup(user).is_none() {
-            expansion.injections.push(Injection { path, value, source: Source::Builtin, data: false });
+            let source = Source::Builtin;
+            expansion.injections.push(Injection { path, value, source, data: false, over_default: false });
         }
     }
     expansion

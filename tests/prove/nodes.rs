@@ -17,7 +17,10 @@ const INDEX: &str = "curl -sSf -XPUT '127.0.0.1:9200/kept/_doc/1?refresh=true' \
 const GET: &str = "curl -sSf -o /dev/null '127.0.0.1:9200/_cluster/health/kept?wait_for_status=yellow&timeout=25s'
                    curl -sSf '127.0.0.1:9200/kept/_doc/1?filter_path=_source.value' | sed 's/.*:\"\\(.*\\)\".*/\\1/'";
 
-const NODES: &str = "curl -sSf '127.0.0.1:9200/_cat/nodes?h=name' | wc -l";
+/// Once each shard has its copy: before that, the one member that has it must not be lost.
+const NODES: &str =
+    "curl -sSf -o /dev/null '127.0.0.1:9200/_cluster/health?wait_for_status=green&timeout=25s'
+                     curl -sSf '127.0.0.1:9200/_cat/nodes?h=name' | wc -l";
 
 /// opensearch-project/opensearch-build, without plugins. The profile says what is to be written where nodes have the
 /// usual `vm.max_map_count`.

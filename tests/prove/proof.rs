@@ -112,6 +112,8 @@ pub(crate) fn cluster(system: &System) {
     one_cluster(&pods, system);
     write(&pods[0], system, "one");
     reads(&pods[2], system, "one");
+    // By now there is something to keep copies of.
+    one_cluster(&pods, system);
 
     // The last, and the first, which may have founded the cluster. Each comes back with another address.
     for (lost, value) in [(2, "two"), (0, "three")] {

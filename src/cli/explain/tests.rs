@@ -11,7 +11,7 @@ fn profile() -> From {
 }
 
 fn injection(path: Path, value: Value, source: From) -> Injection {
-    Injection { path, value, source, data: false }
+    Injection { path, value, source, data: false, over_default: false }
 }
 
 fn injections() -> Vec<Injection> {

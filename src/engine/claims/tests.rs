@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::catalogue::Catalogue;
 use crate::defaults;
-use crate::engine::{Admitted, Change, Decision, Engine, Facts};
+use crate::engine::{Admitted, Change, Decision, Engine, Facts, Held};
 use crate::record::Record;
 
 /// A namespace that gives this class, and the claims in it, by name, with theirs.
@@ -14,6 +14,8 @@ use crate::record::Record;
 struct Space {
     class: Option<&'static str>,
     claims: &'static [(&'static str, &'static str)],
+    /// The same, with their sizes.
+    sizes: &'static [(&'static str, &'static str)],
 }
 
 impl Facts for Space {
@@ -30,12 +32,19 @@ impl Facts for Space {
         None
     }
 
-    fn claim_classes(&self, _: &str, _: &str) -> BTreeMap<String, String> {
-        self.claims.iter().map(|(claim, class)| ((*claim).to_owned(), (*class).to_owned())).collect()
+    fn claims(&self, _: &str, _: &str) -> BTreeMap<String, Held> {
+        let mut held: BTreeMap<String, Held> = BTreeMap::new();
+        for (claim, class) in self.claims {
+            held.entry((*claim).to_owned()).or_default().class = Some((*class).to_owned());
+        }
+        for (claim, size) in self.sizes {
+            held.entry((*claim).to_owned()).or_default().size = Some((*size).to_owned());
+        }
+        held
     }
 }
 
-const FAST: Space = Space { class: Some("fast"), claims: &[] };
+const FAST: Space = Space { class: Some("fast"), claims: &[], sizes: &[] };
 const OLD: &[(&str, &str)] = &[("data-cache-0", "old")];
 
 fn set(annotations: &Value) -> Value {
@@ -248,4 +257,46 @@ fn it_is_frozen_like_every_other_value() {
     };
     assert_eq!(of(&told.now.injections), ["claims that were there before the set"]);
     assert_eq!(of(&told.upgrade), [""; 0]);
+}
+
+#[test]
+fn a_claim_of_another_size_is_told_of() {
+    let told =
+        |annotations: &Value, sizes| made(set(annotations), &Space { sizes, ..Space::default() }).warnings;
+    let ten = json!({"stateward.dev/storage": "10Gi"});
+    let grown = &[("data-cache-0", "10Gi"), ("data-cache-10", "30Gi"), ("data-cache-2", "20Gi")];
+    assert_eq!(
+        told(&ten, grown),
+        [
+            "claim data-cache-2 keeps its 20Gi; further ones get 10Gi, as stateward.dev/storage says: write 20Gi as \
+          stateward.dev/storage on the set"
+        ]
+    );
+    assert_eq!(
+        told(&json!({}), &[("data-cache-0", "512Mi")]),
+        [
+            "claim data-cache-0 keeps its 512Mi; further ones get 8Gi, as profile redis says: grow the claim itself, or \
+          write 512Mi as stateward.dev/storage on the set"
+        ]
+    );
+    // The same size in other words, claims of another name, and no volume at all.
+    assert_eq!(told(&ten, &[("data-cache-0", "10240Mi")]), [""; 0]);
+    assert_eq!(told(&ten, &[("other-cache-0", "1Gi"), ("data-cache-extra-0", "1Gi")]), [""; 0]);
+    assert_eq!(told(&json!({"stateward.dev/storage": "none"}), &[("data-cache-0", "1Gi")]), [""; 0]);
+}
+
+#[test]
+fn the_remedy_is_where_the_size_is_written() {
+    let mut own = set(&json!({"stateward.dev/volume.wal": "2Gi,path=/wal"}));
+    let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Gi"}}});
+    own["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}, "spec": spec}]);
+    let sizes = &[("data-cache-0", "6Gi"), ("wal-cache-0", "3Gi")];
+    let warnings = made(own, &Space { sizes, ..Space::default() }).warnings;
+    let data = r#"spec.volumeClaimTemplates[name="data"].spec.resources.requests.storage"#;
+    let of_data = format!(
+        "claim data-cache-0 keeps its 6Gi; further ones get 5Gi, as {data} says: write 6Gi as {data}"
+    );
+    let of_wal = "claim wal-cache-0 keeps its 3Gi; further ones get 2Gi, as stateward.dev/volume.wal says: write 3Gi as \
+                  the size in stateward.dev/volume.wal on the set";
+    assert_eq!(warnings, [&of_data, of_wal]);
 }
