@@ -23,6 +23,9 @@ pub struct Draft<'a> {
     expansion: Expansion,
 }
 
+/// How many steps it is to the pod's part of the template.
+const POD: usize = 3;
+
 /// More than most sets get beside what the profile lists: identity, claims and their mounts, spreading.
 const OF_NO_OFFER: usize = 32;
 
@@ -202,9 +205,13 @@ impl<'a> Draft<'a> {
     /// The value at `path` in what the user wrote, `null` counting as absent; else the first step on the way
     /// there where it has something that is neither map nor list.
     fn users(&self, path: &Path) -> Result<Option<&'a Value>, Path> {
-        // Most paths lead into the main container, which has been looked up.
-        let below = self.main_container.filter(|_| path.starts_with(&self.main));
-        let (from, start) = below.map_or((self.user, 0), |main| (main, self.main.0.len()));
+        // Most paths lead into the pod, and most of these into the main container, which have been looked up.
+        let to_pod = &self.main.0[..POD];
+        let (from, start) = match self.main_container {
+            Some(main) if path.starts_with(&self.main) => (main, self.main.0.len()),
+            _ if path.0.starts_with(to_pod) && self.pod.is_object() => (self.pod, POD),
+            _ => (self.user, 0),
+        };
         users(from, path, start)
     }
 
