@@ -53,6 +53,9 @@ where
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            // What has arrived is read before anything is decided: a request on an idle connection counts as
+            // one only once it is read, and closing would lose it.
+            biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a connection ended early");
@@ -110,4 +113,34 @@ async fn respond(
         }
     }
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// Which of the two the task sees first is chance, unless something decides it.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_has_arrived_when_the_process_stops_is_answered() {
+        for round in 0..32 {
+            let (mut client, io) = tokio::io::duplex(4096);
+            let (drain, app) = (Drain::default(), Router::new().route("/", get(|| async { "fine" })));
+            let server = tokio::spawn({
+                let drain = drain.clone();
+                async move { serve(io, Protocol::Http1, app, &Limits::default(), &drain).await }
+            });
+            // Long enough that it is a new connection no more.
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            drain.advance(Phase::Stopping);
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 "), "round {round}: {answer:?}");
+            assert!(answer.contains("connection: close"), "round {round}: {answer:?}");
+            server.await.unwrap();
+        }
+    }
 }

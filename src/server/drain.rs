@@ -51,7 +51,8 @@ impl Drain {
         self.advance(Phase::Stopping);
     }
 
-    fn advance(&self, phase: Phase) {
+    /// Nothing goes back: an earlier phase changes nothing.
+    pub(super) fn advance(&self, phase: Phase) {
         self.phase.send_if_modified(|now| {
             let later = phase > *now;
             *now = phase.max(*now);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use futures::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -81,11 +80,13 @@ impl Listener {
                 () = &mut stopping => break,
             }
         }
-        // Whom the kernel has welcomed already is not turned away.
-        while let Some((slot, Ok((stream, _)))) = self.accept().now_or_never() {
-            connections.spawn(Arc::clone(&self.shared).serve(stream, slot));
+        for stream in welcomed(self.socket) {
+            let (shared, handshakes) = (Arc::clone(&self.shared), Arc::clone(&self.handshakes));
+            connections.spawn(async move {
+                let slot = handshakes.acquire_owned().await.ok();
+                shared.serve(stream, slot).await;
+            });
         }
-        drop(self.socket);
         let _ =
             tokio::time::timeout(FINISH, async { while connections.join_next().await.is_some() {} }).await;
         let cut = connections.len();
@@ -99,6 +100,25 @@ impl Listener {
         // Nobody closes this semaphore, so there always is a slot in the end.
         let slot = Arc::clone(&self.handshakes).acquire_owned().await.ok();
         (slot, self.socket.accept().await)
+    }
+}
+
+/// Closes the socket and gives whom the kernel has welcomed by then. The kernel itself is asked: the runtime
+/// tells only of those of whom it has heard.
+fn welcomed(socket: TcpListener) -> Vec<TcpStream> {
+    let mut streams = Vec::new();
+    // It stays as it is, which is never to wait.
+    let Ok(socket) = socket.into_std() else { return streams };
+    loop {
+        match socket.accept() {
+            Ok((stream, _)) => {
+                let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+                streams.extend(stream.ok());
+            }
+            // That one has gone by itself.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+            Err(_) => return streams,
+        }
     }
 }
 
@@ -161,5 +181,34 @@ fn protocol(stream: &TlsStream<TcpStream>) -> Protocol {
     match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => Protocol::Http2,
         _ => Protocol::Http1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use axum::routing::get;
+
+    use super::*;
+
+    /// The kernel completes a connection before anybody here hears of it.
+    #[tokio::test]
+    async fn whom_the_kernel_has_welcomed_is_served_though_nobody_has_heard_of_it_yet() {
+        let socket = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let (address, drain) = (socket.local_addr().unwrap(), Drain::default());
+        let app = Router::new().route("/", get(|| async { "fine" }));
+        let metrics = Arc::new(Metrics::new());
+        let listener = Listener::new(socket, None, app, Limits::default(), drain.clone(), metrics);
+        let running = tokio::spawn(listener.run());
+        tokio::task::yield_now().await;
+        // Nothing is awaited up to the end, so that the runtime cannot look at its sockets in between.
+        let mut client = std::net::TcpStream::connect(address).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        drain.advance(Phase::Stopping);
+        assert_eq!(running.await.unwrap(), 0);
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
     }
 }

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use super::Protocol;
 use crate::server::limits::Limits;
 
-/// For how long a new connection is given the chance to bring its request when the process stops.
-const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// For how long a connection that is new, or was answered last, has the chance to bring its next request when
+/// the process stops. That one is answered with the wish to close, after which nothing is on its way.
+const NEXT_REQUEST: Duration = Duration::from_secs(1);
 
 /// What is to be done with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +38,6 @@ pub(super) struct Activity {
 #[derive(Debug)]
 struct State {
     in_flight: usize,
-    /// Whether a request has ever come.
-    is_used: bool,
     /// When the last request ended, or the connection began.
     rested: Instant,
     /// When the first byte of a request came that has not been handed to the service yet.
@@ -47,7 +46,7 @@ struct State {
 
 impl Activity {
     pub(super) fn new(protocol: Protocol) -> Self {
-        let state = State { in_flight: 0, is_used: false, rested: Instant::now(), headers: None };
+        let state = State { in_flight: 0, rested: Instant::now(), headers: None };
         Self { protocol, close: Notify::new(), state: Mutex::new(state) }
     }
 
@@ -55,7 +54,6 @@ impl Activity {
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
         let mut state = self.state();
         state.in_flight += 1;
-        state.is_used = true;
         state.headers = None;
         drop(state);
         Busy(Arc::clone(self))
@@ -72,10 +70,10 @@ impl Activity {
 
     /// Whether the connection can be closed politely without losing a request on its way. Hyper
     /// closes an HTTP/1.1 connection at once that has not brought a whole request yet, and who has
-    /// just shaken hands is about to send one. HTTP/2 has GOAWAY for this.
+    /// just shaken hands, or was answered a moment ago, may be about to send one. HTTP/2 has GOAWAY for this.
     pub(super) fn may_close(&self) -> bool {
         let state = self.state();
-        let is_fresh = !state.is_used && state.rested.elapsed() < FIRST_REQUEST;
+        let is_fresh = state.rested.elapsed() < NEXT_REQUEST;
         self.protocol == Protocol::Http2 || !is_fresh && state.headers.is_none()
     }
 
@@ -197,11 +195,13 @@ mod tests {
     async fn a_request_on_its_way_is_waited_for() {
         let activity = Arc::new(Activity::new(Protocol::Http1));
         assert!(!activity.may_close(), "just shaken hands");
-        tokio::time::advance(FIRST_REQUEST).await;
+        tokio::time::advance(NEXT_REQUEST).await;
         assert!(activity.may_close(), "it does not want anything");
         activity.received();
         assert!(!activity.may_close(), "its headers are coming");
         drop(activity.begin());
+        assert!(!activity.may_close(), "who has just been answered may be about to ask again");
+        tokio::time::advance(NEXT_REQUEST).await;
         assert!(activity.may_close());
     }
 
