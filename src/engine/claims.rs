@@ -83,7 +83,9 @@ impl Left {
 }
 
 impl Engine {
-    /// What is to be said of claims that are there beside what the set asks for, a line each.
+    /// One line for each template whose claims to come are of another size than one that is there. One for each
+    /// whose claims to come share a class with one that is there, and not the one that they would have without
+    /// it, or do not share it.
     pub(super) fn said_of_claims(
         &self,
         change: Change,
@@ -91,22 +93,8 @@ impl Engine {
         expansion: &Expansion,
         left: &Left,
     ) -> Vec<String> {
-        let mut lines = self.said_of_classes(change, settings, expansion, left);
-        lines.extend(size::said(change, settings, expansion, left));
-        lines
-    }
-
-    /// One line for each template whose claims to come share a class with one that is there, and not the one
-    /// that they would have without it, or do not share it.
-    fn said_of_classes(
-        &self,
-        change: Change,
-        settings: &Settings,
-        expansion: &Expansion,
-        left: &Left,
-    ) -> Vec<String> {
-        let mut lines: Vec<String> =
-            class_of_namespace(change, expansion).filter(|_| left.is_pinned()).into_iter().collect();
+        let mut lines: Vec<String> = size::said(change, settings, expansion, left).collect();
+        lines.extend(class_of_namespace(change, expansion).filter(|_| left.is_pinned()));
         if left.templates.is_empty() {
             return lines;
         }
