@@ -12,12 +12,13 @@ use super::fixture::{Authority, Fixture, post, until};
 /// Clients of the drain under load.
 const CLIENTS: usize = 12;
 
-/// A server with a delay between the first signal and the end of accepting.
+/// A server with a delay between the first signal and the end of accepting: long enough for each client that does
+/// not rest, on a busy machine too, to hear once that its connection is to be closed.
 async fn leaving_slowly(fixture: &Fixture, authority: &Authority) -> stateward::server::Running {
     let serving = fixture.serving();
     serving.replace(authority.pair(1));
     serving.check(OffsetDateTime::now_utc(), None);
-    fixture.serve_with(&serving, Duration::from_millis(300)).await
+    fixture.serve_with(&serving, Duration::from_secs(2)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
