@@ -96,15 +96,31 @@ fn new_item(list: &str, key: &ItemKey) -> Value {
 
 /// Takes the value at `path` out, if it is there.
 pub fn remove(object: &mut Value, path: &Path) -> Option<Value> {
-    let (last, parents) = path.0.split_last()?;
-    let here = lookup_mut(object, parents)?;
-    match last {
-        Step::Field(name) => here.as_object_mut()?.remove(name.as_ref()),
+    let (_, parents) = path.0.split_last()?;
+    take_last(lookup_mut(object, parents)?, path)
+}
+
+/// Takes out what the last step of `path` leads to from what stands before it.
+fn take_last(parent: &mut Value, path: &Path) -> Option<Value> {
+    match path.0.last()? {
+        Step::Field(name) => parent.as_object_mut()?.remove(name.as_ref()),
         Step::Item(key) => {
-            let items = here.as_array_mut()?;
+            let items = parent.as_array_mut()?;
             Some(items.remove(position(path.last_field()?, items, key)?))
         }
     }
+}
+
+/// What the last step of `path` leads to from what stands before it; `null` counts as absent.
+fn last<'v>(parent: &'v Value, path: &Path) -> Option<&'v Value> {
+    let value = match path.0.last()? {
+        Step::Field(name) => parent.get(name.as_ref())?,
+        Step::Item(key) => {
+            let items = parent.as_array()?;
+            &items[position(path.last_field()?, items, key)?]
+        }
+    };
+    (!value.is_null()).then_some(value)
 }
 
 /// Takes the values at `paths` out, those that are there. Neighbours that begin alike are followed
@@ -143,8 +159,10 @@ pub fn prune(object: &mut Value, mut created: Vec<Path>) -> Vec<Path> {
     let mut stays = vec![false; created.len()];
     for at in inner_first {
         let path = &created[at];
-        match path.lookup(object) {
-            Some(value) if is_empty(path, value) => _ = remove(object, path),
+        let parents = &path.0[..path.0.len().saturating_sub(1)];
+        let Some(parent) = lookup_mut(object, parents) else { continue };
+        match last(parent, path) {
+            Some(value) if is_empty(path, value) => _ = take_last(parent, path),
             found => stays[at] = found.is_some(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use stateward::admission::{Admission, Endpoint};
 use stateward::engine::{Change, Decision, Engine, Offline};
@@ -107,7 +108,7 @@ fn body(old: Option<&Value>, new: &Value) -> Vec<u8> {
     let operation = if old.is_some() { "UPDATE" } else { "CREATE" };
     let kind = json!({"group": "apps", "version": "v1", "kind": "StatefulSet"});
     let resource = json!({"group": "apps", "version": "v1", "resource": "statefulsets"});
-    json!({
+    let review = json!({
         "kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1",
         "request": {
             "uid": "b2a1e0f4-7f6e-4a43-8f0d-2f8a6f7f9b3c",
@@ -117,9 +118,25 @@ fn body(old: Option<&Value>, new: &Value) -> Vec<u8> {
             "object": new, "oldObject": old, "dryRun": false,
             "options": {"kind": "PatchOptions", "apiVersion": "meta.k8s.io/v1", "fieldManager": "kubectl"},
         },
-    })
-    .to_string()
-    .into_bytes()
+    });
+    serde_json::to_vec(&Sent(&review)).expect("JSON")
+}
+
+/// A value with what managers own behind what says who they are, as API servers write it
+/// (`ManagedFieldsEntry` of apimachinery).
+struct Sent<'v>(&'v Value);
+
+impl Serialize for Sent<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(map) => {
+                let (last, first): (Vec<_>, Vec<_>) = map.iter().partition(|(name, _)| *name == "fieldsV1");
+                serializer.collect_map(first.into_iter().chain(last).map(|(name, value)| (name, Sent(value))))
+            }
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Sent)),
+            scalar => scalar.serialize(serializer),
+        }
+    }
 }
 
 fn entry(manager: &str, operation: &str, fields: &Value) -> Value {
