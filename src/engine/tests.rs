@@ -387,6 +387,25 @@ fn what_cannot_be_put_back_is_ours_no_longer() {
 }
 
 #[test]
+fn what_cannot_change_is_put_back_though_the_user_said_it_for_a_while() {
+    let mut manifest = set(&json!({"stateward.dev/storage-class": "fast"}), "postgres:18");
+    let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Gi"}}});
+    manifest["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}, "spec": spec}]);
+    let applied = |object: &Value, manifest: &Value| {
+        annotate(object, names::LAST_APPLIED, &json!(manifest.to_string()))
+    };
+    let first = stored(None, &applied(&manifest, &manifest));
+    let mut said = manifest.clone();
+    said["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"] = json!("fast");
+    let said = stored(Some(&first), &applied(&first, &said));
+    let noted = stored(Some(&said), &annotate(&said, "example.com/note", &json!("x")));
+    let mut taken_back = applied(&noted, &manifest);
+    let claim = &mut taken_back["spec"]["volumeClaimTemplates"][0]["spec"];
+    assert_eq!(claim.as_object_mut().unwrap().remove("storageClassName"), Some(json!("fast")));
+    assert_eq!(stored(Some(&noted), &taken_back)["spec"], first["spec"]);
+}
+
+#[test]
 fn the_remedy_of_another_label_is_one_that_works() {
     let mut app = set(&json!({}), "app:1");
     app["spec"]["template"]["spec"]["containers"][0]["ports"] = json!([{"containerPort": 80}]);

@@ -164,7 +164,8 @@ impl<'a> Wanted<'a> {
 impl Update<'_> {
     fn fate(&self, path: &Path, ours: Ours, wanted: &Wanted) -> Fate {
         if is_immutable(path) {
-            return if ours.before { Fate::Keep } else { Fate::Leave };
+            // Also where the user says the same meanwhile: when they leave it out again, it has to be put back.
+            return if path.lookup(self.after).is_some() { Fate::Keep } else { Fate::Leave };
         }
         // What was so before, done while we were away, is no cause.
         if displaced(path, &self.parts_after.user) && !displaced(path, &self.parts_before.user) {
