@@ -111,18 +111,6 @@ fn take_last(parent: &mut Value, path: &Path) -> Option<Value> {
     }
 }
 
-/// What the last step of `path` leads to from what stands before it; `null` counts as absent.
-fn last<'v>(parent: &'v Value, path: &Path) -> Option<&'v Value> {
-    let value = match path.0.last()? {
-        Step::Field(name) => parent.get(name.as_ref())?,
-        Step::Item(key) => {
-            let items = parent.as_array()?;
-            &items[position(path.last_field()?, items, key)?]
-        }
-    };
-    (!value.is_null()).then_some(value)
-}
-
 /// Takes the values at `paths` out, those that are there. Neighbours that begin alike are followed
 /// together as far as that goes.
 pub fn remove_all(object: &mut Value, paths: &[&Path]) {
@@ -159,9 +147,10 @@ pub fn prune(object: &mut Value, mut created: Vec<Path>) -> Vec<Path> {
     let mut stays = vec![false; created.len()];
     for at in inner_first {
         let path = &created[at];
-        let parents = &path.0[..path.0.len().saturating_sub(1)];
+        let Some((last, parents)) = path.0.split_last() else { continue };
         let Some(parent) = lookup_mut(object, parents) else { continue };
-        match last(parent, path) {
+        let list = path.last_field().unwrap_or_default();
+        match last.follow(parent, list).filter(|value| !value.is_null()) {
             Some(value) if is_empty(path, value) => _ = take_last(parent, path),
             found => stays[at] = found.is_some(),
         }

@@ -183,6 +183,21 @@ impl Step {
     pub fn named(field: &str) -> Self {
         Self::Field(common(field).map_or_else(|| Cow::Owned(field.to_owned()), Cow::Borrowed))
     }
+
+    /// Where it leads to from `here`, which stands in field `list`.
+    #[must_use]
+    pub fn follow<'v>(&self, here: &'v Value, list: &str) -> Option<&'v Value> {
+        match self {
+            Self::Field(name) => here.get(name.as_ref()),
+            Self::Item(key) => here.as_array().and_then(|items| Some(&items[position(list, items, key)?])),
+        }
+    }
+
+    /// In which field that stands, where what comes before stands in `list`.
+    #[must_use]
+    pub fn list<'s>(&'s self, list: &'s str) -> &'s str {
+        if let Self::Field(name) = self { name } else { list }
+    }
 }
 
 fn common(field: &str) -> Option<&'static str> {
@@ -380,13 +395,6 @@ impl Path {
         self.0.len() == steps.len() && self.0.iter().rev().eq(steps.iter().rev())
     }
 
-    /// The path one step up.
-    #[must_use]
-    pub fn parent(&self) -> Option<Self> {
-        let (_, rest) = self.0.split_last()?;
-        Some(Self::of(rest))
-    }
-
     /// Whether this path is `prefix` or lies below it.
     #[must_use]
     pub fn starts_with(&self, prefix: &Self) -> bool {
@@ -405,19 +413,10 @@ impl Path {
     /// The value here in `object`; `null` counts as absent.
     #[must_use]
     pub fn lookup<'v>(&self, object: &'v Value) -> Option<&'v Value> {
-        let mut here = object;
-        let mut list = "";
+        let (mut here, mut list) = (object, "");
         for step in self.0.iter() {
-            match step {
-                Step::Field(name) => {
-                    here = here.get(name.as_ref())?;
-                    list = name;
-                }
-                Step::Item(key) => {
-                    let items = here.as_array()?;
-                    here = &items[position(list, items, key)?];
-                }
-            }
+            here = step.follow(here, list)?;
+            list = step.list(list);
         }
         (!here.is_null()).then_some(here)
     }
@@ -446,12 +445,7 @@ fn follow<'v>(
         };
         match alike[0].0.get(depth) {
             None => found.extend(alike.iter().map(|_| (!here.is_null()).then_some(here))),
-            Some(Step::Field(name)) => follow(name, here.get(name.as_ref()), alike, depth + 1, found),
-            Some(Step::Item(key)) => {
-                let items = here.as_array();
-                let item = items.and_then(|items| Some(&items[position(list, items, key)?]));
-                follow(list, item, alike, depth + 1, found);
-            }
+            Some(step) => follow(step.list(list), step.follow(here, list), alike, depth + 1, found),
         }
     }
 }

@@ -106,11 +106,7 @@ impl Engine {
                 let key = Said::class(template).key(template, change.after, settings);
                 Some(line(&format!("{told}; for another one write {key}")))
             } else {
-                let given = class_in(expansion, template);
-                let path = class_path(template);
-                let class =
-                    given.map(|injection| &injection.value).or(path.lookup(change.after))?.as_str()?;
-                let by = given.map_or_else(|| path.to_string(), |injection| injection.source.to_string());
+                let (class, by) = Said::class(template).asked(expansion, change.after)?;
                 claims.left_alone(class, &by)
             }
         }));
@@ -176,6 +172,14 @@ impl Said {
 
     fn size(template: &str) -> Self {
         Self { path: size_path(template), of_data: "storage", of_volume: "the size" }
+    }
+
+    /// What is asked for, and by whom.
+    fn asked<'v>(&self, expansion: &'v Expansion, sent: &'v Value) -> Option<(&'v str, String)> {
+        let given = expansion.injections.iter().find(|injection| injection.path == self.path);
+        let value = given.map(|injection| &injection.value).or(self.path.lookup(sent))?.as_str()?;
+        let by = given.map_or_else(|| self.path.to_string(), |injection| injection.source.to_string());
+        Some((value, by))
     }
 
     /// Where the user writes it, for people.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Expansion, Family, Injection, Source, Withheld};
 use crate::catalogue::offers;
 use crate::fault::Fault;
-use crate::path::{Path, Scalar, Step, position};
+use crate::path::{Path, Scalar, Step};
 use crate::settings::{Settings, containers_path};
 use crate::union::TIMINGS;
 
@@ -265,18 +265,9 @@ fn is_main(step: &Step) -> bool {
 fn users<'v>(mut here: &'v Value, path: &Path, start: usize) -> Result<Option<&'v Value>, Path> {
     let mut list = "";
     for (index, step) in path.0.iter().enumerate().skip(start) {
-        let next = match step {
-            Step::Field(name) => {
-                list = name;
-                here.get(name.as_ref())
-            }
-            Step::Item(key) => {
-                let items = here.as_array().map_or(&[][..], Vec::as_slice);
-                position(list, items, key).map(|at| &items[at])
-            }
-        };
-        let Some(next) = next.filter(|value| !value.is_null()) else { return Ok(None) };
-        here = next;
+        let next = step.follow(here, list).filter(|value| !value.is_null());
+        let Some(next) = next else { return Ok(None) };
+        (here, list) = (next, step.list(list));
         let last = index + 1 == path.0.len();
         if !last && !here.is_object() && !here.is_array() {
             return Err(Path::of(&path.0[..=index]));

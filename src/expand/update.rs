@@ -246,11 +246,10 @@ impl Update<'_> {
                 Some(Step::Item(key)) => key.first().map(str::to_owned),
                 _ => None,
             };
-            let into_ours = self
-                .record
-                .created
-                .iter()
-                .any(|p| p.parent().as_ref() == Some(&list) && key(p) == key(&item));
+            let into_ours =
+                self.record.created.iter().any(|p| {
+                    p.0.split_last().is_some_and(|(_, above)| list.is(above)) && key(p) == key(&item)
+                });
             if let (true, Some(value)) =
                 (into_ours && item.lookup(self.after).is_some(), item.lookup(applied))
             {
